@@ -1,0 +1,3 @@
+"""Sima: a face-recognition microservice that learns a person from one photo."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,26 @@
+"""How long each stage of a request took, for `Server-Timing`, metrics and benchmarks."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Timings:
+    """Milliseconds by stage, in the order in which the stages were first entered."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside the block to `name`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - began) * 1000.0
+            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
+
+    def header(self) -> str:
+        """The value of a `Server-Timing` header (W3C Server Timing)."""
+        return ", ".join(f"{name};dur={spent:.2f}" for name, spent in self.milliseconds.items())

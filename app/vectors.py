@@ -1,0 +1,58 @@
+"""The vocabulary of embeddings: spaces, unit vectors, similarity and distance."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+"""One embedding, shape (dimension,), float32, unit length unless said otherwise."""
+
+Matrix = NDArray[np.float32]
+"""Embeddings as rows, shape (n, dimension), float32, C-contiguous."""
+
+Ids = NDArray[np.int64]
+"""Template ids, shape (n,), int64."""
+
+_SMALLEST_NORM = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """A model as far as its vectors are concerned: two vectors compare only within one space.
+
+    `digest` names the weights *and* the preprocessing, so a changed mean, template or file is
+    another space.
+    """
+
+    name: str
+    digest: str
+    dimension: int
+
+
+class Neighbor(NamedTuple):
+    """A stored template near a probe. `similarity` is the cosine, -1 to 1."""
+
+    template_id: int
+    similarity: float
+
+
+def l2_normalize(vectors: NDArray[np.floating]) -> Matrix:
+    """Scale every row (last axis) to unit length; shape kept, float32 returned.
+
+    A zero row stays zero: it is similar to nothing.
+    """
+    wide = np.asarray(vectors, dtype=np.float64)
+    norms = np.linalg.norm(wide, axis=-1, keepdims=True)
+    return np.ascontiguousarray(wide / np.maximum(norms, _SMALLEST_NORM), dtype=np.float32)
+
+
+def cosine(a: Vector, b: Vector) -> float:
+    """Similarity of two unit vectors, clipped to [-1, 1]."""
+    return float(np.clip(np.dot(a, b), -1.0, 1.0))
+
+
+def similarity_to_distance(similarity: float) -> float:
+    """Squared Euclidean distance of unit vectors, 0 to 4 (FaceNet, Schroff et al. 2015)."""
+    return 2.0 - 2.0 * similarity
