@@ -1,0 +1,1 @@
+"""Image bytes -> decode -> detect -> quality -> align -> embed, and recognition on top of it."""

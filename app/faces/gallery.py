@@ -1,0 +1,76 @@
+"""Looking after the people of a gallery, and the galleries themselves."""
+
+from typing import Any
+
+from app.store import collections as collection_store
+from app.store import people
+from app.store.collections import Collection, get_collection
+from app.store.database import Database
+from app.store.people import Person, Template
+from app.store.projection import IndexProjection
+from app.store.tables import GALLERY
+from app.vectors import EmbeddingSpace
+
+
+class Galleries:
+    """Reads and changes that need no photo. Each method is one transaction."""
+
+    def __init__(
+        self, database: Database, projection: IndexProjection, space: EmbeddingSpace
+    ) -> None:
+        self._database, self._projection, self._space = database, projection, space
+
+    def persons(
+        self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
+    ) -> list[Person]:
+        """One page of people, those after the database id `after`."""
+        with self._database.read() as session:
+            gallery = get_collection(session, collection, GALLERY)
+            return people.list_persons(session, gallery, name, external_id, after, limit)
+
+    def person(self, person_id: str) -> Person:
+        """One person. Raises PersonNotFound."""
+        with self._database.read() as session:
+            return people.get_person(session, person_id)
+
+    def change(self, person_id: str, changes: dict[str, Any]) -> Person:
+        """Set `name`, `external_id`, `attributes`, whichever are given."""
+        with self._database.write() as session:
+            return people.change_person(session, person_id, changes)
+
+    def delete(self, person_id: str) -> None:
+        """Forget a person; every search that starts afterwards does."""
+        with self._database.write() as session:
+            people.delete_person(session, person_id)
+
+    def photos(self, person_id: str) -> list[Template]:
+        """The support set, oldest first."""
+        with self._database.read() as session:
+            return people.list_templates(session, person_id)
+
+    def delete_photo(self, person_id: str, template_id: str) -> None:
+        """Forget one photo."""
+        with self._database.write() as session:
+            people.delete_template(session, person_id, template_id)
+
+    def collections(self) -> list[Collection]:
+        """Galleries and vocabularies, by name."""
+        with self._database.read() as session:
+            return collection_store.list_collections(session)
+
+    def collection(self, name: str) -> Collection:
+        """One collection of either kind. Raises CollectionNotFound."""
+        with self._database.read() as session:
+            return get_collection(session, name)
+
+    def create(self, name: str) -> Collection:
+        """An empty gallery of the running model. Raises CollectionExists."""
+        with self._database.write() as session:
+            return collection_store.create_collection(session, name, GALLERY, self._space)
+
+    def delete_collection(self, name: str) -> None:
+        """A collection with everything in it."""
+        with self._database.write() as session:
+            collection = collection_store.lock_collection(session, get_collection(session, name))
+            collection_store.delete_collection(session, collection)
+        self._projection.forget(collection)

@@ -1,0 +1,1 @@
+"""Models as data (manifests) and the runtime that executes them."""
