@@ -1,0 +1,52 @@
+"""The oracle: NumPy, float32, every row compared. Fast enough for some ten thousand rows."""
+
+import numpy as np
+
+from app.vectors import Ids, Matrix, Neighbor
+
+
+class ExactIndex:
+    """Keeps nothing on disk: after a restart it is rebuilt from the store."""
+
+    def __init__(self, dimension: int) -> None:
+        self.revision = 0
+        self._dimension = dimension
+        self._ids: Ids = np.empty(0, dtype=np.int64)
+        self._rows: Matrix = np.empty((0, dimension), dtype=np.float32)
+
+    def upsert(self, ids: Ids, vectors: Matrix) -> None:
+        """Add or replace rows; within one call the last of an id's rows wins."""
+        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        self.remove(ids)
+        fresh = np.array(list(last), dtype=np.int64)
+        self._ids = np.concatenate([self._ids, fresh])
+        self._rows = np.concatenate([self._rows, vectors[list(last.values())]])
+
+    def remove(self, ids: Ids) -> None:
+        """Drop rows by id."""
+        kept = ~np.isin(self._ids, ids)
+        self._ids, self._rows = self._ids[kept], self._rows[kept]
+
+    def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
+        """Compare with every row."""
+        similarities = probes @ self._rows.T
+        return [self._best(row, k) for row in similarities]
+
+    def size(self) -> int:
+        """Rows held."""
+        return len(self._ids)
+
+    def clear(self) -> None:
+        """Empty matrix, revision 0."""
+        self._ids, self._rows = self._ids[:0], self._rows[:0]
+        self.revision = 0
+
+    def flush(self) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _best(self, similarities: Matrix, k: int) -> list[Neighbor]:
+        order = np.lexsort((self._ids, -similarities))[:k]
+        return [Neighbor(int(self._ids[row]), float(similarities[row])) for row in order]

@@ -1,0 +1,1 @@
+"""SQL is the truth; every index is a disposable projection of it."""

@@ -1,0 +1,160 @@
+"""Collections and their embedding spaces. Every function works inside the caller's session."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.orm import Session
+
+from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
+from app.store.tables import (
+    GALLERY,
+    VOCABULARY,
+    CollectionRow,
+    EmbeddingSpaceRow,
+    EntryRow,
+    JournalRow,
+    TemplateRow,
+)
+from app.vectors import EmbeddingSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection as it was when it was read. `size` counts its people or words."""
+
+    id: int
+    name: str
+    kind: str
+    space: EmbeddingSpace
+    revision: int
+    size: int
+    created_at: datetime
+
+    def require_space(self, space: EmbeddingSpace) -> "Collection":
+        """Itself, if its vectors compare with those of `space`. Raises SpaceMismatch."""
+        if self.space.digest != space.digest:
+            raise SpaceMismatch(
+                f"collection {self.name!r} was made with the model {self.space.name}, "
+                f"the service runs {space.name} ({space.digest[:19]}…)"
+            )
+        return self
+
+
+def create_collection(session: Session, name: str, kind: str, space: EmbeddingSpace) -> Collection:
+    """A new, empty collection. Raises CollectionExists."""
+    if session.scalar(select(CollectionRow.id).where(CollectionRow.name == name)) is not None:
+        raise CollectionExists(f"a collection named {name!r} exists already")
+    row = CollectionRow(name=name, kind=kind, space_id=_space_id(session, space))
+    session.add(row)
+    session.flush()
+    return get_collection(session, name, kind)
+
+
+def get_collection(session: Session, name: str, kind: str | None = None) -> Collection:
+    """By name, of either kind unless told. Raises CollectionNotFound or VocabularyNotFound."""
+    found = session.execute(_joined().where(CollectionRow.name == name)).one_or_none()
+    if found is None or kind not in (None, found[0].kind):
+        if kind == VOCABULARY:
+            raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
+        raise CollectionNotFound(f"there is no {kind or 'collection'} named {name!r}")
+    return _collection(*found)
+
+
+def find_gallery(session: Session, name: str) -> Collection | None:
+    """The gallery of this name, or None."""
+    try:
+        return get_collection(session, name, GALLERY)
+    except CollectionNotFound:
+        return None
+
+
+def collection_by_id(session: Session, collection_id: int) -> Collection:
+    """By the database's id, which an entry names."""
+    row, space = session.execute(_joined().where(CollectionRow.id == collection_id)).one()
+    return _collection(row, space)
+
+
+def list_collections(session: Session, kind: str | None = None) -> list[Collection]:
+    """All collections, or those of one kind, by name."""
+    query = _joined().order_by(CollectionRow.name)
+    if kind is not None:
+        query = query.where(CollectionRow.kind == kind)
+    return [_collection(row, space) for row, space in session.execute(query)]
+
+
+def lock_collection(session: Session, collection: Collection) -> Collection:
+    """Wait until no other writer works on it; then as it is now. Ends with the transaction.
+
+    Raises CollectionNotFound if it was deleted meanwhile.
+    """
+    touched = session.scalar(
+        update(CollectionRow)
+        .where(CollectionRow.id == collection.id)
+        .values(size=CollectionRow.size)
+        .returning(CollectionRow.id)
+    )
+    if touched is None:
+        raise CollectionNotFound(f"there is no collection named {collection.name!r}")
+    return collection_by_id(session, collection.id)
+
+
+def write_journal(
+    session: Session,
+    collection: Collection,
+    op: str,
+    template_ids: list[int] | list[None],
+    new_entries: int = 0,
+) -> None:
+    """Append one row per template; the collection's revision and size follow."""
+    revision = session.scalar(
+        update(CollectionRow)
+        .where(CollectionRow.id == collection.id)
+        .values(
+            revision=CollectionRow.revision + len(template_ids),
+            size=CollectionRow.size + new_entries,
+        )
+        .returning(CollectionRow.revision)
+    )
+    assert revision is not None, "the collection is locked, so it is there"
+    first = revision - len(template_ids) + 1
+    session.add_all(
+        JournalRow(collection_id=collection.id, revision=first + i, op=op, template_id=template_id)
+        for i, template_id in enumerate(template_ids)
+    )
+
+
+def delete_collection(session: Session, collection: Collection) -> None:
+    """The collection with its entries, templates and journal."""
+    for table in (JournalRow, TemplateRow, EntryRow):
+        session.execute(delete(table).where(table.collection_id == collection.id))
+    session.execute(delete(CollectionRow).where(CollectionRow.id == collection.id))
+
+
+def _space_id(session: Session, space: EmbeddingSpace) -> int:
+    query = select(EmbeddingSpaceRow.id).where(EmbeddingSpaceRow.digest == space.digest)
+    known = session.scalar(query)
+    if known is not None:
+        return known
+    row = EmbeddingSpaceRow(name=space.name, digest=space.digest, dimension=space.dimension)
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def _joined() -> Select[CollectionRow, EmbeddingSpaceRow]:
+    return select(CollectionRow, EmbeddingSpaceRow).join(
+        EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id
+    )
+
+
+def _collection(row: CollectionRow, space: EmbeddingSpaceRow) -> Collection:
+    return Collection(
+        row.id,
+        row.name,
+        row.kind,
+        EmbeddingSpace(space.name, space.digest, space.dimension),
+        row.revision,
+        row.size,
+        row.created_at,
+    )

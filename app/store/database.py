@@ -1,0 +1,100 @@
+"""One engine and its two transaction scopes. Nothing else in the service commits."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.errors import NotReady
+
+_log = logging.getLogger(__name__)
+
+_BUSY_MILLISECONDS = 30_000
+
+
+class Database:
+    """SQLite (WAL) or PostgreSQL, by URL.
+
+    A read scope sees one consistent state from its first statement to its last; a write scope
+    is one transaction, serialised with all other writers of the same collection.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database not in (None, "", ":memory:"):
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(url, pool_pre_ping=not self.is_sqlite, pool_size=20)
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session on a snapshot; nothing is ever written through it."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with (
+            _translated(),
+            self._engine.connect().execution_options(**options) as connection,
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose work is committed at the end of the block, or not at all."""
+        with (
+            _translated(),
+            self._engine.connect().execution_options(sima_write=True) as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.flush()
+
+    def check(self) -> None:
+        """Raises NotReady where the database cannot be reached or lacks the schema."""
+        with self.read() as session:
+            session.execute(text("SELECT 1 FROM collections LIMIT 1"))
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The driver's words only: SQLAlchemy's message would quote parameters, such as names.
+        cause = error.orig if isinstance(error, DBAPIError) else type(error).__name__
+        _log.error("database error: %s", cause)
+        raise NotReady("the database cannot be used at the moment") from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, SqliteConnection)
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_MILLISECONDS}",
+        "secure_delete=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: two that read first and then write would deadlock."""
+    writes = connection.get_execution_options().get("sima_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,192 @@
+"""People of a gallery and their templates. Every function works inside the caller's session."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.errors import PersonNotFound, PhotoNotFound
+from app.store.collections import Collection, collection_by_id, lock_collection, write_journal
+from app.store.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
+from app.store.vectors import to_bytes
+from app.vectors import Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An entry of a gallery. `photos` counts the templates."""
+
+    id: int
+    person_id: str
+    name: str
+    external_id: str | None
+    metadata: dict[str, Any]
+    collection: str
+    photos: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """What a caller says about a person who is not enrolled yet."""
+
+    name: str
+    external_id: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A stored embedding, without the embedding."""
+
+    template_id: str
+    quality: float | None
+    created_at: datetime
+
+
+def add_person(session: Session, collection: Collection, new: NewPerson) -> Person:
+    """A person without a photo yet; the caller holds the collection's lock."""
+    row = EntryRow(
+        public_id=secrets.token_hex(12),
+        collection_id=collection.id,
+        name=new.name,
+        external_id=new.external_id,
+        attributes=new.metadata,
+    )
+    session.add(row)
+    session.flush()
+    write_journal(session, collection, UPSERT, [], new_entries=1)
+    return _person(row, collection.name, 0)
+
+
+def add_template(
+    session: Session, collection: Collection, person: Person, vector: Vector, quality: float
+) -> Template:
+    """One more embedding of a person, with its journal row."""
+    row = TemplateRow(
+        public_id=secrets.token_hex(12),
+        collection_id=collection.id,
+        entry_id=person.id,
+        vector=to_bytes(vector),
+        quality=quality,
+    )
+    session.add(row)
+    session.flush()
+    write_journal(session, collection, UPSERT, [row.id])
+    return _template(row)
+
+
+def get_person(session: Session, person_id: str) -> Person:
+    """By public id, in any gallery. Raises PersonNotFound."""
+    query = (
+        select(EntryRow, CollectionRow.name)
+        .join(CollectionRow, CollectionRow.id == EntryRow.collection_id)
+        .where(EntryRow.public_id == person_id, CollectionRow.kind == GALLERY)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None:
+        raise PersonNotFound("no person has this id")
+    row, collection = found
+    return _person(row, collection, _photo_counts(session, [row.id]).get(row.id, 0))
+
+
+def list_persons(
+    session: Session,
+    collection: Collection,
+    name: str | None,
+    external_id: str | None,
+    after: int,
+    limit: int,
+) -> list[Person]:
+    """At most `limit` people in order of enrollment, those after the database id `after`."""
+    query = (
+        select(EntryRow)
+        .where(EntryRow.collection_id == collection.id, EntryRow.id > after)
+        .order_by(EntryRow.id)
+        .limit(limit)
+    )
+    if name is not None:
+        query = query.where(EntryRow.name == name)
+    if external_id is not None:
+        query = query.where(EntryRow.external_id == external_id)
+    rows = list(session.scalars(query))
+    photos = _photo_counts(session, [row.id for row in rows])
+    return [_person(row, collection.name, photos.get(row.id, 0)) for row in rows]
+
+
+def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
+    """Set the columns named in `changes` (name, external_id, attributes)."""
+    person = get_person(session, person_id)
+    row = session.get_one(EntryRow, person.id)
+    for column, value in changes.items():
+        setattr(row, column, value)
+    session.flush()
+    return get_person(session, person_id)
+
+
+def delete_person(session: Session, person_id: str) -> None:
+    """The person, every template, and a journal row for each so that all indexes forget."""
+    person, collection = _locked(session, person_id)
+    ids = list(session.scalars(select(TemplateRow.id).where(TemplateRow.entry_id == person.id)))
+    session.execute(delete(TemplateRow).where(TemplateRow.entry_id == person.id))
+    session.execute(delete(EntryRow).where(EntryRow.id == person.id))
+    write_journal(session, collection, REMOVE, ids, new_entries=-1)
+
+
+def list_templates(session: Session, person_id: str) -> list[Template]:
+    """The support set of a person, oldest first. Raises PersonNotFound."""
+    person = get_person(session, person_id)
+    query = select(TemplateRow).where(TemplateRow.entry_id == person.id).order_by(TemplateRow.id)
+    return [_template(row) for row in session.scalars(query)]
+
+
+def delete_template(session: Session, person_id: str, template_id: str) -> None:
+    """One photo of a person. Raises PersonNotFound or PhotoNotFound."""
+    person, collection = _locked(session, person_id)
+    removed = session.scalar(
+        delete(TemplateRow)
+        .where(TemplateRow.entry_id == person.id, TemplateRow.public_id == template_id)
+        .returning(TemplateRow.id)
+    )
+    if removed is None:
+        raise PhotoNotFound("this person has no photo with this id")
+    write_journal(session, collection, REMOVE, [removed])
+
+
+def _locked(session: Session, person_id: str) -> tuple[Person, Collection]:
+    """The person as they are once the collection's lock is held."""
+    row = session.get_one(EntryRow, get_person(session, person_id).id)
+    collection = lock_collection(session, collection_by_id(session, row.collection_id))
+    return get_person(session, person_id), collection
+
+
+def _photo_counts(session: Session, entry_ids: Sequence[int]) -> dict[int, int]:
+    query = (
+        select(TemplateRow.entry_id, func.count())
+        .where(TemplateRow.entry_id.in_(entry_ids))
+        .group_by(TemplateRow.entry_id)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def _person(row: EntryRow, collection: str, photos: int) -> Person:
+    assert row.public_id is not None, "people have public ids, words have none"
+    return Person(
+        row.id,
+        row.public_id,
+        row.name,
+        row.external_id,
+        row.attributes,
+        collection,
+        photos,
+        row.created_at,
+    )
+
+
+def _template(row: TemplateRow) -> Template:
+    assert row.public_id is not None, "templates of people have public ids"
+    return Template(row.public_id, row.quality, row.created_at)

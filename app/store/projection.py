@@ -1,0 +1,159 @@
+"""Keeps every collection's index level with the journal, and searches it."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from readerwriterlock.rwlock import RWLockFair
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.index.base import VectorIndex
+from app.store.collections import Collection
+from app.store.tables import REBUILD, REMOVE, JournalRow, TemplateRow
+from app.store.vectors import to_matrix
+from app.vectors import Ids, Matrix, Neighbor
+
+IndexFactory = Callable[[Collection], VectorIndex]
+
+_CHUNK = 50_000
+_FLUSH_EVERY = 5_000
+
+
+class _Live:
+    """One collection's index in this process, with the lock that its readers share."""
+
+    def __init__(self, index: VectorIndex) -> None:
+        self.index = index
+        self.lock = RWLockFair()
+        self.unsaved = 0
+
+
+class IndexProjection:
+    """Every index of this process. Before a search an index catches up with the journal.
+
+    Several processes on one database therefore see each other's committed work.
+    """
+
+    def __init__(self, open_index: IndexFactory) -> None:
+        self._open_index = open_index
+        self._live: dict[int, _Live] = {}
+        self._guard = threading.Lock()
+
+    def search(
+        self, session: Session, collection: Collection, probes: Matrix, k: int
+    ) -> list[list[Neighbor]]:
+        """At most `k` templates a probe, as of the session's view of the collection, or newer."""
+        live = self._caught_up(session, collection)
+        with live.lock.gen_rlock():
+            return live.index.search(probes, k)
+
+    def size(self, session: Session, collection: Collection) -> int:
+        """How many templates the index of the collection holds."""
+        live = self._caught_up(session, collection)
+        with live.lock.gen_rlock():
+            return live.index.size()
+
+    def rebuild(self, session: Session, collection: Collection) -> int:
+        """Throw the index away and read every template again; returns how many there are."""
+        live = self._of(collection)
+        with live.lock.gen_wlock():
+            self._reload(session, collection, live)
+            live.index.flush()
+            return live.index.size()
+
+    def forget(self, collection: Collection) -> None:
+        """Drop the index of a collection that was deleted."""
+        with self._guard:
+            live = self._live.pop(collection.id, None)
+        if live is not None:
+            with live.lock.gen_wlock():
+                live.index.clear()
+                live.index.flush()
+
+    def close(self) -> None:
+        """Close every index; each keeps what its engine can keep."""
+        with self._guard:
+            for live in self._live.values():
+                with live.lock.gen_wlock():
+                    live.index.close()
+            self._live.clear()
+
+    def _of(self, collection: Collection) -> _Live:
+        with self._guard:
+            live = self._live.get(collection.id)
+            if live is None:
+                live = self._live[collection.id] = _Live(self._open_index(collection))
+                if live.index.revision > collection.revision:
+                    live.index.clear()  # a snapshot of a database that was rolled back since
+            return live
+
+    def _caught_up(self, session: Session, collection: Collection) -> _Live:
+        live = self._of(collection)
+        if live.index.revision >= collection.revision:
+            return live
+        with live.lock.gen_wlock():
+            if live.index.revision < collection.revision:
+                self._apply(session, collection, live)
+        return live
+
+    def _apply(self, session: Session, collection: Collection, live: _Live) -> None:
+        """Bring the index from its revision to the collection's, by the journal's tail."""
+        query = (
+            select(JournalRow.op, JournalRow.template_id)
+            .where(
+                JournalRow.collection_id == collection.id,
+                JournalRow.revision > live.index.revision,
+                JournalRow.revision <= collection.revision,
+            )
+            .order_by(JournalRow.revision)
+        )
+        rows = session.execute(query).all()
+        complete = len(rows) == collection.revision - live.index.revision
+        if not complete or any(row.op == REBUILD for row in rows):
+            self._reload(session, collection, live)
+            live.index.flush()
+            return
+        touched = [row.template_id for row in rows if row.template_id is not None]
+        # What is in the table now is the outcome of every row about it, whatever their order.
+        removed = {row.template_id for row in rows if row.op == REMOVE}
+        for ids, vectors in _templates(session, collection, set(touched) - removed):
+            live.index.upsert(ids, vectors)
+        live.index.remove(np.array(sorted(removed), dtype=np.int64))
+        live.index.revision = collection.revision
+        live.unsaved += len(rows)
+        if live.unsaved >= _FLUSH_EVERY:
+            live.index.flush()
+            live.unsaved = 0
+
+    def _reload(self, session: Session, collection: Collection, live: _Live) -> None:
+        live.index.clear()
+        for ids, vectors in _templates(session, collection, None):
+            live.index.upsert(ids, vectors)
+        live.index.revision = collection.revision
+        live.unsaved = 0
+
+
+def count_templates(session: Session, collection: Collection) -> int:
+    """How many templates the store holds: what a level index must hold, too."""
+    query = select(func.count()).where(TemplateRow.collection_id == collection.id)
+    return session.scalar(query.select_from(TemplateRow)) or 0
+
+
+def _templates(
+    session: Session, collection: Collection, only: set[int] | None
+) -> Iterator[tuple[Ids, Matrix]]:
+    """Ids and vectors in blocks; all of the collection, or only some ids."""
+    query = select(TemplateRow.id, TemplateRow.vector).where(
+        TemplateRow.collection_id == collection.id
+    )
+    if only is None:
+        queries = [query.order_by(TemplateRow.id)]
+    else:
+        wanted = sorted(only)
+        blocks = [wanted[i : i + 500] for i in range(0, len(wanted), 500)]
+        queries = [query.where(TemplateRow.id.in_(block)) for block in blocks]
+    for one in queries:
+        for rows in session.execute(one).partitions(_CHUNK):
+            ids = np.array([row.id for row in rows], dtype=np.int64)
+            yield ids, to_matrix([row.vector for row in rows], collection.space.dimension)

@@ -1,0 +1,135 @@
+"""The five tables. Vectors are float32, little endian, unit length."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+GALLERY, VOCABULARY = "gallery", "vocabulary"
+UPSERT, REMOVE, REBUILD = "upsert", "remove", "rebuild"
+
+
+def now() -> datetime:
+    """The current time, in UTC."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time with its zone, also where the database (SQLite) forgets zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Metadata of the schema; alembic compares against it."""
+
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON}
+
+
+class EmbeddingSpaceRow(Base):
+    """A model as far as its vectors are concerned."""
+
+    __tablename__ = "embedding_spaces"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    digest: Mapped[str] = mapped_column(String(80), unique=True)
+    dimension: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class CollectionRow(Base):
+    """A gallery or a vocabulary. `revision` is that of its newest journal row, `size` counts
+    entries; both change only under the lock that a writer takes on this row."""
+
+    __tablename__ = "collections"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    space_id: Mapped[int] = mapped_column(ForeignKey("embedding_spaces.id"))
+    revision: Mapped[int] = mapped_column(default=0)
+    size: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class EntryRow(Base):
+    """A person or a word. `rank` is a word's place by frequency, from 1; none for people."""
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        Index(
+            "uq_entries_word",
+            "collection_id",
+            "name",
+            unique=True,
+            sqlite_where=text("rank IS NOT NULL"),
+            postgresql_where=text("rank IS NOT NULL"),
+        ),
+        Index("ix_entries_name", "collection_id", "name"),
+        Index("ix_entries_external_id", "collection_id", "external_id"),
+        Index("ix_entries_rank", "collection_id", "rank"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str | None] = mapped_column(String(40), unique=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(400))
+    external_id: Mapped[str | None] = mapped_column(String(200))
+    rank: Mapped[int | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class TemplateRow(Base):
+    """One stored embedding. Ids are never used twice, so an index can't confuse two."""
+
+    __tablename__ = "templates"
+    __table_args__ = (
+        Index("ix_templates_entry", "entry_id"),
+        Index("ix_templates_collection", "collection_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str | None] = mapped_column(String(40), unique=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id", ondelete="CASCADE"))
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    quality: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class JournalRow(Base):
+    """What happened to a collection, in order; written with the change itself.
+
+    `rebuild` stands for a bulk import: read the templates table instead.
+    """
+
+    __tablename__ = "journal"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
+    )
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    op: Mapped[str] = mapped_column(String(10))
+    template_id: Mapped[int | None]

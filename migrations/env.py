@@ -1,0 +1,10 @@
+"""Alembic's entry: it works on the connection that `app.store.migrate` hands in."""
+
+from alembic import context
+
+from app.store.tables import Base
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()
