@@ -1,0 +1,104 @@
+"""People who are enrolled, and their photos (templates, never images)."""
+
+import base64
+import binascii
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app.api import face_schemas as schemas
+from app.api.deps import Ctx, Reader, Writer
+from app.api.problems import describe
+from app.errors import InvalidRequest
+
+router = APIRouter(prefix="/persons", tags=["persons"])
+
+_ERRORS = describe(404)
+
+
+class PersonQuery(schemas.Request):
+    """Which people, and which page of them."""
+
+    collection: schemas.CollectionName = "default"
+    name: str | None = None
+    external_id: str | None = None
+    limit: Annotated[int, Query(ge=1, le=500)] = 50
+    cursor: str | None = None
+
+
+@router.get("", dependencies=[Reader], responses=_ERRORS)
+async def list_persons(ctx: Ctx, query: Annotated[PersonQuery, Query()]) -> schemas.PersonPage:
+    """People in order of enrollment, page by page."""
+    after = _decode_cursor(query.cursor)
+    people = await ctx.run(
+        lambda: ctx.services.galleries.persons(
+            query.collection, query.name, query.external_id, after, query.limit + 1
+        )
+    )
+    page = people[: query.limit]
+    more = len(people) > query.limit
+    return schemas.PersonPage(
+        persons=[schemas.Person.of(person) for person in page],
+        next_cursor=_encode_cursor(page[-1].id) if more else None,
+    )
+
+
+@router.get("/{person_id}", dependencies=[Reader], responses=_ERRORS)
+async def get_person(ctx: Ctx, person_id: str) -> schemas.Person:
+    """One person."""
+    return schemas.Person.of(await ctx.run(lambda: ctx.services.galleries.person(person_id)))
+
+
+@router.patch("/{person_id}", dependencies=[Writer], responses=_ERRORS)
+async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges) -> schemas.Person:
+    """Change what is sent, keep the rest."""
+    columns = changes.columns()
+    changed = await ctx.run(lambda: ctx.services.galleries.change(person_id, columns))
+    return schemas.Person.of(changed)
+
+
+@router.delete("/{person_id}", status_code=204, dependencies=[Writer], responses=_ERRORS)
+async def delete_person(ctx: Ctx, person_id: str) -> Response:
+    """Forget a person: no search that starts after the answer finds them."""
+    await ctx.run(lambda: ctx.services.galleries.delete(person_id))
+    return Response(status_code=204)
+
+
+@router.get("/{person_id}/photos", dependencies=[Reader], responses=_ERRORS)
+async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
+    """The templates of a person, oldest first."""
+    templates = await ctx.run(lambda: ctx.services.galleries.photos(person_id))
+    return schemas.PhotoList(
+        photos=[
+            schemas.Photo(template_id=t.template_id, quality=t.quality, created_at=t.created_at)
+            for t in templates
+        ]
+    )
+
+
+@router.delete(
+    "/{person_id}/photos/{template_id}",
+    status_code=204,
+    dependencies=[Writer],
+    responses=_ERRORS,
+)
+async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
+    """Forget one photo of a person."""
+    await ctx.run(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
+    return Response(status_code=204)
+
+
+def _encode_cursor(entry_id: int) -> str:
+    return base64.urlsafe_b64encode(f"after:{entry_id}".encode()).decode()
+
+
+def _decode_cursor(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        kind, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
+        if kind != "after" or not number.isascii() or not number.isdigit() or len(number) > 18:
+            raise ValueError
+        return int(number)
+    except (binascii.Error, ValueError, UnicodeError) as error:
+        raise InvalidRequest("cursor", "this cursor was not given out by the service") from error

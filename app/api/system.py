@@ -1,0 +1,101 @@
+"""Is it alive, is it ready, what does it run. Open to everybody who reaches the port."""
+
+import platform
+from typing import Literal
+
+import onnxruntime
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.responses import RedirectResponse, Response
+
+from app import __version__
+from app.api.deps import Ctx
+from app.api.problems import describe
+from app.inference.manifest import Manifest
+from app.wiring import available_models
+
+router = APIRouter(tags=["service"])
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """`providers` are the execution providers in use, best first; `collections` their sizes."""
+
+    status: Literal["ready"] = "ready"
+    model: str
+    detector: str
+    providers: list[str]
+    database: Literal["reachable"] = "reachable"
+    index: Literal["caught up"] = "caught up"
+    collections: dict[str, int]
+
+
+class Version(BaseModel):
+    name: Literal["sima"] = "sima"
+    version: str
+    python: str
+    onnxruntime: str
+
+
+class ModelCard(BaseModel):
+    """A manifest; `active` is the one that the service runs."""
+
+    active: bool
+    manifest: Manifest
+
+
+class ModelList(BaseModel):
+    models: list[ModelCard]
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> RedirectResponse:
+    """The interactive documentation, until there is a console."""
+    return RedirectResponse("docs")
+
+
+@router.get("/health")
+async def health() -> Health:
+    """The process lives."""
+    return Health()
+
+
+@router.get("/ready", responses={503: describe()[503]})
+async def ready(ctx: Ctx) -> Ready:
+    """Models are loaded, the store answers, every index is level with the journal."""
+    services = ctx.services
+    sizes = await ctx.run(services.catch_up)
+    return Ready(
+        model=services.embedder.space.name,
+        detector=services.pipeline.detector.name,
+        providers=list(services.embedder.providers),
+        collections=sizes,
+    )
+
+
+@router.get("/models")
+async def models(ctx: Ctx) -> ModelList:
+    """Every face model at hand, with its licence and measured accuracy."""
+    active = ctx.services.embedder.manifest.sha256
+    found = await ctx.run(lambda: available_models(ctx.services.settings))
+    return ModelList(models=[ModelCard(active=m.sha256 == active, manifest=m) for m in found])
+
+
+@router.get("/version")
+async def version() -> Version:
+    """What runs here."""
+    return Version(
+        version=__version__,
+        python=platform.python_version(),
+        onnxruntime=onnxruntime.__version__,
+    )
+
+
+@router.get("/metrics", response_class=Response, include_in_schema=False)
+async def metrics(ctx: Ctx) -> Response:
+    """Prometheus counters of this process."""
+    return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,133 @@
+"""Words: vectors, neighbors, analogies, similarities. And the vocabularies they live in."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.api import word_schemas as schemas
+from app.api.deps import Clock, Context, Ctx, Reader
+from app.api.problems import describe
+from app.store.collections import Collection
+from app.words.vocabulary import Filters, Item, WordNeighbor
+
+router = APIRouter(tags=["words"])
+
+_ERRORS = describe(404)
+
+
+@router.get("/words/{word}", dependencies=[Reader], responses=_ERRORS)
+async def get_word(ctx: Ctx, word: str, vocabulary: str | None = None) -> schemas.WordAnswer:
+    """A word's vector and its rank by frequency."""
+    name = _vocabulary(ctx, vocabulary)
+    found = await ctx.run(lambda: ctx.services.vocabularies.lookup(word, name))
+    return schemas.WordAnswer(
+        word=found.text,
+        rank=found.rank,
+        in_vocabulary=True,
+        vector=found.vector.tolist(),
+        vocabulary=name,
+    )
+
+
+@router.get("/words/{word}/nearest", dependencies=[Reader], responses=_ERRORS)
+async def nearest_to_word(
+    ctx: Ctx, clock: Clock, word: str, query: Annotated[schemas.NearestQuery, Query()]
+) -> schemas.Neighbors:
+    """The words nearest to one word, without itself."""
+    name = _vocabulary(ctx, query.vocabulary)
+    filters = Filters(query.k, query.min_similarity, query.max_rank)
+
+    def work() -> list[WordNeighbor]:
+        with clock.stage("search"):
+            return ctx.services.vocabularies.nearest(
+                [Item(word, None)], [], "3cosadd", filters, name
+            )
+
+    return _neighbors(word, await ctx.run(work), name)
+
+
+@router.post("/words/nearest", dependencies=[Reader], responses=_ERRORS)
+async def nearest(ctx: Ctx, clock: Clock, query: schemas.NearestRequest) -> schemas.Neighbors:
+    """Words near a weighted sum: *king* - *man* + *woman*."""
+    name = _vocabulary(ctx, query.vocabulary)
+    positive = [schemas.to_item(term) for term in query.positive]
+    if query.vector is not None:
+        positive.append(Item(None, tuple(query.vector)))
+    negative = [schemas.to_item(term) for term in query.negative]
+    filters = Filters(
+        query.k,
+        query.min_similarity,
+        query.max_rank,
+        tuple(query.within) if query.within is not None else None,
+        tuple(query.exclude),
+    )
+
+    def work() -> list[WordNeighbor]:
+        with clock.stage("search"):
+            return ctx.services.vocabularies.nearest(
+                positive, negative, query.method, filters, name
+            )
+
+    return _neighbors(None, await ctx.run(work), name)
+
+
+@router.post("/words/similarity", dependencies=[Reader], responses=_ERRORS)
+async def similarity(ctx: Ctx, query: schemas.SimilarityRequest) -> schemas.Similarities:
+    """Cosines of pairs, or of all words with all."""
+    name, service = _vocabulary(ctx, query.vocabulary), ctx.services.vocabularies
+    if query.pairs is not None:
+        pairs = query.pairs
+        return schemas.Similarities(
+            similarities=await ctx.run(lambda: service.similarities(pairs, name))
+        )
+    words = query.words or []
+    return schemas.Similarities(similarities=await ctx.run(lambda: service.matrix(words, name)))
+
+
+@router.post("/words/odd-one-out", dependencies=[Reader], responses=_ERRORS)
+async def odd_one_out(ctx: Ctx, query: schemas.OddOneOutRequest) -> schemas.OddOneOut:
+    """The word that fits the others least."""
+    name = _vocabulary(ctx, query.vocabulary)
+    word, similarities = await ctx.run(
+        lambda: ctx.services.vocabularies.odd_one_out(query.words, name)
+    )
+    return schemas.OddOneOut(word=word, similarities=similarities)
+
+
+@router.get("/vocabularies", dependencies=[Reader], responses=describe())
+async def list_vocabularies(ctx: Ctx) -> schemas.VocabularyList:
+    """All vocabularies, by name."""
+    found = await ctx.run(ctx.services.vocabularies.names)
+    return schemas.VocabularyList(vocabularies=[_described(ctx, one) for one in found])
+
+
+@router.get("/vocabularies/{name}", dependencies=[Reader], responses=_ERRORS)
+async def get_vocabulary(ctx: Ctx, name: str) -> schemas.Vocabulary:
+    """One vocabulary."""
+    return _described(ctx, await ctx.run(lambda: ctx.services.vocabularies.get(name)))
+
+
+def _vocabulary(ctx: Context, name: str | None) -> str:
+    return name or ctx.services.settings.default_vocabulary
+
+
+def _neighbors(
+    word: str | None, found: Sequence[WordNeighbor], vocabulary: str
+) -> schemas.Neighbors:
+    rows = [
+        schemas.Neighbor(word=n.word, similarity=min(n.similarity, 1.0), rank=n.rank, score=n.score)
+        for n in found
+    ]
+    return schemas.Neighbors(word=word, neighbors=rows, vocabulary=vocabulary)
+
+
+def _described(ctx: Context, vocabulary: Collection) -> schemas.Vocabulary:
+    return schemas.Vocabulary(
+        name=vocabulary.name,
+        words=vocabulary.size,
+        dimension=vocabulary.space.dimension,
+        model=vocabulary.space.name,
+        default=vocabulary.name == ctx.services.settings.default_vocabulary,
+        created_at=vocabulary.created_at,
+    )

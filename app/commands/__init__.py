@@ -1,0 +1,1 @@
+"""What `sima` does, a file a topic."""

@@ -1,0 +1,57 @@
+"""Answers for people (tables) or for programs (`--json`)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.setup import ensure_schema
+from app.errors import SimaError
+from app.settings import Settings
+from app.wiring import Services, build_services
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table as wide as the terminal."""
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(f"{c:.4f}" if isinstance(c, float) else str(c) for c in row))
+    Console().print(table)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """A refusal of the domain becomes one line on standard error and exit status 1."""
+    try:
+        yield
+    except SimaError as error:
+        typer.echo(f"{error.code}: {error}", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"{error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def open_services() -> Iterator[Services]:
+    """The services of the settings in force, ready to work; closed afterwards."""
+    with refusals():
+        settings = Settings()
+        ensure_schema(settings)
+        services = build_services(settings)
+        try:
+            services.prepare()
+            yield services
+        finally:
+            services.close()

@@ -1,0 +1,123 @@
+"""enroll, identify, verify and persons on the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.output import AsJson, open_services, print_json, print_table
+from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
+from app.timing import Timings
+
+persons = typer.Typer(no_args_is_help=True, help="List and delete people who are enrolled.")
+
+Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP photo.")]
+Gallery = Annotated[str, typer.Option("--collection", help="The gallery.")]
+
+
+def enroll(
+    file: Photo,
+    name: Annotated[str, typer.Option(help="The person's name.")],
+    collection: Gallery = DEFAULT_COLLECTION,
+    allow_duplicate: Annotated[bool, typer.Option(help="Even if the face is known.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Enroll a person from one photo.
+
+    The photo must show one person, well enough; a face that is already enrolled is refused.
+    """
+    with open_services() as services:
+        order = EnrollOrder(
+            name, collection, None, None, {}, "only", allow_duplicate, dry_run=False
+        )
+        done = services.enroller.enroll(file.read_bytes(), order, Timings())
+    person_id = done.person.person_id if done.person else ""
+    if as_json:
+        print_json({"person_id": person_id, "name": done.name, "collection": collection})
+    else:
+        typer.echo(f"enrolled {done.name} as {person_id} in {collection}")
+
+
+def identify(
+    file: Photo,
+    collection: Gallery = DEFAULT_COLLECTION,
+    top_k: Annotated[int, typer.Option(help="Nearest people to show for each face.")] = 5,
+    target_fpir: Annotated[float, typer.Option(help="False positive identification rate.")] = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Say who the people in a photo are: match, unknown or ambiguous for each face."""
+    with open_services() as services:
+        result = services.recognizer.identify(
+            file.read_bytes(), collection, top_k, target_fpir, False, Timings()
+        )
+    rows = [
+        (number, face.decision, entry.name, entry.similarity, str(entry.public_id))
+        for number, face in enumerate(result.faces, start=1)
+        for entry in face.candidates
+    ]
+    if as_json:
+        keys = ("face", "decision", "name", "similarity", "person_id")
+        print_json(
+            {
+                "threshold": result.threshold,
+                "faces": [face.decision for face in result.faces],
+                "candidates": [dict(zip(keys, row, strict=True)) for row in rows],
+            }
+        )
+    else:
+        print_table(("face", "decision", "nearest", "similarity", "person_id"), rows)
+        typer.echo(f"threshold {result.threshold:.4f} for {result.gallery_size} people")
+
+
+def verify(
+    a: Photo,
+    b: Photo,
+    target_fmr: Annotated[float, typer.Option(help="False match rate.")] = 0.001,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether two photos show one person; exit status 0 for a match, 2 for none."""
+    with open_services() as services:
+        result = services.recognizer.verify_photos(
+            a.read_bytes(), b.read_bytes(), target_fmr, Timings()
+        )
+    if as_json:
+        print_json(
+            {
+                "verified": result.verified,
+                "similarity": result.similarity,
+                "threshold": result.threshold,
+                "estimated_fmr": result.estimated_fmr,
+            }
+        )
+    else:
+        word = "match" if result.verified else "no match"
+        typer.echo(f"{word}: similarity {result.similarity:.4f}, threshold {result.threshold:.4f}")
+    raise typer.Exit(0 if result.verified else 2)
+
+
+@persons.command("list")
+def list_persons(collection: Gallery = DEFAULT_COLLECTION, as_json: AsJson = False) -> None:
+    """Everybody in a gallery, in order of enrollment."""
+    with open_services() as services:
+        found, after = [], 0
+        while page := services.galleries.persons(collection, None, None, after, 500):
+            found += page
+            after = page[-1].id
+    if as_json:
+        print_json([{"person_id": p.person_id, "name": p.name, "photos": p.photos} for p in found])
+    else:
+        rows = [(p.person_id, p.name, p.photos, f"{p.created_at:%Y-%m-%d %H:%M}") for p in found]
+        print_table(("person_id", "name", "photos", "enrolled"), rows)
+
+
+@persons.command("delete")
+def delete_person(
+    person_id: Annotated[str, typer.Argument(help="From `persons list`.")], as_json: AsJson = False
+) -> None:
+    """Forget a person and every template of theirs."""
+    with open_services() as services:
+        services.galleries.delete(person_id)
+    if as_json:
+        print_json({"deleted": person_id})
+    else:
+        typer.echo(f"deleted {person_id}")

@@ -1,0 +1,34 @@
+"""What must be there before the first request: schema and default vocabulary."""
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.settings import Settings
+from app.store.migrate import upgrade
+from app.wiring import open_store
+from app.words.packaged import import_default_vocabulary
+
+
+def ensure_schema(settings: Settings) -> None:
+    """Run the migrations that are missing."""
+    database, _ = open_store(settings)
+    upgrade(database)
+    database.close()
+
+
+def ensure_vocabulary(settings: Settings) -> None:
+    """Import the default vocabulary once, with a progress bar."""
+    database, _ = open_store(settings)
+    columns = (
+        TextColumn("importing {task.fields[name]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as bar:
+        task = bar.add_task("words", total=None, visible=False, name=settings.default_vocabulary)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        import_default_vocabulary(database, settings.default_vocabulary, show)
+    database.close()

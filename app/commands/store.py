@@ -1,0 +1,115 @@
+"""words, index, db and models on the command line."""
+
+from typing import Annotated
+
+import typer
+
+from app.commands.output import AsJson, open_services, print_json, print_table, refusals
+from app.settings import Settings
+from app.store.collections import list_collections
+from app.store.migrate import downgrade, upgrade
+from app.store.projection import count_templates
+from app.wiring import available_models, open_store
+from app.words.vocabulary import Filters, Item, Vocabularies
+
+words = typer.Typer(no_args_is_help=True, help="Ask the vocabulary.")
+index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
+db = typer.Typer(no_args_is_help=True, help="The database schema.")
+models = typer.Typer(no_args_is_help=True, help="The face models at hand.")
+
+
+@words.command("nearest")
+def nearest_words(
+    word: str,
+    k: Annotated[int, typer.Option(help="How many.")] = 10,
+    vocabulary: Annotated[str | None, typer.Option(help="The default one when absent.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The words nearest to WORD."""
+    with refusals():
+        settings = Settings()
+        database, projection = open_store(settings)
+        found = Vocabularies(database, projection).nearest(
+            [Item(word, None)], [], "3cosadd", Filters(k), vocabulary or settings.default_vocabulary
+        )
+        database.close()
+    rows = [(n.word, n.similarity, n.rank) for n in found]
+    if as_json:
+        keys = ("word", "similarity", "rank")
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+    else:
+        print_table(("word", "similarity", "rank"), rows)
+
+
+@index.command("check")
+def check_index(as_json: AsJson = False) -> None:
+    """Compare every index with the store; exit status 1 if one differs."""
+    with open_services() as services, services.database.read() as session:
+        rows = [
+            (c.name, count_templates(session, c), services.projection.size(session, c))
+            for c in list_collections(session)
+        ]
+    keys = ("collection", "stored", "indexed")
+    if as_json:
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+    else:
+        print_table(keys, rows)
+    raise typer.Exit(0 if all(stored == indexed for _, stored, indexed in rows) else 1)
+
+
+@index.command("rebuild")
+def rebuild_index(as_json: AsJson = False) -> None:
+    """Read every template again and write fresh snapshots."""
+    with open_services() as services, services.database.read() as session:
+        rows = [
+            (c.name, services.projection.rebuild(session, c)) for c in list_collections(session)
+        ]
+    if as_json:
+        print_json([{"collection": name, "indexed": count} for name, count in rows])
+    else:
+        print_table(("collection", "indexed"), rows)
+
+
+@db.command("upgrade")
+def upgrade_schema(
+    revision: Annotated[str, typer.Argument(help="A revision, or head.")] = "head",
+    as_json: AsJson = False,
+) -> None:
+    """Run the migrations that are missing."""
+    _migrate(revision, as_json, up=True)
+
+
+@db.command("downgrade")
+def downgrade_schema(
+    revision: Annotated[str, typer.Argument(help="A revision, or base.")], as_json: AsJson = False
+) -> None:
+    """Go back to an older schema; what the newer one added is lost."""
+    _migrate(revision, as_json, up=False)
+
+
+def _migrate(revision: str, as_json: bool, up: bool) -> None:
+    with refusals():
+        database, _ = open_store(Settings())
+        (upgrade if up else downgrade)(database, revision)
+        database.close()
+    if as_json:
+        print_json({"revision": revision})
+    else:
+        typer.echo(f"the schema is at {revision}")
+
+
+@models.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Every face model in the models folder, the active one marked."""
+    with refusals():
+        settings = Settings()
+        found = available_models(settings)
+    if as_json:
+        print_json([manifest.model_dump(mode="json") for manifest in found])
+        return
+    active = settings.face_model_dir.name
+    rows = [
+        ("*" if m.name == active else "", m.name, m.dimension, m.input.size, m.licence, m.title)
+        for m in found
+    ]
+    print_table(("", "name", "dimensions", "input", "licence", "title"), rows)

@@ -1,0 +1,71 @@
+"""The application factory. Nothing is built at import."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app import __version__
+from app.api import collections, faces, persons, problems, system, words
+from app.api.deps import Context, Gate
+from app.api.middleware import Metrics, RequestContext
+from app.logs import configure_logs
+from app.settings import Settings
+from app.wiring import build_services, concurrency
+
+_DESCRIPTION = """Enroll a person with **one photo**, verify and identify with others; ask the
+same embedding store for the nearest words. Errors are `application/problem+json`."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service. Models and store are opened by the lifespan, and closed by it."""
+    settings = settings or Settings()
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = await anyio.to_thread.run_sync(partial(build_services, settings))
+        try:
+            await anyio.to_thread.run_sync(services.prepare)
+            threads = CapacityLimiter(concurrency(settings))
+            app.state.context = Context(services, Gate(settings), metrics, threads)
+            yield
+        finally:
+            await anyio.to_thread.run_sync(services.close)
+
+    app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app.add_middleware(RequestContext, max_body=_max_body(settings), metrics=metrics)
+    problems.install(app)
+    for module in (faces, persons, collections, words, system):
+        app.include_router(module.router)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    return app
+
+
+def serve_app() -> FastAPI:
+    """What uvicorn's workers call: settings from the environment, logs configured."""
+    settings = Settings()
+    configure_logs(settings.log_level)
+    return create_app(settings)
+
+
+def _max_body(settings: Settings) -> int:
+    """Two photos as base64, and room for the fields."""
+    return 2 * (settings.max_image_bytes * 4 // 3) + 200_000
+
+
+def _openapi(app: FastAPI) -> dict[str, object]:
+    """The generated document, with the problem schema that every error refers to."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        parts = schema.pop("$defs", {})
+        document["components"]["schemas"].update({**parts, "Problem": schema})
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,142 @@
+"""The composition root: settings -> services. The only place that picks engines."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import faiss
+
+from app.faces.decode import ImageLimits
+from app.faces.detect import Detector
+from app.faces.embed import OnnxEmbedder, load_embedder
+from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
+from app.faces.gallery import Galleries
+from app.faces.mtcnn import Mtcnn, MtcnnSettings
+from app.faces.pipeline import FacePipeline
+from app.faces.quality import QualityLimits
+from app.faces.recognition import Recognizer
+from app.faces.thresholds import Thresholds
+from app.faces.yunet import YuNet
+from app.index.base import VectorIndex
+from app.index.exact import ExactIndex
+from app.index.faiss import FaissIndex
+from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
+from app.inference.session import choose_providers
+from app.settings import Settings
+from app.store.collections import (
+    Collection,
+    create_collection,
+    find_gallery,
+    list_collections,
+)
+from app.store.database import Database
+from app.store.projection import IndexFactory, IndexProjection
+from app.store.tables import GALLERY
+from app.words.vocabulary import Vocabularies
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a request may need; made at start-up, closed at shutdown."""
+
+    settings: Settings
+    database: Database
+    projection: IndexProjection
+    embedder: OnnxEmbedder
+    pipeline: FacePipeline
+    recognizer: Recognizer
+    enroller: Enroller
+    galleries: Galleries
+    vocabularies: Vocabularies
+
+    def prepare(self) -> None:
+        """Before the first request: the default gallery is there, the indexes are level."""
+        with self.database.write() as session:
+            if find_gallery(session, DEFAULT_COLLECTION) is None:
+                create_collection(session, DEFAULT_COLLECTION, GALLERY, self.embedder.space)
+        self.catch_up()
+
+    def catch_up(self) -> dict[str, int]:
+        """Bring every index level with the journal; entries by collection."""
+        with self.database.read() as session:
+            known = list_collections(session)
+            for collection in known:
+                self.projection.size(session, collection)
+            return {collection.name: collection.size for collection in known}
+
+    def close(self) -> None:
+        """Keep index snapshots, give connections back."""
+        self.projection.close()
+        self.database.close()
+
+
+def build_services(settings: Settings) -> Services:
+    """Open the models and the store. Raises ModelError where a model is not what it claims."""
+    cv2.setNumThreads(1)  # requests are concurrent already; threads within one would only wait
+    faiss.omp_set_num_threads(1)
+    database = Database(settings.effective_database_url)
+    projection = IndexProjection(_index_factory(settings))
+    embedder = load_embedder(
+        settings.face_model_dir, choose_providers(settings.providers), settings.inference_threads
+    )
+    thresholds = Thresholds.of(embedder.manifest)
+    pipeline = FacePipeline(
+        _detector(settings),
+        embedder,
+        ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.preview_side),
+        QualityLimits(),
+    )
+    return Services(
+        settings=settings,
+        database=database,
+        projection=projection,
+        embedder=embedder,
+        pipeline=pipeline,
+        recognizer=Recognizer(
+            pipeline, thresholds, database, projection, settings.ambiguity_margin
+        ),
+        enroller=Enroller(pipeline, thresholds, database, projection, settings.duplicate_fpir),
+        galleries=Galleries(database, projection, embedder.space),
+        vocabularies=Vocabularies(database, projection),
+    )
+
+
+def open_store(settings: Settings) -> tuple[Database, IndexProjection]:
+    """Only the store, for work that needs no model."""
+    database = Database(settings.effective_database_url)
+    return database, IndexProjection(_index_factory(settings))
+
+
+def available_models(settings: Settings) -> list[Manifest]:
+    """Every model in the models folder, by name, and the one in use wherever it lies."""
+    folders = {path.parent for path in settings.models_dir.glob(f"*/{MANIFEST_NAME}")}
+    folders.add(settings.face_model_dir)
+    return sorted((read_manifest(folder) for folder in folders), key=lambda m: m.name)
+
+
+def concurrency(settings: Settings) -> int:
+    """How many requests compute at once."""
+    return settings.concurrency or os.cpu_count() or 1
+
+
+def _detector(settings: Settings) -> Detector:
+    if settings.detector == "mtcnn":
+        return Mtcnn(
+            choose_providers(settings.providers),
+            MtcnnSettings(min_face=settings.min_face),
+            settings.inference_threads,
+        )
+    return YuNet(Path(settings.detector))
+
+
+def _index_factory(settings: Settings) -> IndexFactory:
+    def open_index(collection: Collection) -> VectorIndex:
+        dimension = collection.space.dimension
+        if settings.index_url == "exact:":
+            return ExactIndex(dimension)
+        key = f"{collection.id} {collection.created_at.isoformat()} {collection.space.digest}"
+        snapshot = settings.data_dir / "index" / f"collection-{collection.id}.faiss"
+        return FaissIndex(dimension, snapshot, key)
+
+    return open_index

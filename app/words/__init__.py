@@ -1,0 +1,1 @@
+"""Vocabularies: lookup, neighbors, analogies, and the files that vectors come in."""

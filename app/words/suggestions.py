@@ -1,0 +1,42 @@
+"""What an unknown word may have meant."""
+
+import unicodedata
+
+from rapidfuzz import process
+from rapidfuzz.distance import DamerauLevenshtein
+from sqlalchemy.orm import Session
+
+from app.store.collections import Collection
+from app.store.words import find_words, frequent_texts
+
+_SEARCHED_RANKS = 50_000
+_LONGEST = 40
+_MOST = 5
+
+
+def suggest(session: Session, collection: Collection, word: str) -> tuple[str, ...]:
+    """At most five known words: the same in another case or without diacritics, then by edits."""
+    variants = _variants(word)
+    known = find_words(session, collection, variants)
+    found = [variant for variant in variants if variant in known]
+    if len(word) <= _LONGEST:
+        edits = max(1, len(word) // 3)
+        near = process.extract(
+            word.lower(),
+            frequent_texts(session, collection, _SEARCHED_RANKS),
+            scorer=DamerauLevenshtein.distance,
+            score_cutoff=edits,
+            limit=_MOST,
+        )
+        found += [text for text, _, _ in near if text not in found]
+    return tuple(found[:_MOST])
+
+
+def _variants(word: str) -> list[str]:
+    plain = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", word)
+        if not unicodedata.combining(letter)
+    )
+    forms = [word.lower(), word.upper(), word.capitalize(), plain, plain.lower()]
+    return [form for form in dict.fromkeys(forms) if form != word]

@@ -1,0 +1,1 @@
+"""Labels that nobody ever trained, scored in the same embedding store."""
