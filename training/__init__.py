@@ -1,0 +1,1 @@
+"""Where the models of Sima are trained, measured and exported. The service never imports this."""

@@ -1,0 +1,64 @@
+"""`sima-train`: train, measure and export; every stage is one command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+faces = typer.Typer(no_args_is_help=True, help="Face embedders: distil, tune, export.")
+app.add_typer(faces, name="faces")
+
+Teacher = Annotated[Path, typer.Option(help="Folder with the teacher's manifest.toml.")]
+Weights = Annotated[Path | None, typer.Option(help="Folder with the teacher's ONNX file.")]
+
+DEFAULT_TEACHER = Path(__file__).parent / "teachers" / "face-reidentification-retail-0095"
+
+
+@faces.command()
+def distil(
+    data: Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")],
+    run: Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")],
+    teacher: Teacher = DEFAULT_TEACHER,
+    teacher_weights: Weights = None,
+    config: Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use this many crops only.")] = None,
+    cool_down_now: Annotated[bool, typer.Option(help="Start the cool-down at once.")] = False,
+) -> None:
+    """Stage one: learn from a teacher's embeddings. Resumes from the run's checkpoint."""
+    from training.faces.stages import run_distillation
+
+    run_distillation(data, run, teacher, teacher_weights, config, limit, cool_down_now)
+
+
+@faces.command()
+def export(
+    data: Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")],
+    run: Annotated[Path, typer.Option(help="The run's folder with checkpoint.pt.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    out: Annotated[Path, typer.Option(help="The model's folder.")],
+    teacher: Teacher = DEFAULT_TEACHER,
+    config: Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use this many crops only.")] = None,
+) -> None:
+    """ONNX file, manifest and calibration table from a run's averaged weights."""
+    from training.faces.stages import run_export
+
+    run_export(data, run, teacher, config, limit, name, out)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
+    lfw: Annotated[Path, typer.Option(help="Folder with pairs.txt and the photos' tar.")],
+    weights: Weights = None,
+    report: Annotated[Path | None, typer.Option(help="Also write the numbers here.")] = None,
+) -> None:
+    """LFW, 10 folds, through the whole serving pipeline: detect, align, embed."""
+    from training.faces.stages import run_evaluation
+
+    run_evaluation(model, weights, lfw, report)
+
+
+if __name__ == "__main__":
+    app()

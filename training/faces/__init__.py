@@ -1,0 +1,1 @@
+"""Face embedders: data, losses, miners, the two training stages, evaluation, export."""

@@ -1,0 +1,69 @@
+"""Similarity -> false match rate, measured within groups so that it holds for each of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.manifest import Calibration
+from app.vectors import Matrix
+from training.faces.metrics import threshold_at_fmr
+
+_RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 5e-4, 2e-4, 1e-4, 5e-5)
+_SUPPORT = 10  # a rate is stated only where at least so many impostor pairs lie beyond it
+_SMALLEST_STEP = 1e-4
+_FEWEST_PAIRS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRate:
+    """How often two people of one group are taken for one at a given threshold."""
+
+    group: str
+    pairs: int
+    fmr: float
+
+
+def impostors_by_group(
+    embeddings: Matrix, group: NDArray[np.str_]
+) -> dict[str, NDArray[np.float32]]:
+    """Similarities of all pairs within each named group; every photo is another person."""
+    impostors: dict[str, NDArray[np.float32]] = {}
+    for name in np.unique(group[group != ""]):
+        rows = embeddings[group == name]
+        impostors[str(name)] = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
+    return impostors
+
+
+def calibrate(impostors: dict[str, NDArray[np.float32]], population: str) -> Calibration:
+    """For each rate the highest threshold that any group needs, down to what all can support.
+
+    Groups of fewer than 20,000 pairs are measured (`rates_at`) but set no knot.
+    """
+    large = [pairs for pairs in impostors.values() if len(pairs) >= _FEWEST_PAIRS]
+    large = large or list(impostors.values())
+    fewest = min(len(pairs) for pairs in large)
+    similarity: list[float] = []
+    fmr: list[float] = []
+    for rate in _RATES:
+        if rate * fewest < _SUPPORT:
+            break
+        needed = max(threshold_at_fmr(pairs, rate) for pairs in large)
+        if similarity:
+            needed = max(needed, similarity[-1] + _SMALLEST_STEP)
+        similarity.append(round(needed, 5))
+        fmr.append(rate)
+    return Calibration(
+        population=population,
+        pairs=sum(len(pairs) for pairs in large),
+        similarity=tuple(similarity),
+        fmr=tuple(fmr),
+    )
+
+
+def rates_at(impostors: dict[str, NDArray[np.float32]], threshold: float) -> list[GroupRate]:
+    """The measured false match rate of each group at one threshold."""
+    return [
+        GroupRate(group, len(pairs), float((pairs >= threshold).mean()))
+        for group, pairs in impostors.items()
+    ]

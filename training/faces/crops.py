@@ -1,0 +1,109 @@
+"""Face crops for training: read once into memory, each with landmarks, identity and group."""
+
+import csv
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from app.faces.types import Image
+
+_POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+_ADULT = 18
+
+
+@dataclass(frozen=True, slots=True)
+class CropSet:
+    """Parallel arrays over n crops.
+
+    `images` (n, size, size, 3) RGB uint8; `landmarks` (n, 5, 2) in crop pixels; `identity` is
+    empty where unknown; `group` and `age` (-1 unknown) serve calibration only.
+    """
+
+    files: NDArray[np.str_]
+    images: NDArray[np.uint8]
+    landmarks: NDArray[np.float64]
+    source: NDArray[np.str_]
+    identity: NDArray[np.str_]
+    group: NDArray[np.str_]
+    age: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "CropSet":
+        """The crops in `rows`, a mask or indices."""
+        return CropSet(
+            self.files[rows],
+            self.images[rows],
+            self.landmarks[rows],
+            self.source[rows],
+            self.identity[rows],
+            self.group[rows],
+            self.age[rows],
+        )
+
+
+def held_out(crops: CropSet) -> NDArray[np.bool_]:
+    """Mask of the eighth that no training sees: whole identities, and photos without one.
+
+    Chosen by a checksum of the identity (else the file name), so it never moves when data grows.
+    """
+    keys = np.where(crops.identity == "", crops.files, crops.identity)
+    return np.array([zlib.crc32(str(key).encode()) % 8 == 0 for key in keys])
+
+
+def adults(crops: CropSet) -> NDArray[np.bool_]:
+    """Mask of the crops that are labelled 18 or older."""
+    return crops.age >= _ADULT
+
+
+def read_shards(folder: Path, limit: int | None = None) -> CropSet:
+    """Read `index.csv` and the tar shards beside it; `limit` keeps every (n / limit)-th row."""
+    with (folder / "index.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if limit is not None and limit < len(rows):
+        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).astype(int)]
+    place = {row["file"]: number for number, row in enumerate(rows)}
+    images: NDArray[np.uint8] | None = None
+    shards = sorted({row["shard"] for row in rows})
+    with tqdm(total=len(rows), desc="reading crops", unit="crop", mininterval=2) as bar:
+        for shard in shards:
+            for name, image in _images(folder / shard, place):
+                if images is None:
+                    images = np.empty((len(rows), *image.shape), dtype=np.uint8)
+                images[place[name]] = image
+                bar.update()
+    if images is None:
+        raise ValueError(f"{folder} holds no crop")
+    return CropSet(
+        files=np.array([row["file"] for row in rows]),
+        images=images,
+        landmarks=np.array(
+            [[[float(row[f"{p}_{axis}"]) for axis in "xy"] for p in _POINTS] for row in rows]
+        ),
+        source=np.array([row["source"] for row in rows]),
+        identity=np.array([row["identity"] for row in rows]),
+        group=np.array([row["group"] for row in rows]),
+        age=np.array([int(row["age"]) if row["age"] else -1 for row in rows]),
+    )
+
+
+def _images(shard: Path, wanted: dict[str, int]) -> Iterator[tuple[str, Image]]:
+    with tarfile.open(shard) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() else None
+            name = Path(member.name).name
+            if stream is None or name not in wanted:
+                continue
+            encoded = np.frombuffer(stream.read(), dtype=np.uint8)
+            decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
+            if decoded is None:
+                raise ValueError(f"{shard.name} holds a broken image: {name}")
+            yield name, np.asarray(decoded, dtype=np.uint8)

@@ -1,0 +1,42 @@
+"""What a face embedder is taught with. Embeddings are unit length, shape (n, dimension)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """`||a - b||^2` row by row, shape (n,); 0 to 4 for unit vectors."""
+    return (a - b).square().sum(dim=1)
+
+
+def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Mean of `max(d(A, P) - d(A, N) + margin, 0)` (Schroff et al. 2015, FaceNet, eq. 3)."""
+    gap = squared_distance(anchor, positive) - squared_distance(anchor, negative)
+    return functional.relu(gap + margin).mean()
+
+
+def pair_loss(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
+    """The Siamese pair loss (Hadsell, Chopra & LeCun 2006).
+
+    `same` is bool, shape (n,): pairs of one person are pulled together, pairs of two people
+    pushed until their Euclidean distance reaches `margin`.
+    """
+    squared = squared_distance(a, b)
+    apart = functional.relu(margin - torch.sqrt(squared + 1e-12)).square()
+    return torch.where(same, squared, apart).mean()
+
+
+def direct_distillation(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean of `1 - cos(student, teacher)`: each embedding is to point where the teacher's does."""
+    return (1.0 - functional.cosine_similarity(student, teacher, dim=1)).mean()
+
+
+def relational_distillation(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference of the batch's two similarity matrices, diagonals left out.
+
+    Relations instead of points, after Park et al. 2019 and Tung & Mori 2019.
+    """
+    difference = (student @ student.T - teacher @ teacher.T).square()
+    n = len(student)
+    return (difference.sum() - difference.diagonal().sum()) / (n * (n - 1))

@@ -1,0 +1,64 @@
+"""How well a student follows its teacher on crops that no training saw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from app.vectors import Matrix
+from training.faces.augment import NONE, augmented_crop
+from training.faces.batches import CropSpec, to_network
+from training.faces.config import NetworkConfig
+from training.faces.crops import CropSet
+from training.faces.oneshot import OneShotResult, one_shot_rank1
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMetrics:
+    """`teacher_cosine` is the mean similarity of a crop's two embeddings, student and teacher."""
+
+    teacher_cosine: float
+    one_shot: OneShotResult
+
+
+def measure_student(
+    student: nn.Module,
+    config: NetworkConfig,
+    spec: CropSpec,
+    device: torch.device,
+    crops: CropSet,
+    targets: Matrix,
+) -> StudentMetrics:
+    """Embed `crops` as served (no augmentation) and compare."""
+    embeddings = embed_with(student, config, spec, device, crops)
+    cosine = float((embeddings * targets).sum(axis=1).mean())
+    return StudentMetrics(cosine, one_shot_rank1(embeddings, crops.identity))
+
+
+@torch.inference_mode()
+def embed_with(
+    student: nn.Module,
+    config: NetworkConfig,
+    spec: CropSpec,
+    device: torch.device,
+    crops: CropSet,
+) -> Matrix:
+    """Unit vectors of `crops`, shape (n, dimension), by a torch network in eval mode."""
+    rng = np.random.default_rng(0)
+    parts: list[Matrix] = []
+    for start in range(0, len(crops), _BATCH):
+        rows = range(start, min(start + _BATCH, len(crops)))
+        images = [
+            augmented_crop(
+                crops.images[row], crops.landmarks[row], spec.template, spec.size, NONE, rng
+            )
+            for row in rows
+        ]
+        pixels = torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
+        batch = to_network(pixels, config.mean, config.std, device)
+        with torch.autocast(device.type, torch.bfloat16):
+            parts.append(student(batch).float().cpu().numpy())
+    return np.concatenate(parts)

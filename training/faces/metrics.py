@@ -1,0 +1,71 @@
+"""Numbers of a verification experiment: accuracy, TAR at FAR, false match rate by similarity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Similarities = NDArray[np.float64]
+"""One number a pair; NaN where a face was not found in one of the two photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldAccuracy:
+    """Mean and standard error over the folds, and the share of pairs that were not acquired."""
+
+    mean: float
+    standard_error: float
+    failure_to_acquire: float
+
+
+def ten_fold_accuracy(
+    similarities: Similarities, same: NDArray[np.bool_], fold: NDArray[np.int64]
+) -> FoldAccuracy:
+    """The LFW protocol (Huang et al. 2007): each fold is judged with the others' best threshold.
+
+    A pair that was not acquired counts as an error, whichever kind it is.
+    """
+    accuracies = []
+    for held in np.unique(fold):
+        threshold = _best_threshold(similarities[fold != held], same[fold != held])
+        inside = fold == held
+        accuracies.append(float(_correct(similarities[inside], same[inside], threshold).mean()))
+    return FoldAccuracy(
+        float(np.mean(accuracies)),
+        float(np.std(accuracies) / np.sqrt(len(accuracies))),
+        float(np.isnan(similarities).mean()),
+    )
+
+
+def tar_at_far(similarities: Similarities, same: NDArray[np.bool_], far: float) -> float:
+    """Share of genuine pairs above the threshold that `far` of the impostors pass.
+
+    A pair that was not acquired is never accepted.
+    """
+    known = np.nan_to_num(similarities, nan=-1.0)
+    impostors = np.sort(known[~same])[::-1]
+    allowed = int(np.floor(far * len(impostors)))
+    threshold = impostors[allowed]
+    return float((known[same] > threshold).mean())
+
+
+def threshold_at_fmr(impostors: NDArray[np.floating], fmr: float) -> float:
+    """The lowest similarity that at most `fmr` of the impostor pairs reach."""
+    ordered = np.sort(impostors)[::-1]
+    allowed = int(np.floor(fmr * len(ordered)))
+    return float(np.nextafter(np.float32(ordered[allowed]), np.float32(2.0)))
+
+
+def _best_threshold(similarities: Similarities, same: NDArray[np.bool_]) -> float:
+    known = np.unique(similarities[~np.isnan(similarities)])
+    candidates = known[:: max(1, len(known) // 2000)]
+    hits = [_correct(similarities, same, float(threshold)).sum() for threshold in candidates]
+    return float(candidates[int(np.argmax(hits))])
+
+
+def _correct(
+    similarities: Similarities, same: NDArray[np.bool_], threshold: float
+) -> NDArray[np.bool_]:
+    accepted = similarities >= threshold
+    right: NDArray[np.bool_] = (accepted == same) & ~np.isnan(similarities)
+    return right

@@ -1,0 +1,22 @@
+"""Learning rate: warm up, stay, cool down; the end may be decided while training runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupStableDecay:
+    """Rates by step (Hu et al. 2024, MiniCPM). `cooldown_from` is None while the end is open."""
+
+    peak: float
+    warmup_steps: int
+    cooldown_from: int | None
+    cooldown_steps: int
+
+    def __call__(self, step: int) -> float:
+        """Rate for `step`, 0 to `peak`."""
+        if step < self.warmup_steps:
+            return self.peak * (step + 1) / self.warmup_steps
+        if self.cooldown_from is None or step < self.cooldown_from:
+            return self.peak
+        done = (step - self.cooldown_from) / self.cooldown_steps
+        return float(self.peak * max(0.0, 1.0 - done))

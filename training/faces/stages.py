@@ -1,0 +1,160 @@
+"""The stages as the command line calls them: read what they need, run, save."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from app.faces.decode import ImageLimits
+from app.faces.embed import OnnxEmbedder, load_embedder
+from app.faces.mtcnn import Mtcnn
+from app.faces.pipeline import FacePipeline
+from app.faces.quality import QualityLimits
+from app.faces.thresholds import Thresholds
+from app.faces.types import Points
+from app.inference.manifest import (
+    Calibration,
+    FivePoint,
+    Manifest,
+    Training,
+    read_manifest,
+    read_verified,
+)
+from app.inference.session import OnnxSession, choose_providers
+from training.faces.batches import CropSpec
+from training.faces.calibrate import calibrate, impostors_by_group, rates_at
+from training.faces.checkpoint import read_average
+from training.faces.config import read_distill_config
+from training.faces.crops import adults, held_out, read_shards
+from training.faces.distill import Distillation
+from training.faces.export import export_onnx, parity, write_manifest
+from training.faces.lfw import embed_photos, pair_similarities, read_pairs
+from training.faces.metrics import tar_at_far, ten_fold_accuracy
+from training.faces.targets import crop_for, embed_crops, load_or_embed
+from training.networks.inception_resnet_v1 import InceptionResnetV1
+
+_DATA = (
+    "37,185 aligned face crops (UTKFace, CelebA) less a held-out eighth; research data, uneven "
+    "in pose, age and origin"
+)
+_METHOD = (
+    "distilled from face-reidentification-retail-0095 (Open Model Zoo, Apache-2.0): cosine to "
+    "its embedding and the batch's similarity matrix"
+)
+_POPULATION = (
+    "adults of the held-out eighth of UTKFace, pairs within each of its five groups; every knot "
+    "is the threshold of the group that needs the highest"
+)
+
+
+def load_teacher(folder: Path, weights: Path | None) -> OnnxEmbedder:
+    """A model by its manifest, its ONNX file being in `weights` where that is another folder."""
+    manifest = read_manifest(folder)
+    content = read_verified((weights or folder) / manifest.file, manifest.sha256)
+    return OnnxEmbedder(manifest, OnnxSession(content, choose_providers("auto")))
+
+
+def template_of(manifest: Manifest) -> Points:
+    """The five-point template of a manifest, fractions of the crop."""
+    if not isinstance(manifest.alignment, FivePoint):
+        raise ValueError(f"{manifest.name} is not aligned by five points")
+    return np.array(manifest.alignment.template, dtype=np.float64)
+
+
+def run_distillation(
+    data: Path,
+    run: Path,
+    teacher_folder: Path,
+    teacher_weights: Path | None,
+    config_file: Path | None,
+    limit: int | None,
+    cool_down_now: bool,
+) -> None:
+    """Distil the teacher into a student; the held-out eighth only measures."""
+    cv2.setNumThreads(1)
+    config = read_distill_config(config_file)
+    teacher = load_teacher(teacher_folder, teacher_weights)
+    crops = read_shards(data, limit)
+    targets = load_or_embed(run / "targets.npz", teacher, crops)
+    aside = held_out(crops)
+    measured = np.flatnonzero(aside & (crops.identity != ""))
+    spec = CropSpec(config.network.size, template_of(teacher.manifest))
+    distillation = Distillation(
+        run,
+        config,
+        spec,
+        train=(crops.take(~aside), targets[~aside]),
+        held_out=(crops.take(measured), targets[measured]),
+    )
+    progress = distillation.run(cool_down_now)
+    print(f"stopped at step {progress.step}; checkpoint {distillation.checkpoint}")
+
+
+def run_export(
+    data: Path,
+    run: Path,
+    teacher_folder: Path,
+    config_file: Path | None,
+    limit: int | None,
+    name: str,
+    out: Path,
+) -> None:
+    """Averaged weights -> ONNX + manifest with a calibration table from the held-out eighth."""
+    cv2.setNumThreads(1)
+    config = read_distill_config(config_file)
+    net = config.network
+    template = template_of(read_manifest(teacher_folder))
+    network = InceptionResnetV1(net.dimension, net.width)
+    state, steps = read_average(run / "checkpoint.pt")
+    network.load_state_dict(state)
+    content = export_onnx(network.eval(), net.size, out)
+    samples = steps * config.batch
+    about = Training(data=_DATA, method=_METHOD, samples=samples)
+    title = f"Inception-ResNet v1, width {net.width}, {net.size} pixels, {net.dimension}-d"
+
+    def write(calibration: Calibration | None) -> None:
+        write_manifest(out, name, title, net, template, about, calibration, ())
+
+    write(None)
+    embedder = load_embedder(out, choose_providers("cpu"))
+    crops = read_shards(data, limit)
+    aside = crops.take(held_out(crops) & adults(crops))
+    shown = [crop_for(embedder, aside, row) for row in range(min(32, len(aside)))]
+    print(f"parity with torch: {parity(network, content, shown, net):.1e}")
+    impostors = impostors_by_group(embed_crops(embedder, aside), aside.group)
+    calibration = calibrate(impostors, _POPULATION)
+    write(calibration)
+    at = Thresholds(calibration).for_fmr(1e-3)
+    print(f"threshold at FMR 1e-3: {at:.4f}")
+    for rate in rates_at(impostors, at):
+        print(f"  {rate.group:8} {rate.pairs:8} pairs  FMR {rate.fmr:.5f}")
+
+
+def run_evaluation(model: Path, weights: Path | None, lfw: Path, report: Path | None) -> None:
+    """LFW through the whole serving pipeline, for any manifest."""
+    cv2.setNumThreads(1)
+    embedder = load_teacher(model, weights)
+    pipeline = FacePipeline(
+        Mtcnn(choose_providers("cpu")), embedder, ImageLimits(), QualityLimits()
+    )
+    pairs = read_pairs(lfw / "pairs.txt")
+    vectors = embed_photos(lfw / "lfw-pairs-images.tar", pipeline)
+    similarities = pair_similarities(pairs, vectors.get)
+    accuracy = ten_fold_accuracy(similarities, pairs.same, pairs.fold)
+    lines = {
+        "lfw_accuracy": accuracy.mean,
+        "lfw_standard_error": accuracy.standard_error,
+        "failure_to_acquire": accuracy.failure_to_acquire,
+        "tar_at_far_1e-2": tar_at_far(similarities, pairs.same, 1e-2),
+        "tar_at_far_1e-3": tar_at_far(similarities, pairs.same, 1e-3),
+    }
+    if embedder.manifest.calibration is not None:
+        threshold = Thresholds(embedder.manifest.calibration).for_fmr(1e-3)
+        lines["threshold_at_stated_fmr_1e-3"] = threshold
+        lines["lfw_fmr_there"] = float((similarities[~pairs.same] >= threshold).mean())
+        lines["lfw_fnmr_there"] = float(1.0 - (similarities[pairs.same] >= threshold).mean())
+    for key, value in lines.items():
+        print(f"{key:30} {value:.5f}")
+    if report is not None:
+        report.write_text(json.dumps({"model": embedder.space.name, **lines}, indent=2) + "\n")

@@ -1,0 +1,182 @@
+"""Inception-ResNet v1 (Szegedy et al. 2016) as FaceNet used it, with a width multiplier.
+
+At width 1 and 512 dimensions the parameter names and shapes are those of facenet-pytorch, so
+its published state dicts load unchanged.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_BN_EPS = 1e-3
+_SCALE_35, _SCALE_17, _SCALE_8 = 0.17, 0.10, 0.20  # residual scaling, section 3.3 of the paper
+
+
+class BasicConv2d(nn.Module):
+    """Convolution without bias, batch normalisation, ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        padding: int | tuple[int, int] = 0,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, eps=_BN_EPS, momentum=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.bn(self.conv(x)))
+
+
+class ResidualBlock(nn.Module):
+    """relu(x + scale * conv(concat(branches(x)))): the shape shared by all three block kinds."""
+
+    def __init__(
+        self, branches: Sequence[nn.Module], mixed: int, channels: int, scale: float, relu: bool
+    ) -> None:
+        super().__init__()
+        for number, branch in enumerate(branches):
+            self.add_module(f"branch{number}", branch)
+        self.conv2d = nn.Conv2d(mixed, channels, 1)
+        self._branches = len(branches)
+        self._scale = scale
+        self._relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)]
+        out = x + self._scale * self.conv2d(torch.cat(parts, dim=1))
+        return functional.relu(out) if self._relu else out
+
+
+class ReductionBlock(nn.Module):
+    """Branches that halve the grid, concatenated."""
+
+    def __init__(self, branches: Sequence[nn.Module]) -> None:
+        super().__init__()
+        for number, branch in enumerate(branches):
+            self.add_module(f"branch{number}", branch)
+        self._branches = len(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat(
+            [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)], dim=1
+        )
+
+
+class InceptionResnetV1(nn.Module):
+    """Crops (n, 3, size, size) -> embeddings (n, dimension), unit length.
+
+    `width` scales every channel count; `size` is free from 80 pixels up (the paper's is 160).
+    """
+
+    def __init__(self, dimension: int = 512, width: float = 1.0, dropout: float = 0.6) -> None:
+        super().__init__()
+
+        def c(channels: int) -> int:
+            return max(8, round(channels * width / 8) * 8)
+
+        self.conv2d_1a = BasicConv2d(3, c(32), 3, stride=2)
+        self.conv2d_2a = BasicConv2d(c(32), c(32), 3)
+        self.conv2d_2b = BasicConv2d(c(32), c(64), 3, padding=1)
+        self.maxpool_3a = nn.MaxPool2d(3, stride=2)
+        self.conv2d_3b = BasicConv2d(c(64), c(80), 1)
+        self.conv2d_4a = BasicConv2d(c(80), c(192), 3)
+        self.conv2d_4b = BasicConv2d(c(192), c(256), 3, stride=2)
+        grid35 = c(256)
+        self.repeat_1 = nn.Sequential(*[_block35(grid35, c(32)) for _ in range(5)])
+        self.mixed_6a = _reduction_6a(grid35, c(192), c(256), c(384))
+        grid17 = c(384) + c(256) + grid35
+        self.repeat_2 = nn.Sequential(*[_block17(grid17, c(128)) for _ in range(10)])
+        self.mixed_7a = _reduction_7a(grid17, c(256), c(384))
+        grid8 = c(384) + 2 * c(256) + grid17
+        self.repeat_3 = nn.Sequential(*[_block8(grid8, c(192)) for _ in range(5)])
+        self.block8 = _block8(grid8, c(192), scale=1.0, relu=False)
+        self.avgpool_1a = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.last_linear = nn.Linear(grid8, dimension, bias=False)
+        self.last_bn = nn.BatchNorm1d(dimension, eps=_BN_EPS, momentum=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x)))
+        x = self.conv2d_3b(self.maxpool_3a(x))
+        x = self.conv2d_4b(self.conv2d_4a(x))
+        x = self.mixed_6a(self.repeat_1(x))
+        x = self.mixed_7a(self.repeat_2(x))
+        x = self.block8(self.repeat_3(x))
+        x = self.dropout(self.avgpool_1a(x)).flatten(1)
+        return functional.normalize(self.last_bn(self.last_linear(x)), dim=1)
+
+
+def _block35(channels: int, narrow: int) -> ResidualBlock:
+    branches = [
+        BasicConv2d(channels, narrow, 1),
+        nn.Sequential(BasicConv2d(channels, narrow, 1), BasicConv2d(narrow, narrow, 3, padding=1)),
+        nn.Sequential(
+            BasicConv2d(channels, narrow, 1),
+            BasicConv2d(narrow, narrow, 3, padding=1),
+            BasicConv2d(narrow, narrow, 3, padding=1),
+        ),
+    ]
+    return ResidualBlock(branches, 3 * narrow, channels, _SCALE_35, relu=True)
+
+
+def _block17(channels: int, narrow: int) -> ResidualBlock:
+    branches = [
+        BasicConv2d(channels, narrow, 1),
+        nn.Sequential(
+            BasicConv2d(channels, narrow, 1),
+            BasicConv2d(narrow, narrow, (1, 7), padding=(0, 3)),
+            BasicConv2d(narrow, narrow, (7, 1), padding=(3, 0)),
+        ),
+    ]
+    return ResidualBlock(branches, 2 * narrow, channels, _SCALE_17, relu=True)
+
+
+def _block8(
+    channels: int, narrow: int, scale: float = _SCALE_8, relu: bool = True
+) -> ResidualBlock:
+    branches = [
+        BasicConv2d(channels, narrow, 1),
+        nn.Sequential(
+            BasicConv2d(channels, narrow, 1),
+            BasicConv2d(narrow, narrow, (1, 3), padding=(0, 1)),
+            BasicConv2d(narrow, narrow, (3, 1), padding=(1, 0)),
+        ),
+    ]
+    return ResidualBlock(branches, 2 * narrow, channels, scale, relu)
+
+
+def _reduction_6a(channels: int, narrow: int, wide: int, wider: int) -> ReductionBlock:
+    return ReductionBlock(
+        [
+            BasicConv2d(channels, wider, 3, stride=2),
+            nn.Sequential(
+                BasicConv2d(channels, narrow, 1),
+                BasicConv2d(narrow, narrow, 3, padding=1),
+                BasicConv2d(narrow, wide, 3, stride=2),
+            ),
+            nn.MaxPool2d(3, stride=2),
+        ]
+    )
+
+
+def _reduction_7a(channels: int, narrow: int, wide: int) -> ReductionBlock:
+    return ReductionBlock(
+        [
+            nn.Sequential(BasicConv2d(channels, narrow, 1), BasicConv2d(narrow, wide, 3, stride=2)),
+            nn.Sequential(
+                BasicConv2d(channels, narrow, 1), BasicConv2d(narrow, narrow, 3, stride=2)
+            ),
+            nn.Sequential(
+                BasicConv2d(channels, narrow, 1),
+                BasicConv2d(narrow, narrow, 3, padding=1),
+                BasicConv2d(narrow, narrow, 3, stride=2),
+            ),
+            nn.MaxPool2d(3, stride=2),
+        ]
+    )
