@@ -1,0 +1,1 @@
+"""What Sima promises, as tests."""

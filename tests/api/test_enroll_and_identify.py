@@ -1,0 +1,178 @@
+"""The main job: enroll with one photo, then verify and identify with others."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.conftest import MakeClient, enroll, upload
+from tests.models import with_other_mean
+
+Photos = dict[str, bytes]
+
+
+@pytest.fixture
+def gallery(client: TestClient) -> TestClient:
+    """The client with an empty default gallery."""
+    client.delete("/collections/default")
+    return client
+
+
+def test_one_photo_is_enough(gallery: TestClient, photos: Photos) -> None:
+    person = enroll(gallery, photos["obama"], "Barack Obama")
+    answer = gallery.post("/identify", files=upload(photos["obama3"])).json()
+
+    found = answer["faces"][0]
+    assert found["decision"] == "match"
+    assert found["person"]["person_id"] == person["person_id"]
+    assert found["candidates"][0]["similarity"] >= answer["threshold"]
+    assert answer["gallery_size"] == 1
+
+
+def test_a_stranger_is_unknown_but_sees_the_nearest_people(
+    gallery: TestClient, photos: Photos
+) -> None:
+    enroll(gallery, photos["obama"], "Barack Obama")
+    found = gallery.post("/identify", files=upload(photos["biden"])).json()["faces"][0]
+
+    assert found["decision"] == "unknown"
+    assert found["person"] is None
+    assert [c["name"] for c in found["candidates"]] == ["Barack Obama"]
+
+
+def test_every_face_of_a_group_is_identified(gallery: TestClient, photos: Photos) -> None:
+    enroll(gallery, photos["obama"], "Barack Obama")
+    faces = gallery.post("/identify", files=upload(photos["pair"])).json()["faces"]
+
+    assert sorted(face["decision"] for face in faces) == ["match", "unknown"]
+    largest = gallery.post("/identify?faces=largest", files=upload(photos["pair"])).json()
+    assert len(largest["faces"]) == 1
+
+
+def test_nobody_enrolled_means_unknown(make_client: MakeClient, photos: Photos) -> None:
+    answer = make_client().post("/identify", files=upload(photos["obama"])).json()
+    assert answer["gallery_size"] == 0
+    assert answer["faces"][0]["decision"] == "unknown"
+    assert answer["faces"][0]["candidates"] == []
+
+
+def test_the_same_face_under_another_name_is_refused_from_the_first_photo_on(
+    gallery: TestClient, photos: Photos
+) -> None:
+    first = enroll(gallery, photos["obama"], "Barack Obama")
+    again = gallery.post("/enroll", files=upload(photos["obama"]), data={"name": "Somebody"})
+
+    assert again.status_code == 409
+    problem = again.json()
+    assert problem["code"] == "already_enrolled"
+    assert problem["person"] == {"person_id": first["person_id"], "name": "Barack Obama"}
+    assert problem["similarity"] > 0.99
+    assert len(gallery.get("/persons").json()["persons"]) == 1
+
+
+def test_a_duplicate_may_be_allowed_and_makes_the_answer_ambiguous(
+    gallery: TestClient, photos: Photos
+) -> None:
+    enroll(gallery, photos["obama"], "Barack Obama")
+    enroll(gallery, photos["obama"], "Barry", on_duplicate="allow")
+
+    found = gallery.post("/identify", files=upload(photos["obama"])).json()["faces"][0]
+    assert found["decision"] == "ambiguous"
+    assert found["person"] is None
+    assert len(found["candidates"]) == 2
+
+
+def test_two_at_once_cannot_both_enroll_one_face(gallery: TestClient, photos: Photos) -> None:
+    def attempt(number: int) -> int:
+        data = {"name": f"Person {number}"}
+        return gallery.post("/enroll", files=upload(photos["obama"]), data=data).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(attempt, range(8)))
+    assert statuses == [201] + [409] * 7
+
+
+def test_a_second_photo_joins_the_support_set(gallery: TestClient, photos: Photos) -> None:
+    person_id = str(enroll(gallery, photos["obama"], "Barack Obama")["person_id"])
+    more = gallery.post("/enroll", files=upload(photos["obama2"]), data={"person_id": person_id})
+
+    assert more.status_code == 201
+    assert more.json()["name"] == "Barack Obama"
+    answer = gallery.post("/identify", files=upload(photos["obama2"])).json()
+    candidates = answer["faces"][0]["candidates"]
+    assert [c["person_id"] for c in candidates] == [person_id], "one row a person"
+    assert candidates[0]["similarity"] > 0.99
+    assert gallery.get(f"/persons/{person_id}").json()["photos"] == 2
+
+
+def test_a_dry_run_stores_nothing(gallery: TestClient, photos: Photos) -> None:
+    fields = {"name": "Barack Obama", "dry_run": "true"}
+    answer = gallery.post("/enroll", files=upload(photos["obama"]), data=fields)
+
+    assert answer.status_code == 200
+    assert answer.json()["template_id"] is None
+    enroll(gallery, photos["obama"], "Barack Obama")
+    again = gallery.post("/enroll", files=upload(photos["obama"]), data=fields)
+    assert again.status_code == 409, "a dry run warns of the duplicate, too"
+
+
+def test_verify_two_photos(client: TestClient, photos: Photos) -> None:
+    same = {**upload(photos["obama"], "image_a"), **upload(photos["obama3"], "image_b")}
+    answer = client.post("/verify", files=same, data={"target_fmr": "0.01"}).json()
+    assert answer["verified"] is True
+    assert answer["decision"] == "match"
+    assert answer["similarity"] >= answer["threshold"]
+    assert answer["distance"] == pytest.approx(2 - 2 * answer["similarity"])
+    assert answer["estimated_fmr"] <= 0.01
+    assert set(answer["faces"]) == {"a", "b"}
+
+    other = {**upload(photos["obama"], "image_a"), **upload(photos["biden"], "image_b")}
+    answer = client.post("/verify", files=other, data={"target_fmr": "0.01"}).json()
+    assert answer["decision"] == "no_match"
+
+
+def test_a_stricter_rate_means_a_higher_threshold(client: TestClient, photos: Photos) -> None:
+    files = {**upload(photos["obama"], "image_a"), **upload(photos["obama3"], "image_b")}
+
+    def threshold(fmr: str) -> float:
+        answer = client.post("/verify", files=files, data={"target_fmr": fmr})
+        return float(answer.json()["threshold"])
+
+    assert threshold("0.1") < threshold("0.01") < threshold("0.001") < threshold("0.00001")
+
+
+def test_verify_against_a_person(gallery: TestClient, photos: Photos) -> None:
+    person_id = str(enroll(gallery, photos["obama"], "Barack Obama")["person_id"])
+    fields = {"person_id": person_id, "target_fmr": "0.01"}
+
+    answer = gallery.post("/verify", files=upload(photos["obama3"]), data=fields).json()
+    assert answer["verified"] is True
+    assert answer["person"]["person_id"] == person_id
+    assert "b" not in answer["faces"] or answer["faces"]["b"] is None
+    stranger = gallery.post("/verify", files=upload(photos["biden"]), data=fields).json()
+    assert stranger["verified"] is False
+
+
+def test_the_gallery_of_another_model_is_refused_not_mixed(
+    make_client: MakeClient, photos: Photos, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The same weights behind another preprocessing are another embedding space."""
+    data = tmp_path_factory.mktemp("shared-data")
+    enroll(make_client(data), photos["obama"], "Barack Obama")
+    other = make_client(data, face_model=str(with_other_mean(tmp_path_factory.mktemp("model"))))
+
+    for answer in (
+        other.post("/identify", files=upload(photos["obama"])),
+        other.post("/enroll", files=upload(photos["obama"]), data={"name": "B"}),
+    ):
+        assert answer.status_code == 409
+        assert answer.json()["code"] == "space_mismatch"
+
+
+def test_a_restart_forgets_nobody(
+    make_client: MakeClient, photos: Photos, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = tmp_path_factory.mktemp("kept-data")
+    enroll(make_client(data), photos["obama"], "Barack Obama")
+    again = make_client(data).post("/identify", files=upload(photos["obama"])).json()
+    assert again["faces"][0]["person"]["name"] == "Barack Obama"

@@ -1,0 +1,220 @@
+"""The three ways a photo may come, and everything that is refused."""
+
+import base64
+import io
+import struct
+import zlib
+
+import piexif
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from tests.conftest import MakeClient, encode, upload
+
+Photos = dict[str, bytes]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that announces a size and holds nothing."""
+    body = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + body
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(body)) + chunk
+    return head + struct.pack(">I", zlib.crc32(chunk)) + b"\0\0\0\0IDAT"
+
+
+def test_multipart_json_and_raw_mean_the_same(client: TestClient, photos: Photos) -> None:
+    photo = photos["astronaut"]
+    text = base64.b64encode(photo).decode()
+    raw = {"Content-Type": "image/jpeg"}
+    answers = [
+        client.post("/detect", files=upload(photo)),
+        client.post("/detect", json={"image": text}),
+        client.post("/detect", json={"image": f"data:image/jpeg;base64,{text}"}),
+        client.post("/detect", content=photo, headers=raw),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.text for answer in answers}) == 1
+
+
+def test_fields_travel_as_form_json_or_query(client: TestClient, photos: Photos) -> None:
+    photo = photos["pair"]
+    text = base64.b64encode(photo).decode()
+    raw = {"Content-Type": "image/jpeg"}
+    for answer in (
+        client.post("/embed", files=upload(photo), data={"faces": "all"}),
+        client.post("/embed", json={"image": text, "faces": "all"}),
+        client.post("/embed?faces=all", content=photo, headers=raw),
+    ):
+        assert len(answer.json()["faces"]) == 2
+
+
+def test_embeddings_are_unit_vectors(client: TestClient, photos: Photos) -> None:
+    body = client.post("/embed", files=upload(photos["astronaut"])).json()
+    vector = body["faces"][0]["embedding"]
+    assert sum(value * value for value in vector) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_the_three_formats(client: TestClient, photos: Photos, kind: str) -> None:
+    photo = encode(Image.open(io.BytesIO(photos["astronaut"])), kind)
+    assert len(client.post("/detect", files=upload(photo)).json()["faces"]) == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(client: TestClient, photos: Photos, orientation: int) -> None:
+    """A photo stored turned or mirrored gives the boxes of the upright photo."""
+    undo = {
+        2: [Image.Transpose.FLIP_LEFT_RIGHT],
+        3: [Image.Transpose.ROTATE_180],
+        4: [Image.Transpose.FLIP_TOP_BOTTOM],
+        5: [Image.Transpose.TRANSPOSE],
+        6: [Image.Transpose.ROTATE_90],
+        7: [Image.Transpose.TRANSVERSE],
+        8: [Image.Transpose.ROTATE_270],
+    }
+    upright = Image.open(io.BytesIO(photos["astronaut"])).crop((0, 0, 512, 400))
+    stored = upright
+    for step in undo.get(orientation, []):
+        stored = stored.transpose(step)
+    exif = piexif.dump({"0th": {piexif.ImageIFD.Orientation: orientation}})
+    photo = encode(stored, quality=95, exif=exif)
+
+    body = client.post("/detect", files=upload(photo)).json()
+    assert (body["width"], body["height"]) == (512, 400)
+    landmarks = body["faces"][0]["landmarks"]
+    assert landmarks["left_eye"][0] < landmarks["right_eye"][0]
+    expected = client.post("/detect", files=upload(encode(upright, quality=95))).json()
+    for axis in "xy":
+        assert body["faces"][0]["box"][axis] == pytest.approx(
+            expected["faces"][0]["box"][axis], abs=6
+        )
+
+
+def test_nobody_on_the_photo(client: TestClient, photos: Photos) -> None:
+    detected = client.post("/detect", files=upload(photos["coffee"]))
+    assert detected.status_code == 200
+    assert detected.json()["faces"] == []
+    refused = client.post("/enroll", files=upload(photos["coffee"]), data={"name": "Cup"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "no_face")
+    refused = client.post("/identify", files=upload(photos["coffee"]))
+    assert (refused.status_code, refused.json()["code"]) == (422, "no_face")
+
+
+def test_a_group_photo_enrolls_only_when_asked(client: TestClient, photos: Photos) -> None:
+    refused = client.post("/enroll", files=upload(photos["pair"]), data={"name": "Two"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "multiple_faces")
+    assert refused.json()["faces"] == 2
+    fields = {"name": "Two", "face": "largest", "dry_run": "true"}
+    assert client.post("/enroll", files=upload(photos["pair"]), data=fields).status_code == 200
+
+
+def test_a_poor_photo_is_refused_with_measured_reasons(client: TestClient, photos: Photos) -> None:
+    dark = Image.open(io.BytesIO(photos["astronaut"])).point(lambda level: level // 12)
+    refused = client.post("/enroll", files=upload(encode(dark, quality=95)), data={"name": "Night"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "poor_quality")
+    reasons = {reason["code"]: reason for reason in refused.json()["reasons"]}
+    assert reasons["too_dark"]["measured"] < reasons["too_dark"]["limit"]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_truncated_photo_is_refused(
+    client: TestClient, photos: Photos, kind: str, share: float
+) -> None:
+    whole = encode(Image.open(io.BytesIO(photos["astronaut"])), kind)
+    cut = whole[: int(len(whole) * share)]
+    refused = client.post("/detect", files=upload(cut))
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_image")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "invalid_image"),
+        (b"\xff\xd8\xff" + b"rubbish" * 50, 400, "invalid_image"),
+        (b"GIF89a" + b"\0" * 50, 415, "unsupported_media_type"),
+        (b"%PDF-1.7 not a photo", 415, "unsupported_media_type"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "unsupported_media_type"),
+        (png_header(60_000, 60_000), 413, "image_too_large"),
+        (png_header(8_000, 6_000), 413, "image_too_large"),
+    ],
+)
+def test_refused_before_it_is_decoded(
+    client: TestClient, body: bytes, status: int, code: str
+) -> None:
+    refused = client.post("/detect", content=body, headers={"Content-Type": "image/jpeg"})
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+def test_too_many_bytes_are_refused_while_reading(make_client: MakeClient, photos: Photos) -> None:
+    small = make_client(max_image_bytes=20_000)
+    refused = small.post("/detect", files=upload(photos["obama"]))
+    assert (refused.status_code, refused.json()["code"]) == (413, "image_too_large")
+    text = base64.b64encode(photos["obama"][:30_000]).decode()
+    refused = small.post("/detect", json={"image": text})
+    assert (refused.status_code, refused.json()["code"]) == (413, "image_too_large")
+
+
+@pytest.mark.parametrize(
+    ("request_body", "status", "code"),
+    [
+        (
+            {"content": b"x", "headers": {"Content-Type": "text/plain"}},
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            {"content": b"{", "headers": {"Content-Type": "application/json"}},
+            422,
+            "validation_error",
+        ),
+        ({"json": []}, 422, "validation_error"),
+        ({"json": {}}, 422, "validation_error"),
+        ({"json": {"image": 7}}, 422, "validation_error"),
+        ({"json": {"image": "***"}}, 400, "invalid_image"),
+        ({"json": {"image": "data:image/png,plain"}}, 400, "invalid_image"),
+        ({"json": {"image": "", "surprise": 1}}, 422, "validation_error"),
+        ({"files": {"photo": b"x"}}, 422, "validation_error"),
+        (
+            {"content": b"--", "headers": {"Content-Type": "multipart/form-data"}},
+            422,
+            "validation_error",
+        ),
+    ],
+)
+def test_bodies_that_make_no_sense(
+    client: TestClient, request_body: dict[str, object], status: int, code: str
+) -> None:
+    refused = client.post("/detect", **request_body)  # type: ignore[arg-type]
+    assert (refused.status_code, refused.json()["code"]) == (status, code), refused.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": ""},
+        {"name": "x" * 201},
+        {"name": "a\u0000b"},
+        {"name": "A", "metadata": "no json"},
+        {"name": "A", "metadata": "[1]"},
+        {"name": "A", "face": "smallest"},
+        {"name": "A", "collection": "../etc"},
+        {"name": "A", "colour": "red"},
+    ],
+)
+def test_enrollment_fields_that_make_no_sense(
+    client: TestClient, photos: Photos, fields: dict[str, str]
+) -> None:
+    refused = client.post("/enroll", files=upload(photos["astronaut"]), data=fields)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+    assert client.get("/persons").json()["persons"] == []
+
+
+def test_an_error_never_repeats_what_was_sent(client: TestClient, photos: Photos) -> None:
+    secret = "s3cret-name\u0007"
+    refused = client.post("/enroll", files=upload(photos["astronaut"]), data={"name": secret})
+    assert refused.status_code == 422
+    assert "s3cret" not in refused.text

@@ -1,0 +1,110 @@
+"""Real photos, the shipped model, a fresh data folder a test module."""
+
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import skimage.data
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from app.commands.setup import ensure_schema
+from app.main import create_app
+from app.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHARED = PROJECT.parent / "shared"
+
+MakeClient = Callable[..., TestClient]
+
+
+def encode(pixels: object, kind: str = "JPEG", **options: object) -> bytes:
+    """Pixels as the bytes of a photo file."""
+    stream = io.BytesIO()
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)  # type: ignore[arg-type]
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def portrait_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """obama, obama2, obama3, biden: photos among the tests of the package face_recognition.
+
+    pip brings the source distribution at test time; it is kept beside the environment.
+    """
+    kept = Path(sys.prefix) / "test-photos"
+    archive = kept / "face_recognition-1.3.0.tar.gz"
+    if not archive.exists():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--no-binary", ":all:", "--dest", str(kept), "face_recognition==1.3.0"]
+        subprocess.run(command, check=True, timeout=300)
+    with tarfile.open(archive) as tar:
+        return {
+            Path(member.name).stem: stream.read()
+            for member in tar
+            if "test_images" in member.name and (stream := tar.extractfile(member)) is not None
+        }
+
+
+@pytest.fixture(scope="session")
+def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
+    """Everything that tests look at: portraits, an astronaut, a cup of coffee, two people."""
+    obama, biden = (
+        Image.open(io.BytesIO(portrait_files[name])).convert("RGB").resize((600, 800))
+        for name in ("obama", "biden")
+    )
+    pair = Image.new("RGB", (1200, 800))
+    pair.paste(obama, (0, 0))
+    pair.paste(biden, (600, 0))
+    return {
+        **portrait_files,
+        "astronaut": encode(skimage.data.astronaut(), quality=92),
+        "coffee": encode(skimage.data.coffee(), quality=90),
+        "pair": encode(pair, quality=92),
+    }
+
+
+def make_settings(folder: Path, **changes: object) -> Settings:
+    """Settings that read nothing from the environment but the arguments."""
+    return Settings(_env_file=None, data_dir=folder, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient]:
+    """Starts applications on fresh data folders; stops them after the module."""
+    clients: list[TestClient] = []
+
+    def make(folder: Path | None = None, **changes: object) -> TestClient:
+        settings = make_settings(folder or tmp_path_factory.mktemp("data"), **changes)
+        ensure_schema(settings)
+        client = TestClient(create_app(settings), raise_server_exceptions=False)
+        client.__enter__()
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def client(make_client: MakeClient) -> TestClient:
+    """One application for the module, with a gallery of its own."""
+    return make_client()
+
+
+def upload(photo: bytes, name: str = "image") -> dict[str, tuple[str, bytes, str]]:
+    """The `files` argument that sends one photo."""
+    return {name: ("photo", photo, "application/octet-stream")}
+
+
+def enroll(client: TestClient, photo: bytes, name: str, **fields: object) -> dict[str, object]:
+    """Enroll and insist that it worked."""
+    answer = client.post("/enroll", files=upload(photo), data={"name": name, **fields})
+    assert answer.status_code == 201, answer.text
+    body: dict[str, object] = answer.json()
+    return body

@@ -1,0 +1,190 @@
+"""The store on a real SQLite file: migrations, journal, catching up, snapshots."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import inspect, select, text
+
+from app.errors import CollectionExists, NotReady
+from app.index.faiss import FaissIndex
+from app.store.collections import (
+    Collection,
+    create_collection,
+    get_collection,
+    list_collections,
+    lock_collection,
+)
+from app.store.database import Database
+from app.store.migrate import downgrade, upgrade
+from app.store.people import NewPerson, Person, add_person, add_template, delete_person
+from app.store.projection import IndexProjection, count_templates
+from app.store.search import nearest_entries
+from app.store.tables import GALLERY, Base, JournalRow
+from app.vectors import EmbeddingSpace, l2_normalize
+
+SPACE = EmbeddingSpace("test", "sha256:test", 4)
+
+
+def vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """A unit vector."""
+    return l2_normalize(np.random.default_rng(seed).normal(size=4))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """A migrated database with one empty gallery, `people`."""
+    opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    upgrade(opened)
+    with opened.write() as session:
+        create_collection(session, "people", GALLERY, SPACE)
+    return opened
+
+
+def projection(folder: Path | None = None) -> IndexProjection:
+    """As a worker opens it; with snapshots in `folder`."""
+
+    def open_index(collection: Collection) -> FaissIndex:
+        file = folder / f"{collection.id}.faiss" if folder else None
+        return FaissIndex(collection.space.dimension, file, "key")
+
+    return IndexProjection(open_index)
+
+
+def add(database: Database, seed: int, person: Person | None = None) -> Person:
+    """Enroll somebody with the vector of `seed`."""
+    with database.write() as session:
+        gallery = lock_collection(session, get_collection(session, "people"))
+        person = person or add_person(session, gallery, NewPerson(f"P{seed}", None, {}))
+        add_template(session, gallery, person, vector(seed), 0.9)
+        return person
+
+
+def find(database: Database, index: IndexProjection, seed: int, k: int = 3) -> list[str]:
+    """Names near the vector of `seed`."""
+    with database.read() as session:
+        gallery = get_collection(session, "people")
+        rows = nearest_entries(session, index, gallery, vector(seed)[None], k)[0]
+    return [row.name for row in rows]
+
+
+def test_the_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
+    migrated = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    upgrade(migrated)
+    with migrated.read() as session:
+        found = inspect(session.connection())
+        for name, table in Base.metadata.tables.items():
+            columns = {c["name"]: c["nullable"] for c in found.get_columns(name)}
+            assert columns == {c.name: bool(c.nullable) for c in table.columns}, name
+            indexes = {i["name"] for i in found.get_indexes(name)}
+            assert {i.name for i in table.indexes} <= indexes, name
+
+
+def test_up_down_up(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    upgrade(database)
+    upgrade(database)
+    downgrade(database, "base")
+    with database.read() as session:
+        assert inspect(session.connection()).get_table_names() == ["alembic_version"]
+    with pytest.raises(NotReady):
+        database.check()
+    upgrade(database)
+    database.check()
+
+
+def test_sqlite_is_in_wal_mode_and_syncs(database: Database) -> None:
+    with database.read() as session:
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert session.scalar(text("PRAGMA synchronous")) == 2
+        assert session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def test_a_write_is_whole_or_absent(database: Database) -> None:
+    with pytest.raises(RuntimeError), database.write() as session:
+        gallery = lock_collection(session, get_collection(session, "people"))
+        add_person(session, gallery, NewPerson("half", None, {}))
+        raise RuntimeError("the process fails here")
+    assert find(database, projection(), 1) == []
+    with database.read() as session:
+        assert get_collection(session, "people").size == 0
+
+
+def test_two_workers_see_each_other(database: Database) -> None:
+    one, two = projection(), projection()
+    person = add(database, 1)
+    assert find(database, one, 1) == ["P1"]
+    add(database, 2)
+    assert find(database, two, 2)[0] == "P2"
+    with database.write() as session:
+        delete_person(session, person.person_id)
+    assert find(database, one, 1) == find(database, two, 1) == ["P2"]
+
+
+def test_one_row_a_person_however_many_photos(database: Database) -> None:
+    index = projection()
+    crowd = add(database, 1)
+    for seed in range(10, 40):
+        add(database, seed, crowd)
+    add(database, 2)
+    add(database, 3)
+    assert sorted(find(database, index, 1, k=3)) == ["P1", "P2", "P3"]
+
+
+def test_the_journal_counts_without_gaps(database: Database) -> None:
+    person = add(database, 1)
+    add(database, 2)
+    with database.write() as session:
+        delete_person(session, person.person_id)
+    with database.read() as session:
+        gallery = get_collection(session, "people")
+        rows = session.execute(
+            select(JournalRow.revision, JournalRow.op).order_by(JournalRow.revision)
+        ).all()
+    assert [tuple(row) for row in rows] == [(1, "upsert"), (2, "upsert"), (3, "remove")]
+    assert (gallery.revision, gallery.size) == (3, 1)
+
+
+def test_a_restart_replays_only_the_tail(database: Database, tmp_path: Path) -> None:
+    for seed in range(20):
+        add(database, seed)
+    first = projection(tmp_path)
+    find(database, first, 1)
+    first.close()
+    add(database, 99)
+    with database.write() as session:  # what the snapshot holds is not asked for again
+        session.execute(text("DELETE FROM journal WHERE revision <= 20"))
+    second = projection(tmp_path)
+    assert find(database, second, 99)[0] == "P99"
+    with database.read() as session:
+        gallery = get_collection(session, "people")
+        assert second.size(session, gallery) == count_templates(session, gallery) == 21
+
+
+def test_a_gap_in_the_journal_means_a_rebuild(database: Database) -> None:
+    index = projection()
+    add(database, 1)
+    find(database, index, 1)
+    add(database, 2)
+    add(database, 3)
+    with database.write() as session:
+        session.execute(text("DELETE FROM journal WHERE revision = 2"))
+    assert len(find(database, index, 2)) == 3
+
+
+def test_the_snapshot_of_a_rolled_back_database_is_thrown_away(
+    database: Database, tmp_path: Path
+) -> None:
+    add(database, 1)
+    ahead = FaissIndex(4, tmp_path / "1.faiss", "key")
+    ahead.upsert(np.array([77]), vector(7)[None])
+    ahead.revision = 1000
+    ahead.close()
+    assert find(database, projection(tmp_path), 7) == ["P1"]
+
+
+def test_names_of_collections_are_unique(database: Database) -> None:
+    with pytest.raises(CollectionExists), database.write() as session:
+        create_collection(session, "people", GALLERY, SPACE)
+    with database.read() as session:
+        assert [c.name for c in list_collections(session)] == ["people"]

@@ -1,0 +1,18 @@
+"""Model folders for tests."""
+
+import shutil
+from pathlib import Path
+
+from tests.conftest import PROJECT
+
+SHIPPED = PROJECT / "models" / "sima-face-1"
+
+
+def with_other_mean(folder: Path) -> Path:
+    """The shipped weights behind another preprocessing."""
+    shutil.copy(SHIPPED / "model.onnx", folder)
+    text = (SHIPPED / "manifest.toml").read_text()
+    start = text.index("mean = [")
+    end = text.index("]", start) + 1
+    (folder / "manifest.toml").write_text(text[:start] + "mean = [1.0, 2.0, 3.0]" + text[end:])
+    return folder
