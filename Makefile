@@ -2,6 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install -q --disable-pip-version-check
+
+# The locks hold the wheels of x86-64 Linux; elsewhere pip resolves anew.
+ifeq ($(shell uname -s)-$(shell uname -m),Linux-x86_64)
+install = $(PIP) --require-hashes -r $(1) && $(PIP) --no-deps -e .
+else
+install = $(PIP) -e .$(2)
+endif
 
 .PHONY: serve test lint bench train-deps lock clean
 
@@ -34,15 +42,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	$(call install,requirements.lock,)
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps -e .
+	$(call install,requirements-dev.lock,[dev])
 	touch $@ $(VENV)/.serve
 
 $(VENV)/.train: $(VENV)/.dev
-	$(BIN)/pip install -q --disable-pip-version-check -e .[train]
+	$(PIP) -e .[train]
+	$(PIP) --no-deps facenet-pytorch==2.6.0  # only to compare our network with it
 	touch $@

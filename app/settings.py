@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     rate_limit: str | None = None
     """Per key or client address, e.g. `100/minute`; none when unset."""
     default_vocabulary: str = "glove-6b-50d"
+    """Imported by `sima serve` when it is not there yet; empty for none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

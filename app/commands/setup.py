@@ -17,6 +17,8 @@ def ensure_schema(settings: Settings) -> None:
 
 def ensure_vocabulary(settings: Settings) -> None:
     """Import the default vocabulary once, with a progress bar."""
+    if not settings.default_vocabulary:
+        return
     database, _ = open_store(settings)
     columns = (
         TextColumn("importing {task.fields[name]}"),

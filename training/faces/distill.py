@@ -53,6 +53,7 @@ class Distillation:
         held_out: tuple[CropSet, Matrix],
     ) -> None:
         self._folder, self._config, self._spec = folder, config, spec
+        folder.mkdir(parents=True, exist_ok=True)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
