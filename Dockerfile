@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# Stage 1 builds the environment; stage 2 holds it and nothing that builds.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /srv/sima
+RUN python -m venv /opt/venv
+COPY requirements.lock ./
+RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY app ./app
+RUN /opt/venv/bin/pip install --no-cache-dir --no-deps . \
+    && /opt/venv/bin/pip install --no-cache-dir "psycopg[binary]>=3.2" \
+    && /opt/venv/bin/pip uninstall --yes pip setuptools
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /srv/sima sima \
+    && install -d -o sima -g sima /data \
+    && pip uninstall --yes pip setuptools wheel || true
+WORKDIR /srv/sima
+COPY --from=build /opt/venv /opt/venv
+COPY migrations ./migrations
+COPY models ./models
+COPY app ./app
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/srv/sima \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    SIMA_HOST=0.0.0.0 \
+    SIMA_DATA_DIR=/data
+USER sima
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=3s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=2)"]
+ENTRYPOINT ["sima"]
+CMD ["serve"]
