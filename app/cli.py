@@ -10,6 +10,7 @@ import typer
 
 from app.commands import people, store
 from app.inference.manifest import read_manifest
+from app.logs import configure_logs
 from app.settings import Settings
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ def serve(
     from app.commands.setup import ensure_schema, ensure_vocabulary
 
     settings = Settings()
+    configure_logs(settings.log_level)
     with refusals():
         read_manifest(settings.face_model_dir)  # a wrong name is said before anything is made
         ensure_schema(settings)

@@ -1,12 +1,14 @@
 """The composition root: settings -> services. The only place that picks engines."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import faiss
 
+from app.errors import CollectionExists
 from app.faces.decode import ImageLimits
 from app.faces.detect import Detector
 from app.faces.embed import OnnxEmbedder, load_embedder
@@ -24,15 +26,9 @@ from app.index.faiss import FaissIndex
 from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
-from app.store.collections import (
-    Collection,
-    create_collection,
-    find_gallery,
-    list_collections,
-)
+from app.store.collections import Collection, list_collections
 from app.store.database import Database
 from app.store.projection import IndexFactory, IndexProjection
-from app.store.tables import GALLERY
 from app.words.vocabulary import Vocabularies
 
 
@@ -52,9 +48,8 @@ class Services:
 
     def prepare(self) -> None:
         """Before the first request: the default gallery is there, the indexes are level."""
-        with self.database.write() as session:
-            if find_gallery(session, DEFAULT_COLLECTION) is None:
-                create_collection(session, DEFAULT_COLLECTION, GALLERY, self.embedder.space)
+        with suppress(CollectionExists):
+            self.galleries.create(DEFAULT_COLLECTION)
         self.catch_up()
 
     def catch_up(self) -> dict[str, int]:

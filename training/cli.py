@@ -26,9 +26,28 @@ def distil(
     cool_down_now: Annotated[bool, typer.Option(help="Start the cool-down at once.")] = False,
 ) -> None:
     """Stage one: learn from a teacher's embeddings. Resumes from the run's checkpoint."""
-    from training.faces.stages import run_distillation
+    from training.faces.stages import run_stage
 
-    run_distillation(data, run, teacher, teacher_weights, config, limit, cool_down_now)
+    both = (teacher, teacher_weights)
+    run_stage("distil", data, run, both, config, limit, cool_down_now, None)
+
+
+@faces.command()
+def triplet(
+    data: Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")],
+    run: Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")],
+    start: Annotated[Path, typer.Option(help="checkpoint.pt of stage one.")],
+    teacher: Teacher = DEFAULT_TEACHER,
+    teacher_weights: Weights = None,
+    config: Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use this many crops only.")] = None,
+    cool_down_now: Annotated[bool, typer.Option(help="Start the cool-down at once.")] = False,
+) -> None:
+    """Stage two: the triplet loss, triplets mined from the current distances. Resumes."""
+    from training.faces.stages import run_stage
+
+    both = (teacher, teacher_weights)
+    run_stage("triplet", data, run, both, config, limit, cool_down_now, start)
 
 
 @faces.command()

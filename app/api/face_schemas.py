@@ -24,6 +24,11 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+def example(body: dict[str, Any]) -> ConfigDict:
+    """The configuration that shows `body` as the example of a request in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"example": body})
+
+
 class NoFields(Request):
     """Only the photo."""
 
@@ -63,6 +68,8 @@ class IdentifyFields(Request):
 
 
 class PersonChanges(Request):
+    model_config = example({"name": "Barack Obama", "metadata": {"team": "press"}})
+
     name: Name | None = None
     external_id: Identifier | None = None
     metadata: dict[str, Any] | None = None
@@ -82,6 +89,8 @@ class PersonChanges(Request):
 
 
 class NewCollection(Request):
+    model_config = example({"name": "visitors", "kind": "gallery"})
+
     name: CollectionName
     kind: Literal["gallery", "vocabulary"] = "gallery"
     model: str | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.face_schemas import CollectionName, Request
+from app.api.face_schemas import CollectionName, Request, example
 from app.words.vocabulary import Item
 
 Text = Annotated[str, Field(min_length=1, max_length=400)]
@@ -43,6 +43,8 @@ class NearestQuery(Request):
 
 
 class NearestRequest(NearestQuery):
+    model_config = example({"positive": ["king", "woman"], "negative": ["man"], "k": 3})
+
     positive: Terms = []
     negative: Terms = []
     vector: Vector | None = None
@@ -58,6 +60,8 @@ class NearestRequest(NearestQuery):
 
 
 class SimilarityRequest(Request):
+    model_config = example({"pairs": [["cat", "dog"], ["cat", "tax"]]})
+
     pairs: Annotated[list[tuple[Text, Text]], Field(min_length=1, max_length=1000)] | None = None
     words: Annotated[list[Text], Field(min_length=1, max_length=200)] | None = None
     vocabulary: CollectionName | None = None
@@ -70,6 +74,8 @@ class SimilarityRequest(Request):
 
 
 class OddOneOutRequest(Request):
+    model_config = example({"words": ["breakfast", "cereal", "dinner", "engine"]})
+
     words: Annotated[list[Text], Field(min_length=3, max_length=200)]
     vocabulary: CollectionName | None = None
 

@@ -18,8 +18,9 @@ class Thresholds:
     """
 
     def __init__(self, calibration: Calibration) -> None:
-        self._similarity = np.array(calibration.similarity)
-        self._log_fmr = np.log(np.array(calibration.fmr))
+        # Every pair reaches a similarity of -1: the knot that no table needs to state.
+        self._similarity = np.array([-1.0, *calibration.similarity])
+        self._log_fmr = np.log(np.array([1.0, *calibration.fmr]))
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Thresholds":
@@ -31,8 +32,6 @@ class Thresholds:
     def for_fmr(self, target: float) -> float:
         """The lowest similarity whose false match rate is at most `target`, in (0, 1]."""
         wanted = math.log(target)
-        if wanted >= self._log_fmr[0]:
-            return float(self._similarity[0])
         if wanted < self._log_fmr[-1]:
             slope = self._tail_slope()
             reached = float(self._similarity[-1] + (wanted - self._log_fmr[-1]) / slope)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, delete, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
@@ -42,12 +43,13 @@ class Collection:
 
 
 def create_collection(session: Session, name: str, kind: str, space: EmbeddingSpace) -> Collection:
-    """A new, empty collection. Raises CollectionExists."""
-    if session.scalar(select(CollectionRow.id).where(CollectionRow.name == name)) is not None:
-        raise CollectionExists(f"a collection named {name!r} exists already")
+    """A new, empty collection. Raises CollectionExists, also if another writer was faster."""
     row = CollectionRow(name=name, kind=kind, space_id=_space_id(session, space))
-    session.add(row)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError as error:
+        raise CollectionExists(f"a collection named {name!r} exists already") from error
     return get_collection(session, name, kind)
 
 
@@ -137,8 +139,11 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
     if known is not None:
         return known
     row = EmbeddingSpaceRow(name=space.name, digest=space.digest, dimension=space.dimension)
-    session.add(row)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:  # another writer was faster
+        return session.scalars(query).one()
     return row.id
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection, write_journal
-from app.store.tables import REBUILD, EntryRow, TemplateRow
+from app.store.tables import REBUILD, EntryRow, TemplateRow, now
 from app.store.vectors import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
@@ -38,17 +38,35 @@ def import_words(
     stream: Iterator[tuple[str, Vector]] = iter(words)
     rank = 0
     while chunk := list(islice(stream, _CHUNK)):
-        ids = session.scalars(
-            insert(EntryRow).returning(EntryRow.id, sort_by_parameter_order=True),
+        moment = now()
+        session.execute(
+            insert(EntryRow.__table__),  # type: ignore[arg-type]  # a Table, by its declaration
             [
-                {"collection_id": collection.id, "name": word, "rank": rank + i, "attributes": {}}
+                {
+                    "collection_id": collection.id,
+                    "name": word,
+                    "rank": rank + i,
+                    "metadata": {},
+                    "created_at": moment,
+                }
                 for i, (word, _) in enumerate(chunk, start=1)
             ],
         )
+        # Asking for the new ids by rank is several times faster than RETURNING them row by row.
+        ids = session.scalars(
+            select(EntryRow.id)
+            .where(EntryRow.collection_id == collection.id, EntryRow.rank > rank)
+            .order_by(EntryRow.rank)
+        )
         session.execute(
-            insert(TemplateRow),
+            insert(TemplateRow.__table__),  # type: ignore[arg-type]  # likewise
             [
-                {"collection_id": collection.id, "entry_id": entry, "vector": to_bytes(vector)}
+                {
+                    "collection_id": collection.id,
+                    "entry_id": entry,
+                    "vector": to_bytes(vector),
+                    "created_at": moment,
+                }
                 for entry, (_, vector) in zip(ids, chunk, strict=True)
             ],
         )

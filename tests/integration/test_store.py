@@ -126,8 +126,8 @@ def test_two_migrations_at_once_are_one(tmp_path: Path) -> None:
 
 def _migrate_in_a_process(path: str) -> None:
     code = (
-        query = select(JournalRow.revision).order_by(JournalRow.revision)
-        revisions = list(session.scalars(query))
+        "import sys; from app.store.database import Database; "
+        "from app.store.migrate import upgrade; "
         "upgrade(Database('sqlite:///' + sys.argv[1]))"
     )
     subprocess.run([sys.executable, "-c", code, path], check=True, cwd=PROJECT, timeout=60)

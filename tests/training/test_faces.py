@@ -17,13 +17,15 @@ from app.inference.manifest import Training, read_manifest
 from app.vectors import l2_normalize
 from training.faces import losses
 from training.faces.augment import NONE, Augmentation, augmented_crop
-from training.faces.batches import CropSpec, DistillationBatches
+from training.faces.batches import CropSpec, DistillationBatches, IdentityBatches
 from training.faces.calibrate import calibrate, impostors_by_group, rates_at
-from training.faces.config import DistillConfig, NetworkConfig
+from training.faces.config import DistillConfig, NetworkConfig, TripletConfig
 from training.faces.crops import CropSet, held_out
-from training.faces.distill import Distillation
 from training.faces.export import export_onnx, parity, write_manifest
+from training.faces.loop import TrainingRun
 from training.faces.metrics import tar_at_far, ten_fold_accuracy, threshold_at_fmr
+from training.faces.miners import HardMiner, RandomMiner, SemiHardMiner
+from training.faces.objectives import Distil, TripletTuning
 from training.faces.oneshot import one_shot_rank1
 from training.faces.schedule import WarmupStableDecay
 from training.networks.inception_resnet_v1 import InceptionResnetV1
@@ -96,6 +98,52 @@ def test_pair_loss_by_hand() -> None:
     b = torch.tensor([[3.0, 0.0], [0.5, 0.0], [3.0, 0.0]])
     same = torch.tensor([True, False, False])
     assert losses.pair_loss(a, b, same, margin=1.0).item() == pytest.approx((9 + 0.25 + 0) / 3)
+
+
+def test_miners_pick_what_they_are_named_for() -> None:
+    """On a circle: two photos of A, and negatives nearer, a little and much farther than them."""
+    angle = torch.tensor([0.0, 30.0, 20.0, 40.0, 180.0]).deg2rad()
+    points = torch.stack([angle.cos(), angle.sin()], dim=1)
+    labels = torch.tensor([0, 0, 1, 2, 3])
+
+    def negative_of_first(miner: HardMiner | SemiHardMiner | RandomMiner) -> list[int]:
+        found = miner(points, labels)
+        mine = (found.anchor == 0) & (found.positive == 1)
+        return found.negative[mine].tolist()
+
+    assert negative_of_first(HardMiner()) == [2]
+    assert negative_of_first(SemiHardMiner(margin=0.5)) == [3]
+    assert negative_of_first(SemiHardMiner(margin=0.01)) == [], "no semi-hard one, no triplet"
+    drawn = {negative_of_first(RandomMiner(seed))[0] for seed in range(40)}
+    assert drawn == {2, 3, 4}
+    nobody_twice = torch.arange(5)
+    for miner in (HardMiner(), SemiHardMiner(1.0), RandomMiner()):
+        assert len(miner(points, nobody_twice)) == 0
+        assert len(miner(points, torch.zeros(5))) == 0, "no negative, no triplet"
+
+
+def test_a_batch_is_p_people_with_k_photos() -> None:
+    crops = synthetic_crops(10, 3)
+    batches = IdentityBatches(crops, CropSpec(80, TEMPLATE), NONE, people=4, photos=5, seed=1)
+    pixels, rows = batches[7]
+    assert pixels.shape == (20, 3, 80, 80)
+    people = crops.identity[rows.numpy()].reshape(4, 5)
+    assert all(len(set(row)) == 1 for row in people)
+    assert len(set(people[:, 0])) == 4
+    assert torch.equal(rows, batches[7][1])
+
+
+def test_the_triplet_stage_says_how_many_triplets_still_teach() -> None:
+    crops = synthetic_crops(3, 2)
+    config = TripletConfig(people=3, photos=2, margin=0.2, mining="hard", teacher_weight=0.0)
+    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), crops, np.eye(6, dtype=np.float32))
+    rows = torch.arange(6)
+    apart = torch.eye(3).repeat_interleave(2, dim=0)
+    assert tuning(apart, rows) == (0.0, 0.0)
+    mixed = torch.eye(3).repeat(2, 1)
+    lesson = tuning(mixed, rows)
+    assert lesson.teaching == 1.0
+    assert lesson.loss.item() == pytest.approx(2.2)
 
 
 def test_distillation_losses_vanish_only_at_the_teacher() -> None:
@@ -209,15 +257,15 @@ def test_distil_resume_export_serve(tmp_path: Path) -> None:
 
     def run(steps: int, cooldown: int, cool_down_now: bool) -> int:
         config = tiny_config(steps, cooldown)
-        both = (crops, targets)
-        run_ = Distillation(tmp_path / "run", config, spec, both, both)
-        return run_.run(cool_down_now).step
+        objective = Distil(config, spec, crops, targets)
+        training = TrainingRun(tmp_path / "run", config, spec, objective, (crops, targets))
+        return training.run(cool_down_now).step
 
     assert run(10, 0, False) == 10
     assert run(100, 20, True) == 30, "it goes on from its checkpoint and cools down at once"
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in log] == ["step", "5", "10", "15", "20", "25", "30"]
-    first, last = (float(line.split(",")[4]) for line in (log[1], log[-1]))
+    first, last = (float(line.split(",")[3]) for line in (log[1], log[-1]))
     assert last < first
 
     from training.faces.checkpoint import read_average

@@ -25,7 +25,9 @@ def test_knots_are_met_and_between_them_the_logarithm_is_linear() -> None:
     assert thresholds.for_fmr(0.01) == pytest.approx(0.4)
     assert thresholds.for_fmr(0.0316227766) == pytest.approx(0.3)
     assert thresholds.fmr_at(0.5) == pytest.approx(0.00316227766)
-    assert thresholds.for_fmr(0.5) == pytest.approx(0.2), "below the table: its lowest knot"
+    assert thresholds.fmr_at(-1.0) == 1.0, "every pair reaches -1"
+    assert 0.1 < thresholds.fmr_at(0.0) < 1.0
+    assert thresholds.for_fmr(0.5) < 0.2
 
 
 def test_beyond_the_table_the_last_slope_goes_on() -> None:

@@ -2,10 +2,13 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from training.faces.augment import Augmentation
+
+Config = TypeVar("Config", bound="RunConfig")
 
 
 class _Part(BaseModel):
@@ -13,7 +16,7 @@ class _Part(BaseModel):
 
 
 class NetworkConfig(_Part):
-    """The student. `template` is the manifest's, taken from the teacher when not given."""
+    """The network. Where its landmarks lie is the teacher's template."""
 
     dimension: int = 256
     width: float = 0.5
@@ -23,19 +26,17 @@ class NetworkConfig(_Part):
     std: float = 128.0
 
 
-class DistillConfig(_Part):
-    """Stage one. Steps are optimiser steps; `steps` counts the stable part, cool-down follows."""
+class RunConfig(_Part):
+    """What every stage has. `steps` counts the stable part, the cool-down follows it."""
 
     seed: int = 1
     network: NetworkConfig = NetworkConfig()
     augmentation: Augmentation = Augmentation()
-    batch: int = 64
     steps: int = 12_000
     warmup_steps: int = 300
     cooldown_steps: int = 3_000
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    relational_weight: float = 10.0
     ema_decay: float = 0.998
     evaluate_every: int = 500
     save_every: int = 250
@@ -43,8 +44,28 @@ class DistillConfig(_Part):
     compile: bool = True
 
 
-def read_distill_config(path: Path | None) -> DistillConfig:
+class DistillConfig(RunConfig):
+    """Stage one."""
+
+    batch: int = 64
+    relational_weight: float = 10.0
+
+
+class TripletConfig(RunConfig):
+    """Stage two: `people` x `photos` crops a batch; `teacher_weight` holds on to stage one."""
+
+    steps: int = 2_000
+    cooldown_steps: int = 1_000
+    learning_rate: float = 2e-4
+    people: int = 24
+    photos: int = 4
+    margin: float = 0.2
+    mining: Literal["random", "semi-hard", "hard"] = "semi-hard"
+    teacher_weight: float = 1.0
+
+
+def read_config(kind: type[Config], path: Path | None) -> Config:
     """The configuration in a TOML file, or the defaults."""
     if path is None:
-        return DistillConfig()
-    return DistillConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return kind()
+    return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from app.vectors import Matrix
-from training.faces.augment import NONE, augmented_crop
-from training.faces.batches import CropSpec, to_network
+from training.faces.augment import NONE
+from training.faces.batches import CropSpec, cut, to_network
 from training.faces.config import NetworkConfig
 from training.faces.crops import CropSet
 from training.faces.oneshot import OneShotResult, one_shot_rank1
@@ -50,14 +50,8 @@ def embed_with(
     rng = np.random.default_rng(0)
     parts: list[Matrix] = []
     for start in range(0, len(crops), _BATCH):
-        rows = range(start, min(start + _BATCH, len(crops)))
-        images = [
-            augmented_crop(
-                crops.images[row], crops.landmarks[row], spec.template, spec.size, NONE, rng
-            )
-            for row in rows
-        ]
-        pixels = torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
+        rows = np.arange(start, min(start + _BATCH, len(crops)))
+        pixels = cut(crops, rows, spec, NONE, rng)
         batch = to_network(pixels, config.mean, config.std, device)
         with torch.autocast(device.type, torch.bfloat16):
             parts.append(student(batch).float().cpu().numpy())

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -25,12 +26,13 @@ from app.inference.session import OnnxSession, choose_providers
 from training.faces.batches import CropSpec
 from training.faces.calibrate import calibrate, impostors_by_group, rates_at
 from training.faces.checkpoint import read_average
-from training.faces.config import read_distill_config
+from training.faces.config import DistillConfig, RunConfig, TripletConfig, read_config
 from training.faces.crops import adults, held_out, read_shards
-from training.faces.distill import Distillation
 from training.faces.export import export_onnx, parity, write_manifest
 from training.faces.lfw import embed_photos, pair_similarities, read_pairs
+from training.faces.loop import TrainingRun
 from training.faces.metrics import tar_at_far, ten_fold_accuracy
+from training.faces.objectives import Distil, Objective, TripletTuning
 from training.faces.targets import crop_for, embed_crops, load_or_embed
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
@@ -62,33 +64,49 @@ def template_of(manifest: Manifest) -> Points:
     return np.array(manifest.alignment.template, dtype=np.float64)
 
 
-def run_distillation(
+def run_stage(
+    stage: Literal["distil", "triplet"],
     data: Path,
     run: Path,
-    teacher_folder: Path,
-    teacher_weights: Path | None,
+    teacher: tuple[Path, Path | None],
     config_file: Path | None,
     limit: int | None,
     cool_down_now: bool,
+    start: Path | None,
 ) -> None:
-    """Distil the teacher into a student; the held-out eighth only measures."""
+    """One stage of training; the held-out eighth only measures.
+
+    `teacher` is a manifest's folder and that of its weights; `start` a checkpoint whose averaged
+    weights the stage begins with.
+    """
     cv2.setNumThreads(1)
-    config = read_distill_config(config_file)
-    teacher = load_teacher(teacher_folder, teacher_weights)
+    embedder = load_teacher(*teacher)
     crops = read_shards(data, limit)
-    targets = load_or_embed(run / "targets.npz", teacher, crops)
+    targets = load_or_embed(run / "targets.npz", embedder, crops)
     aside = held_out(crops)
+    seen, seen_targets = crops.take(~aside), targets[~aside]
+    template = template_of(embedder.manifest)
+    config: RunConfig
+    objective: Objective
+    if stage == "distil":
+        config = distill = read_config(DistillConfig, config_file)
+        spec = CropSpec(config.network.size, template)
+        objective = Distil(distill, spec, seen, seen_targets)
+    else:
+        config = triplet = read_config(TripletConfig, config_file)
+        spec = CropSpec(config.network.size, template)
+        objective = TripletTuning(triplet, spec, seen, seen_targets)
     measured = np.flatnonzero(aside & (crops.identity != ""))
-    spec = CropSpec(config.network.size, template_of(teacher.manifest))
-    distillation = Distillation(
+    training = TrainingRun(
         run,
         config,
         spec,
-        train=(crops.take(~aside), targets[~aside]),
+        objective,
         held_out=(crops.take(measured), targets[measured]),
+        start=read_average(start)[0] if start is not None else None,
     )
-    progress = distillation.run(cool_down_now)
-    print(f"stopped at step {progress.step}; checkpoint {distillation.checkpoint}")
+    progress = training.run(cool_down_now)
+    print(f"stopped at step {progress.step}; checkpoint {training.checkpoint}")
 
 
 def run_export(
@@ -102,7 +120,7 @@ def run_export(
 ) -> None:
     """Averaged weights -> ONNX + manifest with a calibration table from the held-out eighth."""
     cv2.setNumThreads(1)
-    config = read_distill_config(config_file)
+    config = read_config(DistillConfig, config_file)
     net = config.network
     template = template_of(read_manifest(teacher_folder))
     network = InceptionResnetV1(net.dimension, net.width)

@@ -1,4 +1,4 @@
-"""Stage one: a small Inception-ResNet learns to point where the teacher points."""
+"""The training loop of every stage: resumable, measured on held-out people, stopped politely."""
 
 import csv
 import signal
@@ -13,52 +13,51 @@ from torch import Tensor
 from tqdm import tqdm
 
 from app.vectors import Matrix
-from training.faces.batches import (
-    CropSpec,
-    DistillationBatches,
-    load_from,
-    to_network,
-)
+from training.faces.batches import CropSpec, load_from, to_network
 from training.faces.checkpoint import Average, Progress, load_checkpoint, save_checkpoint
-from training.faces.config import DistillConfig
+from training.faces.config import RunConfig
 from training.faces.crops import CropSet
-from training.faces.losses import direct_distillation, relational_distillation
 from training.faces.measure import StudentMetrics, measure_student
+from training.faces.objectives import Lesson, Objective
 from training.faces.schedule import WarmupStableDecay
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One line of the run's CSV log."""
+    """One line of the run's CSV log; `teaching` is the share of loss terms above zero."""
 
     step: int
-    samples: int
     seconds: float
     learning_rate: float
     loss: float
+    teaching: float
     teacher_cosine: float
     one_shot_rank1: float
 
 
-class Distillation:
-    """One resumable run; its folder holds `checkpoint.pt` and `log.csv`."""
+class TrainingRun:
+    """One run of one stage; its folder holds `checkpoint.pt` and `log.csv`."""
 
     def __init__(
         self,
         folder: Path,
-        config: DistillConfig,
+        config: RunConfig,
         spec: CropSpec,
-        train: tuple[CropSet, Matrix],
+        objective: Objective,
         held_out: tuple[CropSet, Matrix],
+        start: dict[str, Tensor] | None = None,
     ) -> None:
         self._folder, self._config, self._spec = folder, config, spec
+        self._objective, self._held_out = objective, held_out
         folder.mkdir(parents=True, exist_ok=True)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
         net = config.network
         self._network = InceptionResnetV1(net.dimension, net.width, net.dropout)
+        if start is not None:
+            self._network.load_state_dict(start)
         self._network.to(self._device, memory_format=torch.channels_last)
         # The compiled forward shares the weights; about a fifth faster on two CPU cores.
         self._forward = torch.compile(self._network) if config.compile else self._network
@@ -66,9 +65,6 @@ class Distillation:
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self._crops, targets = train
-        self._targets = torch.from_numpy(targets).to(self._device)
-        self._held_out = held_out
         self._progress = load_checkpoint(
             self.checkpoint, self._network, self._average, self._optimizer
         )
@@ -91,23 +87,21 @@ class Distillation:
             progress.cooldown_from,
             config.cooldown_steps,
         )
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
-        batches = DistillationBatches(
-            self._crops, self._spec, config.augmentation, config.batch, config.seed
-        )
-        losses: list[float] = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        lessons: list[Lesson] = []
         began = time.monotonic()
-        loader = load_from(batches, progress.step, last, workers=1)
-        with tqdm(total=last, initial=progress.step, desc="distil", mininterval=5) as bar:
+        loader = load_from(self._objective.batches, progress.step, last, workers=1)
+        name = self._objective.name
+        with tqdm(total=last, initial=progress.step, desc=name, mininterval=5) as bar:
             for pixels, rows in loader:
-                losses.append(self._step(pixels, rows, rate(progress.step)))
+                lessons.append(self._step(pixels, rows, rate(progress.step)))
                 progress.step += 1
                 bar.update()
                 if progress.step % config.evaluate_every == 0 or progress.step == last:
-                    self._log(rate(progress.step), losses, time.monotonic() - began)
-                    bar.set_postfix(loss=f"{np.mean(losses):.4f}")
-                    losses = []
+                    self._log(rate(progress.step), lessons, time.monotonic() - began)
+                    bar.set_postfix(loss=f"{np.mean([float(le.loss) for le in lessons]):.4f}")
+                    lessons = []
                 if progress.step % config.save_every == 0:
                     self._save()
                 if self._stopped:
@@ -115,32 +109,30 @@ class Distillation:
         self._save()
         return progress
 
-    def _step(self, pixels: Tensor, rows: Tensor, rate: float) -> float:
+    def _step(self, pixels: Tensor, rows: Tensor, rate: float) -> Lesson:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
         net = self._config.network
         batch = to_network(pixels, net.mean, net.std, self._device)
         with torch.autocast(self._device.type, torch.bfloat16):
-            student = self._forward(batch)
-        student, teacher = student.float(), self._targets[rows.to(self._device)]
-        loss = direct_distillation(student, teacher)
-        loss = loss + self._config.relational_weight * relational_distillation(student, teacher)
+            embeddings = self._forward(batch)
+        lesson = self._objective(embeddings.float(), rows)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        lesson.loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
         self._optimizer.step()
         self._average.update(self._network, self._progress.step)
-        return float(loss.detach())
+        return Lesson(lesson.loss.detach(), lesson.teaching)
 
-    def _log(self, rate: float, losses: list[float], seconds: float) -> None:
+    def _log(self, rate: float, lessons: list[Lesson], seconds: float) -> None:
         metrics = self._measure()
         row = LogRow(
             step=self._progress.step,
-            samples=self._progress.step * self._config.batch,
             seconds=round(seconds, 1),
             learning_rate=rate,
-            loss=round(float(np.mean(losses)), 5),
+            loss=round(float(np.mean([float(lesson.loss) for lesson in lessons])), 5),
+            teaching=round(float(np.mean([lesson.teaching for lesson in lessons])), 4),
             teacher_cosine=round(metrics.teacher_cosine, 5),
             one_shot_rank1=round(metrics.one_shot.rank1, 5),
         )
