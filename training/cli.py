@@ -14,16 +14,22 @@ Weights = Annotated[Path | None, typer.Option(help="Folder with the teacher's ON
 
 DEFAULT_TEACHER = Path(__file__).parent / "teachers" / "face-reidentification-retail-0095"
 
+Data = Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")]
+Run = Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")]
+Config = Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")]
+Limit = Annotated[int | None, typer.Option(help="Use this many crops only.")]
+CoolDown = Annotated[bool, typer.Option(help="Start the cool-down at once.")]
+
 
 @faces.command()
 def distil(
-    data: Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")],
-    run: Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")],
+    data: Data,
+    run: Run,
     teacher: Teacher = DEFAULT_TEACHER,
     teacher_weights: Weights = None,
-    config: Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use this many crops only.")] = None,
-    cool_down_now: Annotated[bool, typer.Option(help="Start the cool-down at once.")] = False,
+    config: Config = None,
+    limit: Limit = None,
+    cool_down_now: CoolDown = False,
 ) -> None:
     """Stage one: learn from a teacher's embeddings. Resumes from the run's checkpoint."""
     from training.faces.stages import run_stage
@@ -34,14 +40,14 @@ def distil(
 
 @faces.command()
 def triplet(
-    data: Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")],
-    run: Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")],
+    data: Data,
+    run: Run,
     start: Annotated[Path, typer.Option(help="checkpoint.pt of stage one.")],
     teacher: Teacher = DEFAULT_TEACHER,
     teacher_weights: Weights = None,
-    config: Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use this many crops only.")] = None,
-    cool_down_now: Annotated[bool, typer.Option(help="Start the cool-down at once.")] = False,
+    config: Config = None,
+    limit: Limit = None,
+    cool_down_now: CoolDown = False,
 ) -> None:
     """Stage two: the triplet loss, triplets mined from the current distances. Resumes."""
     from training.faces.stages import run_stage
@@ -52,13 +58,13 @@ def triplet(
 
 @faces.command()
 def export(
-    data: Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")],
-    run: Annotated[Path, typer.Option(help="The run's folder with checkpoint.pt.")],
+    data: Data,
+    run: Run,
     name: Annotated[str, typer.Option(help="The model's name.")],
     out: Annotated[Path, typer.Option(help="The model's folder.")],
     teacher: Teacher = DEFAULT_TEACHER,
-    config: Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Use this many crops only.")] = None,
+    config: Config = None,
+    limit: Limit = None,
 ) -> None:
     """ONNX file, manifest and calibration table from a run's averaged weights."""
     from training.faces.stages import run_export

@@ -57,8 +57,15 @@ class OnnxEmbedder:
         """Unit vectors, shape (len(crops), dimension)."""
         if not crops:
             return np.empty((0, self.space.dimension), dtype=np.float32)
-        output = self._session.run(self._tensor(crops))[0]
-        expected = (len(crops), self.space.dimension)
+        tensor = self._tensor(crops)
+        if not self.manifest.input.mirror:
+            return self._run(tensor)
+        both = self._run(np.concatenate([tensor, tensor[..., ::-1]]))
+        return l2_normalize(both[: len(crops)] + both[len(crops) :])
+
+    def _run(self, tensor: Tensor) -> Matrix:
+        output = self._session.run(tensor)[0]
+        expected = (len(tensor), self.space.dimension)
         if output.shape != expected:
             raise ModelError(f"{self.space.name} answered {output.shape}, expected {expected}")
         if not np.isfinite(output).all():

@@ -21,12 +21,16 @@ class _Part(BaseModel):
 
 
 class InputSpec(_Part):
-    """What the network takes: a square crop, `(pixel - mean) / std` per channel, NCHW float32."""
+    """What the network takes: a square crop, `(pixel - mean) / std` per channel, NCHW float32.
+
+    With `mirror` an embedding is the mean of the crop's and its mirror image's.
+    """
 
     size: Annotated[int, Field(ge=16, le=1024)]
     channels: Literal["RGB", "BGR"]
     mean: Channel3
     std: Channel3
+    mirror: bool = False
 
 
 class FivePoint(_Part):
@@ -104,7 +108,9 @@ class Manifest(_Part):
     @property
     def space(self) -> EmbeddingSpace:
         """The embedding space: weights and preprocessing together make its digest."""
-        preprocessing = self.input.model_dump_json() + self.alignment.model_dump_json()
+        parts = (self.input, self.alignment)
+        # Without defaults: a field that a later version adds leaves older spaces as they are.
+        preprocessing = "".join(part.model_dump_json(exclude_defaults=True) for part in parts)
         digest = hashlib.sha256(f"{self.sha256}\n{preprocessing}".encode()).hexdigest()
         return EmbeddingSpace(self.name, f"sha256:{digest}", self.dimension)
 

@@ -35,6 +35,16 @@ def impostors_by_group(
     return impostors
 
 
+def genuine_similarities(embeddings: Matrix, identity: NDArray[np.str_]) -> NDArray[np.float32]:
+    """Similarities of all pairs that show one person; crops without an identity are left out."""
+    known = identity != ""
+    rows, names = embeddings[known], identity[known]
+    first, second = np.triu_indices(len(rows), 1)
+    same = names[first] == names[second]
+    similarities: NDArray[np.float32] = (rows[first[same]] * rows[second[same]]).sum(axis=1)
+    return similarities
+
+
 def calibrate(impostors: dict[str, NDArray[np.float32]], population: str) -> Calibration:
     """For each rate the highest threshold that any group needs, down to what all can support.
 

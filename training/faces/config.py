@@ -16,7 +16,10 @@ class _Part(BaseModel):
 
 
 class NetworkConfig(_Part):
-    """The network. Where its landmarks lie is the teacher's template."""
+    """The network. Where its landmarks lie is the teacher's template.
+
+    `mirror` is how it is served, not how it is trained.
+    """
 
     dimension: int = 256
     width: float = 0.5
@@ -24,6 +27,7 @@ class NetworkConfig(_Part):
     dropout: float = 0.0
     mean: float = 127.5
     std: float = 128.0
+    mirror: bool = False
 
 
 class RunConfig(_Part):

@@ -100,6 +100,7 @@ def write_manifest(
             "channels": "RGB",
             "mean": [net.mean] * 3,
             "std": [net.std] * 3,
+            "mirror": net.mirror,
         },
         "alignment": {
             "kind": "five-point",
