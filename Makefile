@@ -1,6 +1,7 @@
 # Two commands are all the set-up: `make serve` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check
 
@@ -50,6 +51,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	touch $@ $(VENV)/.serve
 
 $(VENV)/.train: $(VENV)/.dev
+	$(PIP) $(TORCH)
 	$(PIP) -e .[train]
 	$(PIP) --no-deps facenet-pytorch==2.6.0  # only to compare our network with it
 	touch $@
