@@ -148,8 +148,11 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
 
 
 def _joined() -> Select[CollectionRow, EmbeddingSpaceRow]:
-    return select(CollectionRow, EmbeddingSpaceRow).join(
-        EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id
+    """Collections as the database has them now, not as this session read them before."""
+    return (
+        select(CollectionRow, EmbeddingSpaceRow)
+        .join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
+        .execution_options(populate_existing=True)
     )
 
 

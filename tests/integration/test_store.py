@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -143,6 +144,27 @@ def test_writers_of_one_gallery_take_turns(database: Database) -> None:
     assert revisions == list(range(1, 41))
     assert (gallery.size, gallery.revision) == (40, 40)
     assert len(find(database, projection(), 1, k=100)) == 40
+
+
+def test_a_lock_shows_the_gallery_as_it_is_then(database: Database) -> None:
+    """Who waited for the lock must see what the one before wrote, not what was read earlier."""
+    read_early, revisions = threading.Event(), []
+
+    def waiting_writer() -> None:
+        with database.write() as session:
+            early = get_collection(session, "people")
+            read_early.set()
+            revisions.append(lock_collection(session, early).revision)
+
+    with database.write() as session:
+        gallery = lock_collection(session, get_collection(session, "people"))
+        thread = threading.Thread(target=waiting_writer)
+        thread.start()
+        read_early.wait(1.0)  # SQLite's second writer waits even before it reads
+        person = add_person(session, gallery, NewPerson("P", None, {}))
+        add_template(session, gallery, person, vector(1), 0.9)
+    thread.join()
+    assert revisions == [1]
 
 
 def test_sqlite_is_in_wal_mode_and_syncs(tmp_path: Path) -> None:
