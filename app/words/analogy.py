@@ -28,11 +28,10 @@ class Query:
 def cos_mul(query: Query, candidates: Matrix) -> NDArray[np.float64]:
     """3CosMul (Levy & Goldberg 2014, eq. 4) of each candidate, shape (n,); higher is better.
 
-    Cosines are moved to [0, 1] first; a weight is the exponent of its term.
+    Cosines are moved to [0, 1] first; a weight is the exponent of its term. Always finite.
     """
     shifted = ((candidates @ query.vectors.T).astype(np.float64) + 1.0) / 2.0
-    shifted = np.clip(shifted, 0.0, 1.0)
-    scores: NDArray[np.float64] = np.prod(
-        np.where(query.weights > 0, shifted, shifted + _EPSILON) ** query.weights, axis=1
-    )
+    terms = np.clip(np.where(query.weights > 0, shifted, shifted + _EPSILON), 1e-12, None)
+    exponents = np.log(terms) @ query.weights.astype(np.float64)
+    scores: NDArray[np.float64] = np.exp(np.clip(exponents, -700.0, 700.0))
     return scores
