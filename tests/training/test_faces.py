@@ -20,11 +20,12 @@ from training.faces.augment import NONE, Augmentation, augmented_crop
 from training.faces.batches import CropSpec, DistillationBatches, IdentityBatches
 from training.faces.calibrate import calibrate, impostors_by_group, rates_at
 from training.faces.config import DistillConfig, NetworkConfig, TripletConfig
-from training.faces.crops import CropSet, held_out
+from training.faces.crops import CropSet, held_out, joined
 from training.faces.export import export_onnx, parity, write_manifest
 from training.faces.loop import TrainingRun
 from training.faces.metrics import tar_at_far, ten_fold_accuracy, threshold_at_fmr
 from training.faces.miners import HardMiner, RandomMiner, SemiHardMiner
+from training.faces.morphs import make_morphs
 from training.faces.objectives import Distil, TripletTuning
 from training.faces.oneshot import one_shot_rank1
 from training.faces.schedule import WarmupStableDecay
@@ -98,6 +99,18 @@ def test_pair_loss_by_hand() -> None:
     b = torch.tensor([[3.0, 0.0], [0.5, 0.0], [3.0, 0.0]])
     same = torch.tensor([True, False, False])
     assert losses.pair_loss(a, b, same, margin=1.0).item() == pytest.approx((9 + 0.25 + 0) / 3)
+
+
+def test_morphs_lie_between_their_parents() -> None:
+    crops = synthetic_crops(2, 1)
+    morphs = make_morphs(crops, 5, seed=1)
+    assert set(morphs.identity) == {""}
+    mean = crops.images.astype(float).mean(axis=0)
+    for image in morphs.images.astype(float):
+        assert np.abs(image - mean).mean() < np.abs(crops.images[0] - mean).mean() / 2
+    assert len(joined(crops, morphs)) == 7
+    again = make_morphs(crops, 5, seed=1)
+    assert np.array_equal(morphs.images, again.images)
 
 
 def test_miners_pick_what_they_are_named_for() -> None:

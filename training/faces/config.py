@@ -49,9 +49,10 @@ class RunConfig(_Part):
 
 
 class DistillConfig(RunConfig):
-    """Stage one."""
+    """Stage one. `morphs` blends of two faces are added to the photos."""
 
     batch: int = 64
+    morphs: int = 0
     relational_weight: float = 10.0
 
 

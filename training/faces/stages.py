@@ -34,11 +34,12 @@ from training.faces.calibrate import (
 )
 from training.faces.checkpoint import read_average
 from training.faces.config import DistillConfig, RunConfig, TripletConfig, read_config
-from training.faces.crops import adults, held_out, read_shards
+from training.faces.crops import adults, held_out, joined, read_shards
 from training.faces.export import export_onnx, parity, write_manifest
 from training.faces.lfw import embed_photos, pair_similarities, read_pairs
 from training.faces.loop import TrainingRun
 from training.faces.metrics import tar_at_far, ten_fold_accuracy
+from training.faces.morphs import make_morphs
 from training.faces.objectives import Distil, Objective, TripletTuning
 from training.faces.oneshot import one_shot_rank1
 from training.faces.targets import crop_for, embed_crops, load_or_embed
@@ -99,6 +100,11 @@ def run_stage(
     if stage == "distil":
         config = distill = read_config(DistillConfig, config_file)
         spec = CropSpec(config.network.size, template)
+        if distill.morphs:
+            morphs = make_morphs(seen, distill.morphs, distill.seed)
+            path = run / "morph-targets.npz"
+            more = load_or_embed(path, embedder, morphs, mirror=False)
+            seen, seen_targets = joined(seen, morphs), np.concatenate([seen_targets, more])
         objective = Distil(distill, spec, seen, seen_targets)
     else:
         config = triplet = read_config(TripletConfig, config_file)
