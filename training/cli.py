@@ -78,11 +78,12 @@ def evaluate(
     lfw: Annotated[Path, typer.Option(help="Folder with pairs.txt and the photos' tar.")],
     weights: Weights = None,
     report: Annotated[Path | None, typer.Option(help="Also write the numbers here.")] = None,
+    record: Annotated[bool, typer.Option(help="Write the numbers into the manifest.")] = False,
 ) -> None:
     """LFW, 10 folds, through the whole serving pipeline: detect, align, embed."""
     from training.faces.stages import run_evaluation
 
-    run_evaluation(model, weights, lfw, report)
+    run_evaluation(model, weights, lfw, report, record)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Collections and their embedding spaces. Every function works inside the caller's session."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,21 @@ from app.store.tables import (
     TemplateRow,
 )
 from app.vectors import EmbeddingSpace
+
+# Built once: composing a statement takes longer than SQLite takes to answer it. Columns, not
+# objects, so that a session that read a collection before sees it as it is now.
+_ALL = select(
+    CollectionRow.id,
+    CollectionRow.name,
+    CollectionRow.kind,
+    EmbeddingSpaceRow.name,
+    EmbeddingSpaceRow.digest,
+    EmbeddingSpaceRow.dimension,
+    CollectionRow.revision,
+    CollectionRow.size,
+    CollectionRow.created_at,
+).join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
+_BY_NAME = _ALL.where(CollectionRow.name == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +71,12 @@ def create_collection(session: Session, name: str, kind: str, space: EmbeddingSp
 
 def get_collection(session: Session, name: str, kind: str | None = None) -> Collection:
     """By name, of either kind unless told. Raises CollectionNotFound or VocabularyNotFound."""
-    found = session.execute(_joined().where(CollectionRow.name == name)).one_or_none()
-    if found is None or kind not in (None, found[0].kind):
+    found = _collections(session.execute(_BY_NAME, {"name": name}))
+    if not found or kind not in (None, found[0].kind):
         if kind == VOCABULARY:
             raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
         raise CollectionNotFound(f"there is no {kind or 'collection'} named {name!r}")
-    return _collection(*found)
+    return found[0]
 
 
 def find_gallery(session: Session, name: str) -> Collection | None:
@@ -73,16 +89,16 @@ def find_gallery(session: Session, name: str) -> Collection | None:
 
 def collection_by_id(session: Session, collection_id: int) -> Collection:
     """By the database's id, which an entry names."""
-    row, space = session.execute(_joined().where(CollectionRow.id == collection_id)).one()
-    return _collection(row, space)
+    [found] = _collections(session.execute(_ALL.where(CollectionRow.id == collection_id)))
+    return found
 
 
 def list_collections(session: Session, kind: str | None = None) -> list[Collection]:
     """All collections, or those of one kind, by name."""
-    query = _joined().order_by(CollectionRow.name)
+    query = _ALL.order_by(CollectionRow.name)
     if kind is not None:
         query = query.where(CollectionRow.kind == kind)
-    return [_collection(row, space) for row, space in session.execute(query)]
+    return _collections(session.execute(query))
 
 
 def lock_collection(session: Session, collection: Collection) -> Collection:
@@ -147,22 +163,12 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
     return row.id
 
 
-def _joined() -> Select[CollectionRow, EmbeddingSpaceRow]:
-    """Collections as the database has them now, not as this session read them before."""
-    return (
-        select(CollectionRow, EmbeddingSpaceRow)
-        .join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
-        .execution_options(populate_existing=True)
-    )
-
-
-def _collection(row: CollectionRow, space: EmbeddingSpaceRow) -> Collection:
-    return Collection(
-        row.id,
-        row.name,
-        row.kind,
-        EmbeddingSpace(space.name, space.digest, space.dimension),
-        row.revision,
-        row.size,
-        row.created_at,
-    )
+def _collections(
+    rows: Iterable[Row[int, str, str, str, str, int, int, int, datetime]],
+) -> list[Collection]:
+    return [
+        Collection(
+            id_, name, kind, EmbeddingSpace(model, digest, dimension), revision, size, created_at
+        )
+        for id_, name, kind, model, digest, dimension, revision, size, created_at in rows
+    ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
@@ -12,6 +12,18 @@ from app.store.tables import EntryRow, TemplateRow
 from app.vectors import Matrix, Neighbor
 
 _MOST_PARAMETERS = 500
+_BY_ID = (  # built once: composing a statement takes longer than SQLite takes to answer it
+    select(
+        TemplateRow.id,
+        TemplateRow.public_id,
+        EntryRow.id,
+        EntryRow.public_id,
+        EntryRow.name,
+        EntryRow.rank,
+    )
+    .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+    .where(TemplateRow.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +75,8 @@ def _join(session: Session, neighbors: Sequence[Sequence[Neighbor]]) -> dict[int
     ids = sorted({neighbor.template_id for row in neighbors for neighbor in row})
     found: dict[int, _Stored] = {}
     for start in range(0, len(ids), _MOST_PARAMETERS):
-        query = (
-            select(
-                TemplateRow.id,
-                TemplateRow.public_id,
-                EntryRow.id,
-                EntryRow.public_id,
-                EntryRow.name,
-                EntryRow.rank,
-            )
-            .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
-            .where(TemplateRow.id.in_(ids[start : start + _MOST_PARAMETERS]))
-        )
-        for row_id, template_id, entry_id, public_id, name, rank in session.execute(query):
+        some = {"ids": ids[start : start + _MOST_PARAMETERS]}
+        for row_id, template_id, entry_id, public_id, name, rank in session.execute(_BY_ID, some):
             found[row_id] = _Stored(entry_id, public_id, name, rank, template_id)
     return found
 

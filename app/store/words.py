@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection, write_journal
@@ -14,6 +14,13 @@ from app.vectors import Matrix, Vector
 
 _CHUNK = 10_000
 _MOST_PARAMETERS = 500
+_WORDS = select(EntryRow.name, EntryRow.rank, TemplateRow.vector).join(
+    TemplateRow, TemplateRow.entry_id == EntryRow.id
+)
+_BY_TEXTS = _WORDS.where(
+    EntryRow.collection_id == bindparam("collection"),
+    EntryRow.name.in_(bindparam("texts", expanding=True)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +88,8 @@ def find_words(session: Session, collection: Collection, texts: Sequence[str]) -
     found: dict[str, Word] = {}
     unique = list(dict.fromkeys(texts))
     for start in range(0, len(unique), _MOST_PARAMETERS):
-        query = (
-            select(EntryRow.name, EntryRow.rank, TemplateRow.vector)
-            .join(TemplateRow, TemplateRow.entry_id == EntryRow.id)
-            .where(
-                EntryRow.collection_id == collection.id,
-                EntryRow.name.in_(unique[start : start + _MOST_PARAMETERS]),
-            )
-        )
-        for name, rank, vector in session.execute(query):
+        some = {"collection": collection.id, "texts": unique[start : start + _MOST_PARAMETERS]}
+        for name, rank, vector in session.execute(_BY_TEXTS, some):
             row = to_matrix([vector], collection.space.dimension)[0]
             found[name] = Word(name, rank or 0, row)
     return found
@@ -99,12 +99,9 @@ def frequent_words(
     session: Session, collection: Collection, max_rank: int
 ) -> tuple[list[str], list[int], Matrix]:
     """Texts, ranks and vectors of the words up to `max_rank`, most frequent first."""
-    query = (
-        select(EntryRow.name, EntryRow.rank, TemplateRow.vector)
-        .join(TemplateRow, TemplateRow.entry_id == EntryRow.id)
-        .where(EntryRow.collection_id == collection.id, EntryRow.rank <= max_rank)
-        .order_by(EntryRow.rank)
-    )
+    query = _WORDS.where(
+        EntryRow.collection_id == collection.id, EntryRow.rank <= max_rank
+    ).order_by(EntryRow.rank)
     rows = session.execute(query).all()
     vectors = to_matrix([row.vector for row in rows], collection.space.dimension)
     return [row.name for row in rows], [row.rank or 0 for row in rows], vectors

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,16 @@ def write_manifest(
     if calibration is not None:
         content["calibration"] = calibration.model_dump()
     (folder / MANIFEST_NAME).write_text(tomli_w.dumps(content), encoding="utf-8")
+
+
+def record_accuracy(folder: Path, benchmark: str, measured: dict[str, float], command: str) -> None:
+    """Put measured numbers into the manifest in `folder`, in place of older ones."""
+    path = folder / MANIFEST_NAME
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    content["accuracy"] = [
+        Accuracy(
+            benchmark=benchmark, metric=metric, value=round(value, 5), command=command
+        ).model_dump()
+        for metric, value in measured.items()
+    ]
+    path.write_text(tomli_w.dumps(content), encoding="utf-8")

@@ -35,7 +35,7 @@ from training.faces.calibrate import (
 from training.faces.checkpoint import read_average
 from training.faces.config import DistillConfig, RunConfig, TripletConfig, read_config
 from training.faces.crops import adults, held_out, joined, read_shards
-from training.faces.export import export_onnx, parity, write_manifest
+from training.faces.export import export_onnx, parity, record_accuracy, write_manifest
 from training.faces.lfw import embed_photos, pair_similarities, read_pairs
 from training.faces.loop import TrainingRun
 from training.faces.metrics import tar_at_far, ten_fold_accuracy
@@ -53,6 +53,8 @@ _METHOD = (
     "distilled from face-reidentification-retail-0095 (Open Model Zoo, Apache-2.0): cosine to "
     "its embedding and the batch's similarity matrix"
 )
+_BENCHMARK = "LFW, 6,000 pairs, 10 folds, whole serving pipeline, misses counted as errors"
+_COMMAND = "sima-train evaluate --lfw FOLDER"
 _POPULATION = (
     "adults of the held-out eighth of UTKFace, pairs within each of its five groups; every knot "
     "is the threshold of the group that needs the highest"
@@ -180,7 +182,9 @@ def report_held_out(
             print(f"  {rate.group:8} {rate.pairs:8} pairs  FMR {rate.fmr:.5f}")
 
 
-def run_evaluation(model: Path, weights: Path | None, lfw: Path, report: Path | None) -> None:
+def run_evaluation(
+    model: Path, weights: Path | None, lfw: Path, report: Path | None, record: bool
+) -> None:
     """LFW through the whole serving pipeline, for any manifest."""
     cv2.setNumThreads(1)
     embedder = load_teacher(model, weights)
@@ -205,5 +209,8 @@ def run_evaluation(model: Path, weights: Path | None, lfw: Path, report: Path | 
         lines["lfw_fnmr_there"] = float(1.0 - (similarities[pairs.same] >= threshold).mean())
     for key, value in lines.items():
         print(f"{key:30} {value:.5f}")
+    if record:
+        measured = {key: lines[key] for key in ("lfw_accuracy", "tar_at_far_1e-3")}
+        record_accuracy(model, _BENCHMARK, measured, f"{_COMMAND} {model}")
     if report is not None:
         report.write_text(json.dumps({"model": embedder.space.name, **lines}, indent=2) + "\n")
