@@ -235,7 +235,7 @@ def test_the_table_holds_for_the_group_that_needs_most() -> None:
     table = calibrate(impostors, "two groups")
     for similarity, fmr in zip(table.similarity, table.fmr, strict=True):
         for rate in rates_at(impostors, similarity):
-            assert rate.fmr <= fmr * 1.001 + 1 / rate.pairs
+            assert rate.fmr <= fmr
 
 
 def test_one_shot_rank1_by_hand() -> None:

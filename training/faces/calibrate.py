@@ -1,5 +1,6 @@
 """Similarity -> false match rate, measured within groups so that it holds for each of them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +62,7 @@ def calibrate(impostors: dict[str, NDArray[np.float32]], population: str) -> Cal
         needed = max(threshold_at_fmr(pairs, rate) for pairs in large)
         if similarity:
             needed = max(needed, similarity[-1] + _SMALLEST_STEP)
-        similarity.append(round(needed, 5))
+        similarity.append(math.ceil(needed * 1e5) / 1e5)  # down would let one more pair pass
         fmr.append(rate)
     return Calibration(
         population=population,

@@ -51,7 +51,7 @@ _DATA = (
 )
 _METHOD = (
     "distilled from face-reidentification-retail-0095 (Open Model Zoo, Apache-2.0): cosine to "
-    "its embedding and the batch's similarity matrix"
+    "its embedding and the batch's similarity matrix; photos and blends of two of them"
 )
 _BENCHMARK = "LFW, 6,000 pairs, 10 folds, whole serving pipeline, misses counted as errors"
 _COMMAND = "sima-train evaluate --lfw FOLDER"
