@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.api import face_schemas as schemas
+from app.api import person_schemas as schemas
 from app.api.deps import Ctx, Reader, Writer
 from app.api.problems import describe
 from app.errors import InvalidRequest, SpaceMismatch

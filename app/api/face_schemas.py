@@ -1,32 +1,15 @@
-"""Requests and answers about faces, people and collections, as the contract names them."""
+"""Requests and answers about faces, as the contract names them."""
 
 import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from app.api.person_schemas import Person
+from app.api.schema_base import CollectionName, Identifier, Name, Rate, Request
 from app.faces import types
 from app.faces.types import Points
-from app.store import collections as store
-from app.store import people
-
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Rate = Annotated[float, Field(gt=0.0, le=0.5)]
-
-
-class Request(BaseModel):
-    """Unknown fields are an error."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-def example(body: dict[str, Any]) -> ConfigDict:
-    """The configuration that shows `body` as the example of a request in the OpenAPI document."""
-    return ConfigDict(json_schema_extra={"example": body})
 
 
 class NoFields(Request):
@@ -53,11 +36,24 @@ class EnrollFields(Request):
         """A form or a query carries the object as JSON text."""
         return json.loads(value) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _nothing_ignored(self) -> "EnrollFields":
+        known = {"external_id", "metadata"} & self.model_fields_set
+        if self.person_id is not None and known:
+            raise ValueError("external_id and metadata of a known person change by PATCH /persons")
+        return self
+
 
 class VerifyFields(Request):
     person_id: Identifier | None = None
     collection: CollectionName | None = None
     target_fmr: Rate = 0.001
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self) -> "VerifyFields":
+        if self.collection is not None and self.person_id is None:
+            raise ValueError("collection goes with person_id")
+        return self
 
 
 class IdentifyFields(Request):
@@ -65,35 +61,6 @@ class IdentifyFields(Request):
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     target_fpir: Rate = 0.01
     faces: Literal["all", "largest"] = "all"
-
-
-class PersonChanges(Request):
-    model_config = example({"name": "Barack Obama", "metadata": {"team": "press"}})
-
-    name: Name | None = None
-    external_id: Identifier | None = None
-    metadata: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _sensible(self) -> "PersonChanges":
-        if "name" in self.model_fields_set and self.name is None:
-            raise ValueError("a person keeps a name")
-        if "metadata" in self.model_fields_set and self.metadata is None:
-            raise ValueError("metadata is an object; {} empties it")
-        return self
-
-    def columns(self) -> dict[str, Any]:
-        """What was sent, by the store's names."""
-        renamed = {"metadata": "attributes"}
-        return {renamed.get(f, f): getattr(self, f) for f in self.model_fields_set}
-
-
-class NewCollection(Request):
-    model_config = example({"name": "visitors", "kind": "gallery"})
-
-    name: CollectionName
-    kind: Literal["gallery", "vocabulary"] = "gallery"
-    model: str | None = None
 
 
 class Box(BaseModel):
@@ -191,28 +158,6 @@ class Enrolled(BaseModel):
     created_at: datetime | None
 
 
-class Person(BaseModel):
-    person_id: str
-    name: str
-    external_id: str | None
-    metadata: dict[str, Any]
-    collection: str
-    photos: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, person: people.Person) -> "Person":
-        return cls(
-            person_id=person.person_id,
-            name=person.name,
-            external_id=person.external_id,
-            metadata=person.metadata,
-            collection=person.collection,
-            photos=person.photos,
-            created_at=person.created_at,
-        )
-
-
 class FacePair(BaseModel):
     a: Face
     b: Face | None = None
@@ -252,44 +197,3 @@ class Identified(BaseModel):
     threshold: float
     target_fpir: float
     model: str
-
-
-class PersonPage(BaseModel):
-    persons: list[Person]
-    next_cursor: str | None
-
-
-class Photo(BaseModel):
-    template_id: str
-    quality: float | None
-    created_at: datetime
-
-
-class PhotoList(BaseModel):
-    photos: list[Photo]
-
-
-class Collection(BaseModel):
-    """`size` counts people or words."""
-
-    name: str
-    kind: Literal["gallery", "vocabulary"]
-    model: str
-    dimension: int
-    size: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, collection: store.Collection) -> "Collection":
-        return cls(
-            name=collection.name,
-            kind=collection.kind,
-            model=collection.space.name,
-            dimension=collection.space.dimension,
-            size=collection.size,
-            created_at=collection.created_at,
-        )
-
-
-class CollectionList(BaseModel):
-    collections: list[Collection]

@@ -3,10 +3,12 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from app.api import face_schemas as schemas
 from app.api.deps import Clock, Context, Ctx, Reader, Writer
 from app.api.intake import photo_body, read_photos
+from app.api.person_schemas import Person
 from app.api.problems import describe
 from app.errors import InvalidRequest
 from app.faces.enrollment import Enrollment, EnrollOrder
@@ -20,7 +22,7 @@ _PHOTO_ERRORS = describe(400, 413, 415)
 _GALLERY_ERRORS = describe(400, 404, 409, 413, 415)
 
 
-def _one_photo(schema: type[schemas.Request]) -> dict[str, Any]:
+def _one_photo(schema: type[BaseModel]) -> dict[str, Any]:
     """The body of a call that takes one photo."""
     return photo_body(schema, _ONE, _ONE)
 
@@ -184,7 +186,7 @@ def _verified(result: Verification, target_fmr: float, model: str) -> schemas.Ve
         target_fmr=target_fmr,
         estimated_fmr=result.estimated_fmr,
         faces=pair,
-        person=schemas.Person.of(result.person) if result.person else None,
+        person=Person.of(result.person) if result.person else None,
         model=model,
     )
 
@@ -203,7 +205,7 @@ def _identified_face(found: IdentifiedFace) -> schemas.IdentifiedFace:
     return schemas.IdentifiedFace(
         face=schemas.Face.of(found.face),
         decision=found.decision,
-        person=schemas.Person.of(found.person) if found.person else None,
+        person=Person.of(found.person) if found.person else None,
         candidates=[
             schemas.Candidate(
                 person_id=str(entry.public_id),

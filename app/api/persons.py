@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.api import face_schemas as schemas
+from app.api import person_schemas as schemas
 from app.api.deps import Ctx, Reader, Writer
 from app.api.problems import describe
+from app.api.schema_base import CollectionName, Request
 from app.errors import InvalidRequest
 
 router = APIRouter(prefix="/persons", tags=["persons"])
@@ -16,10 +17,10 @@ router = APIRouter(prefix="/persons", tags=["persons"])
 _ERRORS = describe(404)
 
 
-class PersonQuery(schemas.Request):
+class PersonQuery(Request):
     """Which people, and which page of them."""
 
-    collection: schemas.CollectionName = "default"
+    collection: CollectionName = "default"
     name: str | None = None
     external_id: str | None = None
     limit: Annotated[int, Query(ge=1, le=500)] = 50

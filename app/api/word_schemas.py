@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.face_schemas import CollectionName, Request, example
+from app.api.schema_base import CollectionName, Request, example
 from app.words.vocabulary import Item
 
 Text = Annotated[str, Field(min_length=1, max_length=400)]

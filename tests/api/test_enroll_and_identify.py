@@ -105,6 +105,18 @@ def test_a_second_photo_joins_the_support_set(gallery: TestClient, photos: Photo
     assert gallery.get(f"/persons/{person_id}").json()["photos"] == 2
 
 
+def test_fields_that_would_be_ignored_are_refused(gallery: TestClient, photos: Photos) -> None:
+    person_id = str(enroll(gallery, photos["obama"], "Barack Obama")["person_id"])
+    late = {"person_id": person_id, "metadata": "{}"}
+    refused = gallery.post("/enroll", files=upload(photos["obama2"]), data=late)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+    renamed = {"person_id": person_id, "name": "Somebody else"}
+    assert gallery.post("/enroll", files=upload(photos["obama2"]), data=renamed).status_code == 422
+    files = {**upload(photos["obama"], "image_a"), **upload(photos["obama2"], "image_b")}
+    assert gallery.post("/verify", files=files, data={"collection": "default"}).status_code == 422
+    assert gallery.get(f"/persons/{person_id}").json()["photos"] == 1
+
+
 def test_a_dry_run_stores_nothing(gallery: TestClient, photos: Photos) -> None:
     fields = {"name": "Barack Obama", "dry_run": "true"}
     answer = gallery.post("/enroll", files=upload(photos["obama"]), data=fields)

@@ -1,1 +1,0 @@
-"""Labels that nobody ever trained, scored in the same embedding store."""
