@@ -91,24 +91,28 @@ def test_kill_9_in_a_burst_loses_no_acknowledged_enrollment(tmp_path: Path, phot
         assert found["gallery_size"] == len(known)
 
 
-def test_sigterm_lets_a_request_finish(tmp_path: Path, photos: Photos) -> None:
+def test_sigterm_lets_requests_finish(tmp_path: Path, photos: Photos) -> None:
+    """More requests than there are threads, so that some wait when the signal comes."""
+    fields = {"name": "B", "on_duplicate": "allow"}
     with running(tmp_path) as server:
         answers: list[int] = []
 
-        def slow() -> None:
+        def enroll() -> None:
             answer = httpx2.post(
-                f"{server.url}/enroll", files=upload(photos["obama3"]), data={"name": "B"}
+                f"{server.url}/enroll", files=upload(photos["obama3"]), data=fields
             )
             answers.append(answer.status_code)
 
-        thread = threading.Thread(target=slow)
-        thread.start()
-        time.sleep(0.02)
+        threads = [threading.Thread(target=enroll) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.25)
         assert server.stop() in (0, -15)
-        thread.join()
-        assert answers == [201]
+        for thread in threads:
+            thread.join()
+        assert answers == [201] * 8
     with running(tmp_path) as again:
-        assert identify(again.url, photos["obama3"]) == ["B"]
+        assert identify(again.url, photos["obama3"]) == ["B"] * 5
 
 
 def test_it_listens_on_loopback_only_by_default(tmp_path: Path) -> None:
