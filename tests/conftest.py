@@ -6,15 +6,19 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import skimage.data
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.commands.setup import ensure_schema
 from app.main import create_app
 from app.settings import Settings
+from app.wiring import Services
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
@@ -22,10 +26,10 @@ SHARED = PROJECT.parent / "shared"
 MakeClient = Callable[..., TestClient]
 
 
-def encode(pixels: object, kind: str = "JPEG", **options: object) -> bytes:
+def encode(pixels: NDArray[Any] | Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     """Pixels as the bytes of a photo file."""
     stream = io.BytesIO()
-    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)  # type: ignore[arg-type]
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     picture.save(stream, kind, **options)
     return stream.getvalue()
 
@@ -68,9 +72,9 @@ def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
     }
 
 
-def make_settings(folder: Path, **changes: object) -> Settings:
+def make_settings(folder: Path, **changes: Any) -> Settings:
     """Settings that read nothing from the environment but the arguments."""
-    return Settings(_env_file=None, data_dir=folder, **changes)  # type: ignore[arg-type]
+    return Settings(_env_file=None, data_dir=folder, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,11 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient
 def client(make_client: MakeClient) -> TestClient:
     """One application for the module, with a gallery of its own."""
     return make_client()
+
+
+def services_of(client: TestClient) -> Services:
+    """What a running application stands on, for tests that break or look into it."""
+    return cast(Services, cast(FastAPI, client.app).state.context.services)
 
 
 def upload(photo: bytes, name: str = "image") -> dict[str, tuple[str, bytes, str]]:

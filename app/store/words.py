@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import cast
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection, write_journal
@@ -47,7 +48,7 @@ def import_words(
     while chunk := list(islice(stream, _CHUNK)):
         moment = now()
         session.execute(
-            insert(EntryRow.__table__),  # type: ignore[arg-type]  # a Table, by its declaration
+            insert(cast(Table, EntryRow.__table__)),
             [
                 {
                     "collection_id": collection.id,
@@ -66,7 +67,7 @@ def import_words(
             .order_by(EntryRow.rank)
         )
         session.execute(
-            insert(TemplateRow.__table__),  # type: ignore[arg-type]  # likewise
+            insert(cast(Table, TemplateRow.__table__)),
             [
                 {
                     "collection_id": collection.id,

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from app import __version__
 from app.api.problems import STATUS
 from app.logs import configure_logs
-from tests.conftest import MakeClient, enroll, upload
+from tests.conftest import MakeClient, enroll, services_of, upload
 
 Photos = dict[str, bytes]
 
@@ -30,7 +30,7 @@ def test_it_lives_and_says_what_it_runs(client: TestClient) -> None:
 
 def test_not_ready_when_the_store_is_gone(make_client: MakeClient) -> None:
     client = make_client()
-    database = client.app.state.context.services.database  # type: ignore[attr-defined]
+    database = services_of(client).database
     with database.write() as session:
         session.connection().exec_driver_sql("ALTER TABLE collections RENAME TO lost")
     for path in ("/ready", "/persons"):
@@ -104,12 +104,13 @@ def test_a_bug_is_a_500_without_a_traceback(
     make_client: MakeClient,
     photos: Photos,
     root_logger: logging.Logger,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = make_client()
     configure_logs("info")
-    services = client.app.state.context.services  # type: ignore[attr-defined]
-    services.pipeline.detector.detect = None  # what no request can do, a bug can
+    # What no request can do, a bug can.
+    monkeypatch.setattr(services_of(client).pipeline.detector, "detect", None)
     answer = client.post("/detect", files=upload(photos["astronaut"]))
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "Traceback" not in answer.text

@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.commands.setup import ensure_schema, ensure_vocabulary
-from tests.conftest import MakeClient, make_settings
+from tests.conftest import MakeClient, make_settings, services_of
 
 
 @pytest.fixture(scope="module")
@@ -145,5 +145,5 @@ def test_vocabularies(words: TestClient) -> None:
 
 
 def test_the_import_happens_once(words: TestClient) -> None:
-    ensure_vocabulary(words.app.state.context.services.settings)  # type: ignore[attr-defined]
+    ensure_vocabulary(services_of(words).settings)
     assert words.get("/vocabularies/glove-6b-50d").json()["words"] == 400_000

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -175,13 +176,13 @@ def test_broken_exif_does_not_cost_the_photo() -> None:
 def _judge(light: float = 128, noise: float = 30, **changes: object) -> list[str]:
     rng = np.random.default_rng(0)
     crop = np.clip(rng.normal(light, noise, (112, 112, 3)), 0, 255).astype(np.uint8)
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "box": Box(50, 50, 100, 120),
         "landmarks": FRONTAL,
         "score": 0.99,
         **changes,
     }
-    detection = Detection(**values)  # type: ignore[arg-type]
+    detection = Detection(**values)
     return [r.code for r in assess(detection, crop, (300, 300), QualityLimits()).reasons]
 
 
