@@ -12,7 +12,7 @@ else
 install = $(PIP) -e .$(2)
 endif
 
-.PHONY: serve test lint bench train-deps lock clean
+.PHONY: serve test lint bench train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -29,6 +29,12 @@ lint: $(VENV)/.dev  ## formatting, style, import rules, types
 bench: $(VENV)/.dev  ## load and search benchmarks on this machine
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.load
+
+SHARED := ../shared
+demo-data = $(if $(wildcard $(SHARED)/data/train-faces/index.csv),--data $(SHARED)/data/train-faces --teacher training/teachers/face-reidentification-retail-0095 --teacher-weights $(SHARED)/models)
+
+train-faces-demo: $(VENV)/.train  ## the whole training chain in minutes, on little data
+	$(BIN)/sima-train faces demo --out build/train-faces-demo $(demo-data)
 
 train-deps: $(VENV)/.train  ## torch and what else training needs
 

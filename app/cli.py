@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import people, store
+from app.commands import models, people, store
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
 from app.settings import Settings
@@ -23,7 +23,7 @@ app.add_typer(people.persons, name="persons")
 app.add_typer(store.words, name="words")
 app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
-app.add_typer(store.models, name="models")
+app.add_typer(models.models, name="models")
 app.command()(people.enroll)
 app.command()(people.identify)
 app.command()(people.verify)

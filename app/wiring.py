@@ -11,7 +11,7 @@ import faiss
 from app.errors import CollectionExists
 from app.faces.decode import ImageLimits
 from app.faces.detect import Detector
-from app.faces.embed import OnnxEmbedder, load_embedder
+from app.faces.embed import Embedder, load_embedder
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.gallery import Galleries
 from app.faces.mtcnn import Mtcnn, MtcnnSettings
@@ -39,7 +39,7 @@ class Services:
     settings: Settings
     database: Database
     projection: IndexProjection
-    embedder: OnnxEmbedder
+    embedder: Embedder
     pipeline: FacePipeline
     recognizer: Recognizer
     enroller: Enroller
@@ -68,20 +68,12 @@ class Services:
 
 def build_services(settings: Settings) -> Services:
     """Open the models and the store. Raises ModelError where a model is not what it claims."""
-    cv2.setNumThreads(1)  # requests are concurrent already; threads within one would only wait
     faiss.omp_set_num_threads(1)
     database = Database(settings.effective_database_url)
     projection = IndexProjection(_index_factory(settings))
-    embedder = load_embedder(
-        settings.face_model_dir, choose_providers(settings.providers), settings.inference_threads
-    )
+    pipeline = open_pipeline(settings)
+    embedder = pipeline.embedder
     thresholds = Thresholds.of(embedder.manifest)
-    pipeline = FacePipeline(
-        _detector(settings),
-        embedder,
-        ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.preview_side),
-        QualityLimits(),
-    )
     return Services(
         settings=settings,
         database=database,
@@ -95,6 +87,16 @@ def build_services(settings: Settings) -> Services:
         galleries=Galleries(database, projection, embedder.space),
         vocabularies=Vocabularies(database, projection),
     )
+
+
+def open_pipeline(settings: Settings) -> FacePipeline:
+    """Detector and embedder, for work that needs no store."""
+    cv2.setNumThreads(1)  # requests are concurrent already; threads within one would only wait
+    embedder = load_embedder(
+        settings.face_model_dir, choose_providers(settings.providers), settings.inference_threads
+    )
+    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.preview_side)
+    return FacePipeline(_detector(settings), embedder, limits, QualityLimits())
 
 
 def open_store(settings: Settings) -> tuple[Database, IndexProjection]:

@@ -14,6 +14,8 @@ Weights = Annotated[Path | None, typer.Option(help="Folder with the teacher's ON
 
 DEFAULT_TEACHER = Path(__file__).parent / "teachers" / "face-reidentification-retail-0095"
 
+SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-1"
+
 Data = Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")]
 Run = Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")]
 Config = Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")]
@@ -67,23 +69,68 @@ def export(
     limit: Limit = None,
 ) -> None:
     """ONNX file, manifest and calibration table from a run's averaged weights."""
-    from training.faces.stages import run_export
+    from training.faces.publish import run_export
 
     run_export(data, run, teacher, config, limit, name, out)
+
+
+@faces.command()
+def graph(out: Annotated[Path, typer.Argument(help="The .onnx file to write.")]) -> None:
+    """The published architecture with an input for every weight, for `sima models pull`."""
+    from training.faces.export import export_graph
+
+    export_graph(out)
+
+
+@faces.command()
+def synthetic(
+    out: Annotated[Path, typer.Argument(help="Folder to fill: one sub-folder a person.")],
+    people: Annotated[int, typer.Option(min=2)] = 120,
+    photos: Annotated[int, typer.Option(min=1)] = 5,
+    seed: int = 1,
+) -> None:
+    """Photos of people who do not exist, for trying out the stages."""
+    from training.faces.synthetic import write_people
+
+    write_people(out, people, photos, seed)
+
+
+@faces.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to fill; emptied first.")],
+    data: Annotated[Path | None, typer.Option(help="Training photos; synthetic if unset.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="The shipped model if unset.")] = None,
+    teacher_weights: Weights = None,
+) -> None:
+    """The whole chain on little data: distil, tune, export, calibrate, measure."""
+    from training.faces.demo import run_demo
+
+    run_demo(out, data, (teacher or SHIPPED, teacher_weights))
 
 
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
-    lfw: Annotated[Path, typer.Option(help="Folder with pairs.txt and the photos' tar.")],
+    lfw: Annotated[Path | None, typer.Option(help="Folder: pairs.txt and the photos' tar.")] = None,
+    crops: Annotated[Path | None, typer.Option(help="Training photos; the held-out part.")] = None,
     weights: Weights = None,
     report: Annotated[Path | None, typer.Option(help="Also write the numbers here.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw ROC and DET here, a .png.")] = None,
     record: Annotated[bool, typer.Option(help="Write the numbers into the manifest.")] = False,
 ) -> None:
-    """LFW, 10 folds, through the whole serving pipeline: detect, align, embed."""
-    from training.faces.stages import run_evaluation
+    """LFW through the whole serving pipeline, and one-shot identification."""
+    from training.faces import evaluation
 
-    run_evaluation(model, weights, lfw, report, record)
+    if lfw is None and crops is None:
+        raise typer.BadParameter("name --lfw, --crops, or both")
+    if lfw is None and record:
+        raise typer.BadParameter("--record needs --lfw")
+    found = evaluation.evaluate(model, weights, lfw, crops, plot)
+    print(found.as_text())
+    if record:
+        evaluation.record(found, model)
+    if report is not None:
+        evaluation.write_report(found, report)
 
 
 if __name__ == "__main__":

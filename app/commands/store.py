@@ -1,4 +1,4 @@
-"""words, index, db and models on the command line."""
+"""words, index and db on the command line."""
 
 from typing import Annotated
 
@@ -9,13 +9,12 @@ from app.settings import Settings
 from app.store.collections import list_collections
 from app.store.migrate import downgrade, upgrade
 from app.store.projection import count_templates
-from app.wiring import available_models, open_store
+from app.wiring import open_store
 from app.words.vocabulary import Filters, Item, Vocabularies
 
 words = typer.Typer(no_args_is_help=True, help="Ask the vocabulary.")
 index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
 db = typer.Typer(no_args_is_help=True, help="The database schema.")
-models = typer.Typer(no_args_is_help=True, help="The face models at hand.")
 
 
 @words.command("nearest")
@@ -96,20 +95,3 @@ def _migrate(revision: str, as_json: bool, up: bool) -> None:
         print_json({"revision": revision})
     else:
         typer.echo(f"the schema is at {revision}")
-
-
-@models.command("list")
-def list_models(as_json: AsJson = False) -> None:
-    """Every face model in the models folder, the active one marked."""
-    with refusals():
-        settings = Settings()
-        found = available_models(settings)
-    if as_json:
-        print_json([manifest.model_dump(mode="json") for manifest in found])
-        return
-    active = settings.face_model_dir.name
-    rows = [
-        ("*" if m.name == active else "", m.name, m.dimension, m.input.size, m.licence, m.title)
-        for m in found
-    ]
-    print_table(("", "name", "dimensions", "input", "licence", "title"), rows)

@@ -37,7 +37,7 @@ def warp(image: Image, transform: Affine, size: int) -> Image:
 
     A strong reduction is done by area averaging first, since bilinear sampling would alias.
     """
-    scale = math.hypot(transform[0, 0], transform[1, 0])
+    scale = max(math.hypot(*transform[:, 0]), math.hypot(*transform[:, 1]))
     if scale < 0.5:
         image, transform = _shrink_first(image, transform, size, int(1.0 / scale))
     warped = cv2.warpAffine(image, transform, (size, size), flags=cv2.INTER_LINEAR)
@@ -49,16 +49,20 @@ def five_point_crop(image: Image, landmarks: Points, template: Points, size: int
     return warp(image, similarity_transform(landmarks, template * size), size)
 
 
-def box_margin_crop(image: Image, box: Box, margin: float, size: int) -> Image:
+def box_margin_crop(
+    image: Image, box: Box, margin: float, size: int, stretch: bool = False
+) -> Image:
     """The box enlarged by `margin` (a fraction of its longer side, both sides together).
 
-    The square around the box's centre is resized to size x size, as FaceNet's crops were.
+    The square around the box's centre is resized to size x size. With `stretch` each side grows
+    by its own share, and the rectangle is stretched to the square, as FaceNet's crops were.
     """
-    side = max(box.width, box.height) * (1.0 + margin)
-    scale = size / side
-    left = box.x + box.width / 2 - side / 2
-    top = box.y + box.height / 2 - side / 2
-    return warp(image, np.array([[scale, 0.0, -left * scale], [0.0, scale, -top * scale]]), size)
+    sides = np.array([box.width, box.height]) * (1.0 + margin)
+    if not stretch:
+        sides[:] = sides.max()
+    scale = size / sides
+    corner = box.centre - sides / 2
+    return warp(image, np.hstack([np.diag(scale), (-corner * scale)[:, None]]), size)
 
 
 def _shrink_first(image: Image, transform: Affine, size: int, factor: int) -> tuple[Image, Affine]:

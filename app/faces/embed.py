@@ -10,7 +10,7 @@ from app.errors import ModelError
 from app.faces.align import box_margin_crop, five_point_crop
 from app.faces.types import Detection, Image
 from app.inference.manifest import BoxMargin, Manifest, read_manifest, read_verified
-from app.inference.session import OnnxSession, Tensor
+from app.inference.session import OnnxSession, Session, Tensor
 from app.vectors import EmbeddingSpace, Matrix, l2_normalize
 
 
@@ -23,6 +23,9 @@ class Embedder(Protocol):
     @property
     def space(self) -> EmbeddingSpace: ...
 
+    @property
+    def providers(self) -> tuple[str, ...]: ...
+
     def crop(self, image: Image, detection: Detection) -> Image: ...
 
     def embed(self, crops: Sequence[Image]) -> Matrix: ...
@@ -31,7 +34,7 @@ class Embedder(Protocol):
 class OnnxEmbedder:
     """An embedder from a manifest and its ONNX file. Thread-safe."""
 
-    def __init__(self, manifest: Manifest, session: OnnxSession):
+    def __init__(self, manifest: Manifest, session: Session):
         self.manifest = manifest
         self.space = manifest.space
         self._session = session
@@ -49,7 +52,8 @@ class OnnxEmbedder:
         """The square crop that the network expects, RGB uint8."""
         alignment, size = self.manifest.alignment, self.manifest.input.size
         if isinstance(alignment, BoxMargin):
-            return box_margin_crop(image, detection.box, alignment.margin, size)
+            margin, stretch = alignment.margin, alignment.stretch
+            return box_margin_crop(image, detection.box, margin, size, stretch)
         template = np.array(alignment.template, dtype=np.float64)
         return five_point_crop(image, detection.landmarks, template, size)
 

@@ -79,9 +79,9 @@ class Recognizer:
     def verify_photos(
         self, image_a: bytes, image_b: bytes, target_fmr: float, timings: Timings
     ) -> Verification:
-        """Do two photos show one person? The largest face of each counts."""
-        a = _largest(self._pipeline.look(image_a, timings), "image_a")
-        b = _largest(self._pipeline.look(image_b, timings), "image_b")
+        """Do two photos show one person? The subject of each counts (`Scene.subject`)."""
+        a = _subject(self._pipeline.look(image_a, timings), "image_a")
+        b = _subject(self._pipeline.look(image_b, timings), "image_b")
         vectors = self._pipeline.embed([a, b], timings)
         similarity = cosine(vectors[0], vectors[1])
         return self._verification(similarity, target_fmr, a, b.face, None)
@@ -105,7 +105,7 @@ class Recognizer:
             gallery = get_collection(session, person.collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             known = support_set(session, gallery, person)
-        sighting = _largest(self._pipeline.look(image, timings), "image")
+        sighting = _subject(self._pipeline.look(image, timings), "image")
         probe = self._pipeline.embed([sighting], timings)
         similarity = max((cosine(probe[0], row) for row in known), default=-1.0)
         return self._verification(similarity, target_fmr, sighting, None, person)
@@ -169,8 +169,8 @@ class Recognizer:
         )
 
 
-def _largest(scene: Scene, field: str) -> Sighting:
+def _subject(scene: Scene, field: str) -> Sighting:
     try:
-        return scene.largest()
+        return scene.subject()
     except NoFace as error:
         raise NoFace(f"{field} shows no face") from error

@@ -31,6 +31,11 @@ class Box:
         """Square pixels."""
         return self.width * self.height
 
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """The middle, x then y."""
+        return np.array([self.x + self.width / 2, self.y + self.height / 2])
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:

@@ -1,10 +1,12 @@
 """A model card as data: `models/<name>/manifest.toml`, read strictly, nothing guessed."""
 
 import hashlib
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import ModelError
@@ -41,10 +43,14 @@ class FivePoint(_Part):
 
 
 class BoxMargin(_Part):
-    """The detector's box enlarged by `margin` of its longer side."""
+    """The detector's box enlarged by `margin` of its longer side, a square around its centre.
+
+    With `stretch` each side grows by `margin` and the rectangle is stretched to the square input.
+    """
 
     kind: Literal["box-margin"]
     margin: Annotated[float, Field(ge=0.0, le=2.0)]
+    stretch: bool = False
 
 
 class Training(_Part):
@@ -124,6 +130,14 @@ def read_manifest(path: Path) -> Manifest:
         raise ModelError(f"no readable manifest at {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise ModelError(f"{file} is not a valid manifest: {error}") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace `manifest.toml` in `folder` in one step."""
+    content = manifest.model_dump(mode="json", exclude_none=True)
+    fresh = folder / f"{MANIFEST_NAME}.new"
+    fresh.write_text(tomli_w.dumps(content), encoding="utf-8")
+    os.replace(fresh, folder / MANIFEST_NAME)
 
 
 def read_verified(path: Path, sha256: str) -> bytes:

@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -30,6 +31,15 @@ def choose_providers(wanted: str) -> list[str]:
     if usable:
         ort.preload_dlls()  # CUDA and cuDNN from pip packages, where they are installed
     return [_CUDA, _CPU] if usable else [_CPU]
+
+
+class Session(Protocol):
+    """Anything that runs one network on one batch."""
+
+    @property
+    def providers(self) -> tuple[str, ...]: ...
+
+    def run(self, batch: Tensor | Pixels) -> list[Tensor]: ...
 
 
 class OnnxSession:

@@ -1,69 +1,35 @@
 """The networks, losses and numbers of the face training."""
 
-import importlib
-import importlib.util
-import sys
-import types
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from app.faces.embed import load_embedder
-from app.inference.manifest import Training, read_manifest
-from app.vectors import l2_normalize
+from app.faces.embed import Embedder, load_embedder
+from app.inference.manifest import Training, read_manifest, write_manifest
+from tests.models import SHIPPED
+from tests.training.patterns import TEMPLATE, synthetic_crops, with_targets
+from tests.training.published import published_network
 from training.faces import losses
 from training.faces.augment import NONE, Augmentation, augmented_crop
-from training.faces.batches import CropSpec, DistillationBatches, IdentityBatches
-from training.faces.calibrate import calibrate, impostors_by_group, rates_at
+from training.faces.batches import Batch, CropSpec, DistillationBatches, IdentityBatches, Photos
+from training.faces.blends import Blend, blend, mirrored
 from training.faces.config import DistillConfig, NetworkConfig, TripletConfig
-from training.faces.crops import CropSet, held_out, joined
-from training.faces.export import export_onnx, parity, write_manifest
+from training.faces.crops import held_out
+from training.faces.export import export_onnx, manifest_for, parity
 from training.faces.loop import TrainingRun
-from training.faces.metrics import tar_at_far, ten_fold_accuracy, threshold_at_fmr
 from training.faces.miners import HardMiner, RandomMiner, SemiHardMiner
-from training.faces.morphs import make_morphs
 from training.faces.objectives import Distil, TripletTuning
-from training.faces.oneshot import one_shot_rank1
 from training.faces.schedule import WarmupStableDecay
+from training.faces.teacher import load_teacher
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
-TEMPLATE = np.array([[0.31, 0.46], [0.68, 0.46], [0.5, 0.64], [0.35, 0.82], [0.65, 0.82]])
 
-
-def synthetic_crops(people: int, photos: int, size: int = 96) -> CropSet:
-    """Identities as coloured noise patterns, seen with fresh noise in each photo."""
-    rng = np.random.default_rng(0)
-    base = rng.integers(0, 256, (people, 6, 6, 3))
-    big = base.repeat(size // 6, axis=1).repeat(size // 6, axis=2)
-    images = np.repeat(big, photos, axis=0) + rng.normal(0, 12, (people * photos, size, size, 3))
-    n = people * photos
-    return CropSet(
-        files=np.array([f"{i:05}.webp" for i in range(n)]),
-        images=np.clip(images, 0, 255).astype(np.uint8),
-        landmarks=np.repeat((TEMPLATE * size)[None], n, axis=0),
-        source=np.full(n, "synthetic"),
-        identity=np.array([f"p{i // photos}" for i in range(n)]),
-        group=np.full(n, ""),
-        age=np.full(n, 30),
-    )
-
-
-def published_network() -> Any:
-    """facenet-pytorch's network, without the rest of its package (it would need torchvision)."""
-    spec = importlib.util.find_spec("facenet_pytorch")
-    if spec is None or spec.origin is None:
-        pytest.skip("install facenet-pytorch with --no-deps to compare with the published network")
-    folder = Path(spec.origin).parent
-    for name, path in (("facenet_pytorch", folder), ("facenet_pytorch.models", folder / "models")):
-        package = types.ModuleType(name)
-        package.__path__ = [str(path)]
-        sys.modules[name] = package
-    module = importlib.import_module("facenet_pytorch.models.inception_resnet_v1")
-    return module.InceptionResnetV1(pretrained=None, classify=False)
+def shipped_model() -> Embedder:
+    """A teacher that is always there."""
+    return load_teacher(SHIPPED, None)
 
 
 def test_a_random_network_has_unit_outputs_at_any_size_and_width() -> None:
@@ -101,16 +67,29 @@ def test_pair_loss_by_hand() -> None:
     assert losses.pair_loss(a, b, same, margin=1.0).item() == pytest.approx((9 + 0.25 + 0) / 3)
 
 
-def test_morphs_lie_between_their_parents() -> None:
+def test_a_blend_is_new_and_shows_both_parents() -> None:
     crops = synthetic_crops(2, 1)
-    morphs = make_morphs(crops, 5, seed=1)
-    assert set(morphs.identity) == {""}
+    faces = [blend(crops, np.random.default_rng(seed)) for seed in range(6)]
     mean = crops.images.astype(float).mean(axis=0)
-    for image in morphs.images.astype(float):
-        assert np.abs(image - mean).mean() < np.abs(crops.images[0] - mean).mean() / 2
-    assert len(joined(crops, morphs)) == 7
-    again = make_morphs(crops, 5, seed=1)
-    assert np.array_equal(morphs.images, again.images)
+    apart = np.abs(crops.images[0] - mean).mean()
+    for face in faces:
+        nearest = min(np.abs(face.image - mean).mean(), np.abs(face.image[:, ::-1] - mean).mean())
+        assert nearest < apart
+        assert np.abs(face.landmarks - crops.landmarks[0]).max() < 12, "bent a little, not more"
+    again = blend(crops, np.random.default_rng(3))
+    assert np.array_equal(again.image, faces[3].image)
+    assert np.array_equal(again.landmarks, faces[3].landmarks)
+
+
+def test_the_mirror_image_keeps_left_on_the_left() -> None:
+    crops = synthetic_crops(1, 1)
+    face = Blend(crops.images[0], crops.landmarks[0])
+    flipped = mirrored(face)
+    left_eye, right_eye = flipped.landmarks[:2]
+    assert left_eye[0] < right_eye[0]
+    back = mirrored(flipped)
+    assert np.array_equal(back.image, face.image)
+    assert np.allclose(back.landmarks, face.landmarks)
 
 
 def test_miners_pick_what_they_are_named_for() -> None:
@@ -137,24 +116,27 @@ def test_miners_pick_what_they_are_named_for() -> None:
 
 def test_a_batch_is_p_people_with_k_photos() -> None:
     crops = synthetic_crops(10, 3)
-    batches = IdentityBatches(crops, CropSpec(80, TEMPLATE), NONE, people=4, photos=5, seed=1)
-    pixels, rows = batches[7]
-    assert pixels.shape == (20, 3, 80, 80)
-    people = crops.identity[rows.numpy()].reshape(4, 5)
+    photos = with_targets(crops)
+    batches = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (4, 5), seed=1)
+    batch = batches[7]
+    assert batch.pixels.shape == (20, 3, 80, 80)
+    assert np.array_equal(batch.targets.numpy(), photos.targets[batch.rows.numpy()])
+    people = crops.identity[batch.rows.numpy()].reshape(4, 5)
     assert all(len(set(row)) == 1 for row in people)
     assert len(set(people[:, 0])) == 4
-    assert torch.equal(rows, batches[7][1])
+    assert torch.equal(batch.rows, batches[7].rows)
 
 
 def test_the_triplet_stage_says_how_many_triplets_still_teach() -> None:
     crops = synthetic_crops(3, 2)
     config = TripletConfig(people=3, photos=2, margin=0.2, mining="hard", teacher_weight=0.0)
-    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), crops, np.eye(6, dtype=np.float32))
-    rows = torch.arange(6)
+    photos = Photos(crops, np.eye(6, dtype=np.float32))
+    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), photos)
+    batch = Batch(torch.empty(6, 3, 80, 80), torch.arange(6), torch.eye(6))
     apart = torch.eye(3).repeat_interleave(2, dim=0)
-    assert tuning(apart, rows) == (0.0, 0.0)
+    assert tuning(apart, batch) == (0.0, 0.0)
     mixed = torch.eye(3).repeat(2, 1)
-    lesson = tuning(mixed, rows)
+    lesson = tuning(mixed, batch)
     assert lesson.teaching == 1.0
     assert lesson.loss.item() == pytest.approx(2.2)
 
@@ -168,16 +150,41 @@ def test_distillation_losses_vanish_only_at_the_teacher() -> None:
 
 
 def test_batches_depend_on_seed_and_step_alone() -> None:
-    crops = synthetic_crops(10, 3)
-    spec = CropSpec(80, TEMPLATE)
-    one = DistillationBatches(crops, spec, Augmentation(), 8, seed=3)
-    two = DistillationBatches(crops, spec, Augmentation(), 8, seed=3)
+    photos = with_targets(synthetic_crops(10, 3), 256)
+
+    def batches() -> DistillationBatches:
+        spec = CropSpec(80, TEMPLATE)
+        return DistillationBatches(photos, spec, Augmentation(), (8, 3), 3, shipped_model)
+
+    one, two = batches(), batches()
     two[9]
-    for (a, rows), (b, same_rows) in zip((one[5], one[2]), (two[5], two[2]), strict=True):
-        assert torch.equal(a, b)
-        assert torch.equal(rows, same_rows)
-    seen = torch.cat([one[step][1] for step in range(30 // 8 + 1)])[:30]
+    for step in (5, 2):
+        assert all(torch.equal(a, b) for a, b in zip(one[step], two[step], strict=True))
+    seen = torch.cat([one[step].rows[:8] for step in range(30 // 8 + 1)])[:30]
     assert sorted(seen.tolist()) == list(range(30)), "an epoch shows everything once"
+
+
+def test_blends_are_fresh_and_judged_by_the_teacher() -> None:
+    photos = with_targets(synthetic_crops(10, 3), 256)
+    spec = CropSpec(80, TEMPLATE)
+    batches = DistillationBatches(photos, spec, NONE, (5, 3), 3, shipped_model)
+    first, second = batches[0], batches[1]
+    assert first.rows.tolist()[5:] == [-1, -1, -1]
+    assert first.pixels.shape == (8, 3, 80, 80)
+    assert not torch.equal(first.pixels[5:], second.pixels[5:])
+    assert first.targets[5:].norm(dim=1).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
+    assert np.array_equal(first.targets[:5].numpy(), photos.targets[first.rows[:5].numpy()])
+
+
+def test_the_fast_teacher_says_what_the_exact_one_says() -> None:
+    pytest.importorskip("openvino", reason="the fast teacher needs the extra `train`")
+    crops = synthetic_crops(6, 1)
+    shown = [image[:80, :80] for image in crops.images]
+    shown = [np.ascontiguousarray(np.resize(image, (112, 112, 3))) for image in shown]
+    fast = load_teacher(SHIPPED, None, fast=True)
+    assert fast.providers == ("OpenVINO",)
+    agreement = (fast.embed(shown) * load_teacher(SHIPPED, None).embed(shown)).sum(axis=1)
+    assert agreement.min() > 0.99
 
 
 def test_without_augmentation_a_crop_is_the_serving_crop() -> None:
@@ -204,47 +211,6 @@ def test_whole_identities_are_held_out() -> None:
     assert 5 < aside[:, 0].sum() < 60
 
 
-def test_ten_folds_by_hand() -> None:
-    same = np.tile([True, False], 50)
-    fold = np.repeat(np.arange(10), 10)
-    perfect = np.where(same, 0.8, 0.1)
-    assert ten_fold_accuracy(perfect, same, fold).mean == 1.0
-    broken = perfect.copy()
-    broken[:10] = np.nan  # not acquired: an error for genuine and impostor pairs alike
-    result = ten_fold_accuracy(broken, same, fold)
-    assert result.mean == pytest.approx(0.9)
-    assert result.failure_to_acquire == pytest.approx(0.1)
-
-
-def test_error_rates_by_hand() -> None:
-    similarities = np.array([0.9, 0.8, 0.3, 0.5, 0.4, 0.35, 0.2, 0.1])
-    same = np.array([True, True, True, False, False, False, False, False])
-    assert tar_at_far(similarities, same, 0.0) == pytest.approx(2 / 3)
-    assert tar_at_far(similarities, same, 0.6) == pytest.approx(1.0)
-    impostors = similarities[~same].astype(np.float32)
-    threshold = threshold_at_fmr(impostors, 0.2)
-    assert (impostors >= threshold).mean() == pytest.approx(0.2)
-
-
-def test_the_table_holds_for_the_group_that_needs_most() -> None:
-    rng = np.random.default_rng(1)
-    tight = l2_normalize(rng.normal(1.0, 1.0, (400, 16)))
-    loose = l2_normalize(rng.normal(0.0, 1.0, (400, 16)))
-    group = np.array(["tight"] * 400 + ["loose"] * 400)
-    impostors = impostors_by_group(np.concatenate([tight, loose]), group)
-    table = calibrate(impostors, "two groups")
-    for similarity, fmr in zip(table.similarity, table.fmr, strict=True):
-        for rate in rates_at(impostors, similarity):
-            assert rate.fmr <= fmr
-
-
-def test_one_shot_rank1_by_hand() -> None:
-    vectors = l2_normalize(np.array([[1, 0], [1, 0.1], [0, 1], [0.9, 0.2], [1, 1], [0, 1]]))
-    identity = np.array(["a", "a", "b", "b", "c", ""])
-    result = one_shot_rank1(vectors, identity)
-    assert (result.people, result.probes, result.rank1) == (2, 2, 0.5)
-
-
 def tiny_config(steps: int, cooldown: int) -> DistillConfig:
     """A network that trains in seconds."""
     return DistillConfig(
@@ -264,14 +230,13 @@ def tiny_config(steps: int, cooldown: int) -> DistillConfig:
 def test_distil_resume_export_serve(tmp_path: Path) -> None:
     """The whole chain on synthetic people: it learns, resumes, and serves what it learned."""
     crops = synthetic_crops(12, 4)
-    directions = np.random.default_rng(0).normal(size=(12, 16))
-    targets = l2_normalize(np.repeat(directions, 4, axis=0))
+    photos = with_targets(crops)
     spec = CropSpec(80, TEMPLATE)
 
     def run(steps: int, cooldown: int, cool_down_now: bool) -> int:
         config = tiny_config(steps, cooldown)
-        objective = Distil(config, spec, crops, targets)
-        training = TrainingRun(tmp_path / "run", config, spec, objective, (crops, targets))
+        objective = Distil(config, spec, photos, shipped_model)
+        training = TrainingRun(tmp_path / "run", config, spec, objective, photos)
         return training.run(cool_down_now).step
 
     assert run(10, 0, False) == 10
@@ -293,6 +258,6 @@ def test_distil_resume_export_serve(tmp_path: Path) -> None:
     shown = [np.asarray(image[:80, :80]) for image in crops.images[:8]]
     assert parity(network, content, shown, config.network) < 1e-4
     about = Training(data="synthetic", method="test")
-    write_manifest(out, "tiny", "Tiny", config.network, TEMPLATE, about, None, ())
+    write_manifest(out, manifest_for(out, "tiny", "Tiny", config.network, TEMPLATE, about))
     assert read_manifest(out).dimension == 16
     assert load_embedder(out, ["CPUExecutionProvider"]).embed(shown).shape == (8, 16)

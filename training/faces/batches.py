@@ -1,15 +1,22 @@
 """Batches as a pure function of (seed, step): a resumed run sees what it would have seen."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from app.faces.types import Points
+from app.faces.embed import Embedder
+from app.faces.types import Box, Detection, Image, Points
+from app.vectors import Matrix
 from training.faces.augment import Augmentation, augmented_crop
+from training.faces.blends import blend
 from training.faces.crops import CropSet
+
+_NOWHERE = Box(0, 0, 0, 0)  # a five-point crop needs no box
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +35,94 @@ def cut(
         augmented_crop(crops.images[row], crops.landmarks[row], spec.template, spec.size, how, rng)
         for row in rows
     ]
+    return _stacked(images)
+
+
+def _stacked(images: list[Image]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
 
 
-class DistillationBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Item `step` is that step's batch: pixels (batch, 3, size, size) uint8 and target rows."""
+class Batch(NamedTuple):
+    """One step's material.
+
+    `pixels` (n, 3, size, size) uint8; `rows` (n,) of the crops they were cut from, -1 for a
+    blend; `targets` (n, dimension), what the teacher says of each.
+    """
+
+    pixels: Tensor
+    rows: Tensor
+    targets: Tensor
+
+
+Batches: TypeAlias = Dataset[Batch]
+MakeTeacher: TypeAlias = Callable[[], Embedder]
+"""Opens the teacher; called in the process that prepares the batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """Crops, and the teacher's unit vector for each: shape (len(crops), dimension)."""
+
+    crops: CropSet
+    targets: Matrix
+
+
+class DistillationBatches(Dataset[Batch]):
+    """Item `step` is that step's batch: photos in shuffled epochs, then fresh blends."""
 
     def __init__(
-        self, crops: CropSet, spec: CropSpec, how: Augmentation, batch: int, seed: int
+        self,
+        photos: Photos,
+        spec: CropSpec,
+        how: Augmentation,
+        sizes: tuple[int, int],
+        seed: int,
+        make_teacher: MakeTeacher,
     ) -> None:
-        self._crops, self._spec, self._how = crops, spec, how
-        self._batch, self._seed = batch, seed
+        """`sizes` is how many photos, and how many blends, a batch has."""
+        self._photos, self._spec, self._how = photos, spec, how
+        (self._real, self._blended), self._seed = sizes, seed
+        self._make_teacher = make_teacher
+        self._teacher: Embedder | None = None
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return 2**31
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._seed, step))
-        rows = np.array([self._row(step * self._batch + i) for i in range(self._batch)])
-        return cut(self._crops, rows, self._spec, self._how, rng), torch.from_numpy(rows)
+        rows = np.array([self._row(step * self._real + i) for i in range(self._real)], dtype=int)
+        pixels = cut(self._photos.crops, rows, self._spec, self._how, rng)
+        batch = Batch(pixels, torch.from_numpy(rows), torch.from_numpy(self._photos.targets[rows]))
+        if not self._blended:
+            return batch
+        return Batch(*(torch.cat(pair) for pair in zip(batch, self._blends(rng), strict=True)))
+
+    def _blends(self, rng: np.random.Generator) -> Batch:
+        if self._teacher is None:
+            self._teacher = self._make_teacher()
+        teacher, spec = self._teacher, self._spec
+        faces = [blend(self._photos.crops, rng) for _ in range(self._blended)]
+        shown = [teacher.crop(f.image, Detection(_NOWHERE, f.landmarks, 1.0)) for f in faces]
+        # The teacher judges a blend as it lies there: its mirror image is another batch's.
+        how = replace(self._how, flip=0.0)
+        images = [
+            augmented_crop(face.image, face.landmarks, spec.template, spec.size, how, rng)
+            for face in faces
+        ]
+        nowhere = torch.full((len(faces),), -1)
+        return Batch(_stacked(images), nowhere, torch.from_numpy(teacher.embed(shown)))
 
     def _row(self, position: int) -> int:
-        epoch, offset = divmod(position, len(self._crops))
+        crops = len(self._photos.crops)
+        epoch, offset = divmod(position, crops)
         if self._order[0] != epoch:
-            shuffled = np.random.default_rng((self._seed, 7, epoch)).permutation(len(self._crops))
+            shuffled = np.random.default_rng((self._seed, 7, epoch)).permutation(crops)
             self._order = (epoch, shuffled)
         return int(self._order[1][offset])
 
 
-def load_from(
-    batches: Dataset[tuple[Tensor, Tensor]], first: int, last: int, workers: int
-) -> DataLoader[tuple[Tensor, Tensor]]:
+def load_from(batches: Batches, first: int, last: int, workers: int) -> DataLoader[Batch]:
     """Steps `first` to `last - 1` in order, prepared ahead by `workers` processes."""
     return DataLoader(batches, batch_size=None, sampler=range(first, last), num_workers=workers)
 
@@ -70,24 +133,24 @@ def to_network(pixels: Tensor, mean: float, std: float, device: torch.device) ->
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-class IdentityBatches(Dataset[tuple[Tensor, Tensor]]):
-    """P x K batches: item `step` shows `people` identities with `photos` crops each.
+class IdentityBatches(Dataset[Batch]):
+    """P x K batches: item `step` shows P identities with K crops each, one after the other.
 
-    Pixels (people * photos, 3, size, size) uint8, and the rows they were cut from. Only people
-    with two crops or more take part; who has fewer than K is drawn with repetition.
+    Only people with two crops or more take part; who has fewer than K is drawn with repetition.
     """
 
     def __init__(
         self,
-        crops: CropSet,
+        photos: Photos,
         spec: CropSpec,
         how: Augmentation,
-        people: int,
-        photos: int,
+        sizes: tuple[int, int],
         seed: int,
     ) -> None:
-        self._crops, self._spec, self._how, self._seed = crops, spec, how, seed
-        self._photos = photos
+        """`sizes` is P and K."""
+        self._photos, self._spec, self._how, self._seed = photos, spec, how, seed
+        people, self._each = sizes
+        crops = photos.crops
         names, counts = np.unique(crops.identity, return_counts=True)
         self._members = [
             np.flatnonzero(crops.identity == name)
@@ -101,11 +164,12 @@ class IdentityBatches(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return 2**31
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._seed, 11, step))
         chosen = rng.choice(len(self._members), self._people, replace=False)
         rows = np.concatenate([self._draw(self._members[number], rng) for number in chosen])
-        return cut(self._crops, rows, self._spec, self._how, rng), torch.from_numpy(rows)
+        pixels = cut(self._photos.crops, rows, self._spec, self._how, rng)
+        return Batch(pixels, torch.from_numpy(rows), torch.from_numpy(self._photos.targets[rows]))
 
     def _draw(self, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return rng.choice(members, self._photos, replace=len(members) < self._photos)
+        return rng.choice(members, self._each, replace=len(members) < self._each)

@@ -49,10 +49,10 @@ class RunConfig(_Part):
 
 
 class DistillConfig(RunConfig):
-    """Stage one. `morphs` blends of two faces are added to the photos."""
+    """Stage one. `blends` is the share of a batch that are blends of two faces, always fresh."""
 
     batch: int = 64
-    morphs: int = 0
+    blends: float = 0.0
     relational_weight: float = 10.0
 
 

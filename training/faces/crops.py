@@ -75,11 +75,16 @@ def adults(crops: CropSet) -> NDArray[np.bool_]:
 
 
 def read_shards(folder: Path, limit: int | None = None) -> CropSet:
-    """Read `index.csv` and the tar shards beside it; `limit` keeps every (n / limit)-th row."""
+    """Read `index.csv` and the tar shards beside it.
+
+    `limit` keeps about so many crops: whole people, evenly spread over the list.
+    """
     with (folder / "index.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     if limit is not None and limit < len(rows):
-        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).astype(int)]
+        people = list(dict.fromkeys(row["identity"] or row["file"] for row in rows))
+        kept = set(people[:: -(-len(rows) // limit)])
+        rows = [row for row in rows if (row["identity"] or row["file"]) in kept]
     place = {row["file"]: number for number, row in enumerate(rows)}
     images: NDArray[np.uint8] | None = None
     shards = sorted({row["shard"] for row in rows})

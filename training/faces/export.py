@@ -2,18 +2,25 @@
 
 import copy
 import hashlib
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import onnx
-import tomli_w
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from app.faces.types import Image, Points
-from app.inference.manifest import MANIFEST_NAME, Accuracy, Calibration, Training
+from app.inference.graphs import CROPS, EMBEDDINGS
+from app.inference.manifest import (
+    Accuracy,
+    FivePoint,
+    InputSpec,
+    Manifest,
+    Training,
+    read_manifest,
+    write_manifest,
+)
 from app.inference.session import OnnxSession
 from training.faces.config import NetworkConfig
 from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1
@@ -40,21 +47,14 @@ def export_onnx(network: InceptionResnetV1, size: int, folder: Path) -> bytes:
     program = torch.onnx.export(
         fold_batch_norm(network),
         (torch.zeros(2, 3, size, size),),
-        input_names=["crops"],
-        output_names=["embeddings"],
+        input_names=[CROPS],
+        output_names=[EMBEDDINGS],
         dynamic_shapes=({0: torch.export.Dim("n")},),
         dynamo=True,
         external_data=False,
     )
     assert program is not None, "without a file name the exporter returns the program"
-    model = program.model_proto
-    for node in model.graph.node:
-        node.doc_string = ""
-        del node.metadata_props[:]  # the exporter notes the paths of this machine there
-    del model.metadata_props[:]
-    del model.graph.metadata_props[:]
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
+    model = _without_traces(program.model_proto)
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     (folder / _FILE).write_bytes(content)
@@ -76,53 +76,83 @@ def parity(
     return worst
 
 
-def write_manifest(
+def export_graph(path: Path) -> None:
+    """The published network (width 1, 512-d) as ONNX with an input for every weight.
+
+    `sima models pull` fills it, so that nobody needs torch to use published weights.
+    """
+    network = InceptionResnetV1().eval()
+    program = torch.onnx.export(
+        network,
+        (torch.zeros(2, 3, 160, 160),),
+        input_names=[CROPS],
+        output_names=[EMBEDDINGS],
+        dynamic_shapes=({0: torch.export.Dim("n")},),
+        dynamo=True,
+        external_data=False,
+        optimize=False,
+    )
+    assert program is not None, "without a file name the exporter returns the program"
+    model = _without_traces(program.model_proto)
+    weights = set(network.state_dict())
+    for constant in list(model.graph.initializer):
+        if constant.name in weights:
+            value = onnx.helper.make_tensor_value_info(
+                constant.name, constant.data_type, list(constant.dims)
+            )
+            model.graph.input.append(value)
+            model.graph.initializer.remove(constant)
+    onnx.checker.check_model(model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The exporter notes the paths of this machine in the graph; they go."""
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    return model
+
+
+def manifest_for(
     folder: Path,
     name: str,
     title: str,
     net: NetworkConfig,
     template: Points,
     training: Training,
-    calibration: Calibration | None,
-    accuracy: tuple[Accuracy, ...],
-) -> None:
-    """`manifest.toml` for the ONNX file in `folder`."""
-    digest = hashlib.sha256((folder / _FILE).read_bytes()).hexdigest()
-    content: dict[str, object] = {
-        "format": 1,
-        "name": name,
-        "title": title,
-        "file": _FILE,
-        "sha256": digest,
-        "licence": "Apache-2.0",
-        "dimension": net.dimension,
-        "input": {
-            "size": net.size,
-            "channels": "RGB",
-            "mean": [net.mean] * 3,
-            "std": [net.std] * 3,
-            "mirror": net.mirror,
-        },
-        "alignment": {
-            "kind": "five-point",
-            "template": [[float(x), float(y)] for x, y in template],
-        },
-        "training": training.model_dump(),
-        "accuracy": [entry.model_dump() for entry in accuracy],
-    }
-    if calibration is not None:
-        content["calibration"] = calibration.model_dump()
-    (folder / MANIFEST_NAME).write_text(tomli_w.dumps(content), encoding="utf-8")
+) -> Manifest:
+    """The manifest of the ONNX file in `folder`, not calibrated yet."""
+    points = [(float(x), float(y)) for x, y in template]
+    return Manifest(
+        format=1,
+        name=name,
+        title=title,
+        file=_FILE,
+        sha256=hashlib.sha256((folder / _FILE).read_bytes()).hexdigest(),
+        licence="Apache-2.0",
+        dimension=net.dimension,
+        input=InputSpec(
+            size=net.size,
+            channels="RGB",
+            mean=(net.mean,) * 3,
+            std=(net.std,) * 3,
+            mirror=net.mirror,
+        ),
+        alignment=FivePoint.model_validate({"kind": "five-point", "template": points}),
+        training=training,
+    )
 
 
 def record_accuracy(folder: Path, benchmark: str, measured: dict[str, float], command: str) -> None:
     """Put measured numbers into the manifest in `folder`, in place of older ones."""
-    path = folder / MANIFEST_NAME
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
-    content["accuracy"] = [
-        Accuracy(
-            benchmark=benchmark, metric=metric, value=round(value, 5), command=command
-        ).model_dump()
+    accuracy = tuple(
+        Accuracy(benchmark=benchmark, metric=metric, value=round(value, 5), command=command)
         for metric, value in measured.items()
-    ]
-    path.write_text(tomli_w.dumps(content), encoding="utf-8")
+    )
+    write_manifest(folder, read_manifest(folder).model_copy(update={"accuracy": accuracy}))

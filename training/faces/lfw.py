@@ -5,6 +5,7 @@ import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.errors import SimaError
-from app.faces.pipeline import FacePipeline
+from app.faces.decode import ImageLimits, decode
+from app.faces.pipeline import FacePipeline, Scene, Sighting
+from app.faces.types import Box, Detection, Image
 from app.timing import Timings
 from app.vectors import Vector
+
+_FUNNELED = np.array([[0.42, 0.45], [0.58, 0.45], [0.5, 0.55], [0.43, 0.63], [0.57, 0.63]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +52,62 @@ def read_pairs(file: Path) -> Pairs:
     return Pairs(a, b, np.array(same), fold)
 
 
-def embed_photos(archive: Path, pipeline: FacePipeline) -> dict[str, Vector | None]:
-    """Every photo through the whole serving pipeline, largest face; None where there is none."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the pipeline makes of one photo: unit vectors, None where it finds no face.
 
-    def embed(item: tuple[str, bytes]) -> tuple[str, Vector | None]:
-        name, data = item
-        try:
-            sighting = pipeline.look(data, Timings()).largest()
-        except SimaError:
-            return name, None
-        return name, pipeline.embed([sighting], Timings())[0]
+    `subject` is the face that `/verify` compares, `largest` the largest one. `aligned` is the face
+    nearest to the centre (the one that LFW names), cut by its landmarks or, where no face was
+    found, where the funneled photos have theirs: the embedder without the detector's errors.
+    """
 
+    subject: Vector | None
+    largest: Vector | None
+    aligned: Vector
+
+
+def embed_photos(archive: Path, pipeline: FacePipeline) -> dict[str, Seen]:
+    """Every photo of the archive through the whole serving pipeline, by file name."""
     with tarfile.open(archive) as tar:
         files = [m for m in tar if m.isfile() and m.name.endswith(".jpg")]
         photos = [(Path(m.name).name, _read(tar, m)) for m in files]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        embed = partial(_look, pipeline)
         done = tqdm(pool.map(embed, photos), total=len(photos), desc="LFW", mininterval=5)
         return dict(done)
+
+
+def _look(pipeline: FacePipeline, item: tuple[str, bytes]) -> tuple[str, Seen]:
+    name, data = item
+    try:
+        scene = pipeline.look(data, Timings())
+    except SimaError:
+        scene = Scene(0, 0, ())
+    if not scene.sightings:
+        photo = decode(data, ImageLimits()).full()
+        crop = pipeline.embedder.crop(photo, _where_the_funnel_puts_it(photo))
+        return name, Seen(None, None, pipeline.embedder.embed([crop])[0])
+    middle = np.array([scene.width, scene.height]) / 2
+    central = min(scene.sightings, key=lambda s: _offset(s, middle))
+    chosen = [scene.subject(), scene.largest(), central]
+    distinct = list(dict.fromkeys(id(sighting) for sighting in chosen))
+    by_id = {id(sighting): sighting for sighting in chosen}
+    vectors = dict(
+        zip(distinct, pipeline.embed([by_id[key] for key in distinct], Timings()), strict=True)
+    )
+    subject, largest, aligned = (vectors[id(sighting)] for sighting in chosen)
+    return name, Seen(subject, largest, aligned)
+
+
+def _offset(sighting: Sighting, middle: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(sighting.face.detection.box.centre - middle))
+
+
+def _where_the_funnel_puts_it(photo: Image) -> Detection:
+    """Deep funneling moves every face to about the same place of the 250 x 250 photo."""
+    side = photo.shape[0]
+    box = Box(0.32 * side, 0.27 * side, 0.36 * side, 0.46 * side)
+    return Detection(box, _FUNNELED * side, 1.0)
 
 
 def pair_similarities(pairs: Pairs, embed: Callable[[str], Vector | None]) -> NDArray[np.float64]:
@@ -73,6 +117,11 @@ def pair_similarities(pairs: Pairs, embed: Callable[[str], Vector | None]) -> ND
         return float("nan") if a is None or b is None else float(a @ b)
 
     return np.array([similarity(embed(a), embed(b)) for a, b in zip(pairs.a, pairs.b, strict=True)])
+
+
+def identity_of(photo: str) -> str:
+    """`Some_Body_0003.jpg` shows `Some_Body`."""
+    return photo.rsplit("_", 1)[0]
 
 
 def _name(person: str, number: str) -> str:

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from app.vectors import Matrix
-from training.faces.batches import CropSpec, load_from, to_network
+from training.faces.batches import Batch, CropSpec, Photos, load_from, to_network
 from training.faces.checkpoint import Average, Progress, load_checkpoint, save_checkpoint
 from training.faces.config import RunConfig
-from training.faces.crops import CropSet
 from training.faces.measure import StudentMetrics, measure_student
 from training.faces.objectives import Lesson, Objective
 from training.faces.schedule import WarmupStableDecay
@@ -45,7 +43,7 @@ class TrainingRun:
         config: RunConfig,
         spec: CropSpec,
         objective: Objective,
-        held_out: tuple[CropSet, Matrix],
+        held_out: Photos,
         start: dict[str, Tensor] | None = None,
     ) -> None:
         self._folder, self._config, self._spec = folder, config, spec
@@ -75,6 +73,11 @@ class TrainingRun:
         """Where the state is kept."""
         return self._folder / "checkpoint.pt"
 
+    @property
+    def log(self) -> Path:
+        """One line an evaluation."""
+        return self._folder / "log.csv"
+
     def run(self, cool_down_now: bool = False) -> Progress:
         """Train to the end of the schedule, or until SIGINT or SIGTERM; always saves."""
         config, progress = self._config, self._progress
@@ -94,8 +97,8 @@ class TrainingRun:
         loader = load_from(self._objective.batches, progress.step, last, workers=1)
         name = self._objective.name
         with tqdm(total=last, initial=progress.step, desc=name, mininterval=5) as bar:
-            for pixels, rows in loader:
-                lessons.append(self._step(pixels, rows, rate(progress.step)))
+            for batch in loader:
+                lessons.append(self._step(batch, rate(progress.step)))
                 progress.step += 1
                 bar.update()
                 if progress.step % config.evaluate_every == 0 or progress.step == last:
@@ -109,15 +112,15 @@ class TrainingRun:
         self._save()
         return progress
 
-    def _step(self, pixels: Tensor, rows: Tensor, rate: float) -> Lesson:
+    def _step(self, batch: Batch, rate: float) -> Lesson:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
         net = self._config.network
-        batch = to_network(pixels, net.mean, net.std, self._device)
+        crops = to_network(batch.pixels, net.mean, net.std, self._device)
         with torch.autocast(self._device.type, torch.bfloat16):
-            embeddings = self._forward(batch)
-        lesson = self._objective(embeddings.float(), rows)
+            embeddings = self._forward(crops)
+        lesson = self._objective(embeddings.float(), batch)
         self._optimizer.zero_grad(set_to_none=True)
         lesson.loss.backward()
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 5.0)
@@ -136,7 +139,7 @@ class TrainingRun:
             teacher_cosine=round(metrics.teacher_cosine, 5),
             one_shot_rank1=round(metrics.one_shot.rank1, 5),
         )
-        path = self._folder / "log.csv"
+        path = self.log
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, list(asdict(row)))
@@ -149,7 +152,7 @@ class TrainingRun:
         student = InceptionResnetV1(net.dimension, net.width)
         student.load_state_dict(self._average.state)
         student.to(self._device, memory_format=torch.channels_last)
-        return measure_student(student.eval(), net, self._spec, self._device, *self._held_out)
+        return measure_student(student.eval(), net, self._spec, self._device, self._held_out)
 
     def _save(self) -> None:
         kept = Progress(self._progress.step, self._progress.cooldown_from)

@@ -8,7 +8,7 @@ from torch import nn
 
 from app.vectors import Matrix
 from training.faces.augment import NONE
-from training.faces.batches import CropSpec, cut, to_network
+from training.faces.batches import CropSpec, Photos, cut, to_network
 from training.faces.config import NetworkConfig
 from training.faces.crops import CropSet
 from training.faces.oneshot import OneShotResult, one_shot_rank1
@@ -29,13 +29,12 @@ def measure_student(
     config: NetworkConfig,
     spec: CropSpec,
     device: torch.device,
-    crops: CropSet,
-    targets: Matrix,
+    photos: Photos,
 ) -> StudentMetrics:
-    """Embed `crops` as served (no augmentation) and compare."""
-    embeddings = embed_with(student, config, spec, device, crops)
-    cosine = float((embeddings * targets).sum(axis=1).mean())
-    return StudentMetrics(cosine, one_shot_rank1(embeddings, crops.identity))
+    """Embed the photos as served (no augmentation) and compare."""
+    embeddings = embed_with(student, config, spec, device, photos.crops)
+    cosine = float((embeddings * photos.targets).sum(axis=1).mean())
+    return StudentMetrics(cosine, one_shot_rank1(embeddings, photos.crops.identity))
 
 
 @torch.inference_mode()

@@ -49,11 +49,22 @@ def tar_at_far(similarities: Similarities, same: NDArray[np.bool_], far: float) 
     return float((known[same] > threshold).mean())
 
 
-def threshold_at_fmr(impostors: NDArray[np.floating], fmr: float) -> float:
-    """The lowest similarity that at most `fmr` of the impostor pairs reach."""
-    ordered = np.sort(impostors)[::-1]
-    allowed = int(np.floor(fmr * len(ordered)))
-    return float(np.nextafter(np.float32(ordered[allowed]), np.float32(2.0)))
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Error rates over all thresholds, strictest first; each array has one entry a threshold."""
+
+    false_match: NDArray[np.float64]
+    false_non_match: NDArray[np.float64]
+
+
+def error_curve(similarities: Similarities, same: NDArray[np.bool_]) -> Curve:
+    """FMR and FNMR at every similarity that occurs; a pair not acquired is never accepted."""
+    known = np.nan_to_num(similarities, nan=-1.0)
+    genuine, impostor = np.sort(known[same]), np.sort(known[~same])
+    at = np.unique(known)[::-1]
+    missed = np.searchsorted(genuine, at, side="left") / len(genuine)
+    passed = 1.0 - np.searchsorted(impostor, at, side="left") / len(impostor)
+    return Curve(passed, missed)
 
 
 def _best_threshold(similarities: Similarities, same: NDArray[np.bool_]) -> float:

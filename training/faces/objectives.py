@@ -1,24 +1,27 @@
 """What the two stages teach: a stage brings its batches and its loss, the loop does the rest."""
 
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from app.vectors import Matrix
-from training.faces.batches import CropSpec, DistillationBatches, IdentityBatches
+from training.faces.batches import (
+    Batch,
+    Batches,
+    CropSpec,
+    DistillationBatches,
+    IdentityBatches,
+    MakeTeacher,
+    Photos,
+)
 from training.faces.config import DistillConfig, TripletConfig
-from training.faces.crops import CropSet
 from training.faces.losses import (
     direct_distillation,
     relational_distillation,
     squared_distance,
 )
 from training.faces.miners import HardMiner, Miner, RandomMiner, SemiHardMiner
-
-Batches: TypeAlias = Dataset[tuple[Tensor, Tensor]]
 
 
 class Lesson(NamedTuple):
@@ -34,7 +37,7 @@ class Objective(Protocol):
     name: str
     batches: Batches
 
-    def __call__(self, embeddings: Tensor, rows: Tensor) -> Lesson: ...
+    def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson: ...
 
 
 class Distil:
@@ -43,17 +46,18 @@ class Distil:
     name = "distil"
 
     def __init__(
-        self, config: DistillConfig, spec: CropSpec, crops: CropSet, targets: Matrix
+        self, config: DistillConfig, spec: CropSpec, photos: Photos, make_teacher: MakeTeacher
     ) -> None:
+        blends = round(config.batch * config.blends)
+        sizes = (config.batch - blends, blends)
         self.batches: Batches = DistillationBatches(
-            crops, spec, config.augmentation, config.batch, config.seed
+            photos, spec, config.augmentation, sizes, config.seed, make_teacher
         )
-        self._targets = torch.from_numpy(targets)
         self._weight = config.relational_weight
 
-    def __call__(self, embeddings: Tensor, rows: Tensor) -> Lesson:
+    def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson:
         """Direct plus weighted relational distillation."""
-        teacher = self._targets[rows].to(embeddings.device)
+        teacher = batch.targets.to(embeddings.device)
         direct = direct_distillation(embeddings, teacher)
         return Lesson(direct + self._weight * relational_distillation(embeddings, teacher), 1.0)
 
@@ -63,22 +67,20 @@ class TripletTuning:
 
     name = "triplet"
 
-    def __init__(
-        self, config: TripletConfig, spec: CropSpec, crops: CropSet, targets: Matrix
-    ) -> None:
+    def __init__(self, config: TripletConfig, spec: CropSpec, photos: Photos) -> None:
+        sizes = (config.people, config.photos)
         self.batches: Batches = IdentityBatches(
-            crops, spec, config.augmentation, config.people, config.photos, config.seed
+            photos, spec, config.augmentation, sizes, config.seed
         )
-        _, labels = np.unique(crops.identity, return_inverse=True)
+        _, labels = np.unique(photos.crops.identity, return_inverse=True)
         self._labels = torch.from_numpy(labels)
-        self._targets = torch.from_numpy(targets)
         self._config = config
         self._miner = make_miner(config)
 
-    def __call__(self, embeddings: Tensor, rows: Tensor) -> Lesson:
+    def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson:
         """Mean triplet loss over the mined triplets; zero where none is left to learn from."""
         config = self._config
-        labels = self._labels[rows].to(embeddings.device)
+        labels = self._labels[batch.rows].to(embeddings.device)
         triplets = self._miner(embeddings.detach(), labels)
         anchor = embeddings[triplets.anchor]
         near = squared_distance(anchor, embeddings[triplets.positive])
@@ -87,7 +89,7 @@ class TripletTuning:
         teaching = float((terms > 0).float().mean()) if len(terms) else 0.0
         loss = terms.sum() / max(1, len(terms))
         if config.teacher_weight:
-            teacher = self._targets[rows].to(embeddings.device)
+            teacher = batch.targets.to(embeddings.device)
             loss = loss + config.teacher_weight * direct_distillation(embeddings, teacher)
         return Lesson(loss, teaching)
 

@@ -1,4 +1,4 @@
-"""One-shot identification on held-out identities: one photo a person enrolled, the rest probes."""
+"""One-shot identification: one photo a person is the whole support set."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.vectors import Matrix
+
+Identities = NDArray[np.str_]
+"""Who is on each photo; empty where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +20,94 @@ class OneShotResult:
     probes: int
 
 
-def one_shot_rank1(embeddings: Matrix, identity: NDArray[np.str_]) -> OneShotResult:
+@dataclass(frozen=True, slots=True)
+class OpenSetResult:
+    """`fnir` at the threshold where `fpir` of the `strangers` photos raise a false alarm."""
+
+    fpir: float
+    fnir: float
+    strangers: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeResult:
+    """Mean accuracy of N-way one-shot episodes, with the half-width of its 95 % interval."""
+
+    ways: int
+    accuracy: float
+    margin: float
+    episodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Nearest enrolled person of every probe: similarity, and whether it is the right one."""
+
+    similarity: NDArray[np.float32]
+    right: NDArray[np.bool_]
+    people: int
+    strangers: NDArray[np.float32]
+
+
+def one_shot_rank1(embeddings: Matrix, identity: Identities) -> OneShotResult:
     """Enroll the first photo of everyone with at least two, search with all the others."""
+    found = _search(embeddings, identity)
+    rank1 = float(found.right.mean()) if len(found.right) else float("nan")
+    return OneShotResult(rank1, found.people, len(found.right))
+
+
+def open_set(embeddings: Matrix, identity: Identities, fpir: float = 0.01) -> OpenSetResult:
+    """FNIR(N, R=1, T) at a given FPIR (ISO/IEC 19795-1, Grother & Ngan 2014).
+
+    The gallery is that of `one_shot_rank1`; people with one single photo are the strangers.
+    A probe is missed when its person is not the nearest or not above the threshold.
+    """
+    found = _search(embeddings, identity)
+    ordered = np.sort(found.strangers)[::-1]
+    if not len(ordered) or not len(found.right):
+        return OpenSetResult(fpir, float("nan"), len(ordered))
+    threshold = ordered[int(np.floor(fpir * len(ordered)))]
+    hit = found.right & (found.similarity > threshold)
+    return OpenSetResult(fpir, float(1.0 - hit.mean()), len(ordered))
+
+
+def episodes(
+    embeddings: Matrix, identity: Identities, ways: int, count: int = 2_000, seed: int = 0
+) -> EpisodeResult:
+    """Draw N people, one support photo and one query each; is the nearest support the right one?
+
+    The episodes of Vinyals et al. 2016 with one shot.
+    """
+    rng = np.random.default_rng((seed, ways))
+    names, counts = np.unique(identity, return_counts=True)
+    members = [np.flatnonzero(identity == n) for n in names[(names != "") & (counts >= 2)]]
+    if len(members) < ways:
+        return EpisodeResult(ways, float("nan"), float("nan"), 0)
+    scores = np.empty(count)
+    for number in range(count):
+        people = rng.choice(len(members), ways, replace=False)
+        drawn = np.array([rng.choice(members[person], 2, replace=False) for person in people])
+        similarity = embeddings[drawn[:, 1]] @ embeddings[drawn[:, 0]].T
+        scores[number] = (similarity.argmax(axis=1) == np.arange(ways)).mean()
+    margin = 1.96 * scores.std() / np.sqrt(count)
+    return EpisodeResult(ways, float(scores.mean()), float(margin), count)
+
+
+def _search(embeddings: Matrix, identity: Identities) -> _Search:
     names, first, count = np.unique(identity, return_index=True, return_counts=True)
     keep = (names != "") & (count >= 2)
     gallery = first[keep]
     is_probe = np.isin(identity, names[keep])
     is_probe[gallery] = False
-    if not is_probe.any():
-        return OneShotResult(float("nan"), len(gallery), 0)
-    nearest = (embeddings[is_probe] @ embeddings[gallery].T).argmax(axis=1)
-    hit = identity[gallery][nearest] == identity[is_probe]
-    return OneShotResult(float(hit.mean()), len(gallery), int(is_probe.sum()))
+    alone = np.isin(identity, names[(names != "") & (count == 1)])
+    if not len(gallery):
+        nothing = np.empty(0, dtype=np.float32)
+        return _Search(nothing, np.empty(0, dtype=np.bool_), 0, nothing)
+    similarity = embeddings[is_probe] @ embeddings[gallery].T
+    nearest = similarity.argmax(axis=1)
+    return _Search(
+        similarity=similarity.max(axis=1),
+        right=identity[gallery][nearest] == identity[is_probe],
+        people=len(gallery),
+        strangers=(embeddings[alone] @ embeddings[gallery].T).max(axis=1),
+    )

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import ModelError
 from app.inference.manifest import Calibration
 from app.vectors import Matrix
-from training.faces.metrics import threshold_at_fmr
 
 _RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 5e-4, 2e-4, 1e-4, 5e-5)
 _SUPPORT = 10  # a rate is stated only where at least so many impostor pairs lie beyond it
@@ -36,6 +36,14 @@ def impostors_by_group(
     return impostors
 
 
+def impostors_between(embeddings: Matrix, identity: NDArray[np.str_]) -> NDArray[np.float32]:
+    """Similarities of all pairs that show two different people, where no group is known."""
+    first, second = np.triu_indices(len(embeddings), 1)
+    other = identity[first] != identity[second]
+    similarity: NDArray[np.float32] = (embeddings @ embeddings.T)[first[other], second[other]]
+    return similarity
+
+
 def genuine_similarities(embeddings: Matrix, identity: NDArray[np.str_]) -> NDArray[np.float32]:
     """Similarities of all pairs that show one person; crops without an identity are left out."""
     known = identity != ""
@@ -49,11 +57,17 @@ def genuine_similarities(embeddings: Matrix, identity: NDArray[np.str_]) -> NDAr
 def calibrate(impostors: dict[str, NDArray[np.float32]], population: str) -> Calibration:
     """For each rate the highest threshold that any group needs, down to what all can support.
 
-    Groups of fewer than 20,000 pairs are measured (`rates_at`) but set no knot.
+    Groups of fewer than 20,000 pairs are measured (`rates_at`) but set no knot. Raises ModelError
+    where there are too few pairs for two knots.
     """
     large = [pairs for pairs in impostors.values() if len(pairs) >= _FEWEST_PAIRS]
     large = large or list(impostors.values())
-    fewest = min(len(pairs) for pairs in large)
+    fewest = min((len(pairs) for pairs in large), default=0)
+    if fewest < _SUPPORT / _RATES[1]:
+        raise ModelError(
+            f"{fewest} pairs of two different people are too few for a calibration table; "
+            f"{_SUPPORT / _RATES[1]:.0f} are needed, some 10,000 for a useful one"
+        )
     similarity: list[float] = []
     fmr: list[float] = []
     for rate in _RATES:
@@ -70,6 +84,13 @@ def calibrate(impostors: dict[str, NDArray[np.float32]], population: str) -> Cal
         similarity=tuple(similarity),
         fmr=tuple(fmr),
     )
+
+
+def threshold_at_fmr(impostors: NDArray[np.floating], fmr: float) -> float:
+    """The lowest similarity that at most `fmr` of the impostor pairs reach."""
+    ordered = np.sort(impostors)[::-1]
+    allowed = int(np.floor(fmr * len(ordered)))
+    return float(np.nextafter(np.float32(ordered[allowed]), np.float32(2.0)))
 
 
 def rates_at(impostors: dict[str, NDArray[np.float32]], threshold: float) -> list[GroupRate]:

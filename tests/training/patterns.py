@@ -1,0 +1,34 @@
+"""People as coloured patterns, for tests of the training that need no face."""
+
+import numpy as np
+
+from app.vectors import l2_normalize
+from training.faces.batches import Photos
+from training.faces.crops import CropSet
+
+TEMPLATE = np.array([[0.31, 0.46], [0.68, 0.46], [0.5, 0.64], [0.35, 0.82], [0.65, 0.82]])
+
+
+def synthetic_crops(people: int, photos: int, size: int = 96) -> CropSet:
+    """Identities as coloured noise patterns, seen with fresh noise in each photo."""
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, (people, 6, 6, 3))
+    big = base.repeat(size // 6, axis=1).repeat(size // 6, axis=2)
+    images = np.repeat(big, photos, axis=0) + rng.normal(0, 12, (people * photos, size, size, 3))
+    n = people * photos
+    return CropSet(
+        files=np.array([f"{i:05}.webp" for i in range(n)]),
+        images=np.clip(images, 0, 255).astype(np.uint8),
+        landmarks=np.repeat((TEMPLATE * size)[None], n, axis=0),
+        source=np.full(n, "synthetic"),
+        identity=np.array([f"p{i // photos}" for i in range(n)]),
+        group=np.full(n, ""),
+        age=np.full(n, 30),
+    )
+
+
+def with_targets(crops: CropSet, dimension: int = 16) -> Photos:
+    """The same random unit vector for every crop of one person."""
+    names, person = np.unique(crops.identity, return_inverse=True)
+    directions = np.random.default_rng(0).normal(size=(len(names), dimension))
+    return Photos(crops, l2_normalize(directions)[person])

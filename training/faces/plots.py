@@ -1,0 +1,74 @@
+"""Pictures of a run: what was learned, how well it tells people apart."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+from training.faces.metrics import Curve
+
+mpl.use("Agg")  # no screen is needed
+from matplotlib import pyplot as plt
+
+_FLOOR = 1e-4  # no rate below one pair in 10,000 is drawn
+
+
+def plot_errors(curves: Mapping[str, Curve], path: Path) -> None:
+    """ROC (true accept over false accept) and DET (both errors, log-log), one line a name."""
+    figure, (roc, det) = plt.subplots(1, 2, figsize=(11, 4.5))
+    for name, curve in curves.items():
+        roc.semilogx(np.maximum(curve.false_match, _FLOOR), 1 - curve.false_non_match, label=name)
+        det.loglog(
+            np.maximum(curve.false_match, _FLOOR),
+            np.maximum(curve.false_non_match, _FLOOR),
+            label=name,
+        )
+    roc.set(title="ROC", xlabel="false accept rate", ylabel="true accept rate", ylim=(0.8, 1.002))
+    det.set(title="DET", xlabel="false match rate", ylabel="false non-match rate")
+    _finish(figure, (roc, det), path)
+
+
+def read_log(path: Path) -> dict[str, NDArray[np.float64]]:
+    """The columns of a run's `log.csv`."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return {name: np.array([float(row[name]) for row in rows]) for name in (rows or [{}])[0]}
+
+
+def plot_run(log: Path, path: Path) -> None:
+    """Loss, and what held-out people say, by step."""
+    columns = read_log(log)
+    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(11, 4))
+    loss.plot(columns["step"], columns["loss"], label="loss on the training batches")
+    loss.set(title="Loss", xlabel="step")
+    accuracy.plot(columns["step"], columns["one_shot_rank1"], label="one-shot rank-1")
+    accuracy.plot(columns["step"], columns["teacher_cosine"], label="cosine to the teacher")
+    accuracy.set(title="Held-out people", xlabel="step")
+    _finish(figure, (loss, accuracy), path)
+
+
+def plot_mining(logs: Mapping[str, Path], path: Path) -> None:
+    """How many triplets still teach, and what the network gains, one line a miner."""
+    figure, (teaching, accuracy) = plt.subplots(1, 2, figsize=(11, 4))
+    for name, log in logs.items():
+        columns = read_log(log)
+        teaching.plot(columns["step"], columns["teaching"], label=name)
+        accuracy.plot(columns["step"], columns["one_shot_rank1"], label=name)
+    teaching.set(
+        title="Triplets with a loss above zero", xlabel="step", ylabel="share", ylim=(0, 1.02)
+    )
+    accuracy.set(title="One-shot rank-1, held-out people", xlabel="step")
+    _finish(figure, (teaching, accuracy), path)
+
+
+def _finish(figure: "plt.Figure", axes: tuple["plt.Axes", ...], path: Path) -> None:
+    for axis in axes:
+        axis.grid(alpha=0.3, which="both")
+        axis.legend()
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
