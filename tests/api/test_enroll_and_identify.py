@@ -1,9 +1,11 @@
 """The main job: enroll with one photo, then verify and identify with others."""
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from tests.conftest import MakeClient, enroll, upload
 from tests.models import with_other_mean
@@ -47,6 +49,32 @@ def test_every_face_of_a_group_is_identified(gallery: TestClient, photos: Photos
     assert sorted(face["decision"] for face in faces) == ["match", "unknown"]
     largest = gallery.post("/identify?faces=largest", files=upload(photos["pair"])).json()
     assert len(largest["faces"]) == 1
+
+
+def test_a_larger_bystander_at_the_edge_is_not_verified(
+    make_client: MakeClient, photos: Photos
+) -> None:
+    """Obama in the middle, Biden's face larger and cut by the photo's edge."""
+    client = make_client()
+    scene = Image.new("RGB", (1000, 800))
+    for name, height, middle in (("obama", 260, (500, 400)), ("biden", 330, (880, 420))):
+        photo = Image.open(io.BytesIO(photos[name])).convert("RGB")
+        box = client.post("/detect", files=upload(photos[name])).json()["faces"][0]["box"]
+        left, top, width, tall = (round(box[key]) for key in ("x", "y", "width", "height"))
+        face = photo.crop((left, top - tall // 8, left + width, top + tall * 9 // 8))
+        face = face.resize((height * width // tall, height * 5 // 4))
+        scene.paste(face, (middle[0] - face.width // 2, middle[1] - face.height // 2))
+    crowded = io.BytesIO()
+    scene.save(crowded, "JPEG", quality=92)
+    found = client.post("/detect", files=upload(crowded.getvalue())).json()["faces"]
+    areas = [face["box"]["width"] * face["box"]["height"] for face in found]
+    assert len(found) == 2
+    assert areas[0] > 1.2 * areas[1]
+
+    files = {"image_a": crowded.getvalue(), "image_b": photos["obama"]}
+    answer = client.post("/verify", files=files, data={"target_fmr": "0.01"}).json()
+    assert answer["verified"]
+    assert answer["faces"]["a"]["box"] == found[1]["box"]
 
 
 def test_nobody_enrolled_means_unknown(make_client: MakeClient, photos: Photos) -> None:
