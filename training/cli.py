@@ -1,7 +1,7 @@
 """`sima-train`: train, measure and export; every stage is one command."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -72,6 +72,19 @@ def export(
     from training.faces.publish import run_export
 
     run_export(data, run, teacher, config, limit, name, out)
+
+
+@faces.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The variant's folder.")],
+    kind: Annotated[Literal["int8", "fp16"], typer.Option()] = "int8",
+) -> None:
+    """A smaller variant of a model, with its own calibration table."""
+    from training.faces.quantize import run_quantize
+
+    run_quantize(model, data, kind, out)
 
 
 @faces.command()

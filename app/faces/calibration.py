@@ -26,18 +26,17 @@ class GroupRate:
 
 
 def impostors_by_group(
-    embeddings: Matrix, group: NDArray[np.str_]
+    embeddings: Matrix, group: NDArray[np.str_], person: NDArray[np.str_]
 ) -> dict[str, NDArray[np.float32]]:
-    """Similarities of all pairs within each named group; every photo is another person."""
-    impostors: dict[str, NDArray[np.float32]] = {}
-    for name in np.unique(group[group != ""]):
-        rows = embeddings[group == name]
-        impostors[str(name)] = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
-    return impostors
+    """Similarities of all pairs of two people within each named group."""
+    return {
+        str(name): impostors_between(embeddings[group == name], person[group == name])
+        for name in np.unique(group[group != ""])
+    }
 
 
 def impostors_between(embeddings: Matrix, identity: NDArray[np.str_]) -> NDArray[np.float32]:
-    """Similarities of all pairs that show two different people, where no group is known."""
+    """Similarities of all pairs that show two different people, within the set."""
     first, second = np.triu_indices(len(embeddings), 1)
     other = identity[first] != identity[second]
     similarity: NDArray[np.float32] = (embeddings @ embeddings.T)[first[other], second[other]]

@@ -61,7 +61,7 @@ class OnnxEmbedder:
         """Unit vectors, shape (len(crops), dimension)."""
         if not crops:
             return np.empty((0, self.space.dimension), dtype=np.float32)
-        tensor = self._tensor(crops)
+        tensor = self.tensor(crops)
         if not self.manifest.input.mirror:
             return self._run(tensor)
         both = self._run(np.concatenate([tensor, tensor[..., ::-1]]))
@@ -76,7 +76,8 @@ class OnnxEmbedder:
             raise ModelError(f"{self.space.name} answered numbers that are not finite")
         return l2_normalize(output)
 
-    def _tensor(self, crops: Sequence[Image]) -> Tensor:
+    def tensor(self, crops: Sequence[Image]) -> Tensor:
+        """What the network is fed: (len(crops), 3, size, size) float32, scaled."""
         batch = np.stack(crops).transpose(0, 3, 1, 2)
         if self.manifest.input.channels == "BGR":
             batch = batch[:, ::-1]

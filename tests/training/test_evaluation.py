@@ -1,5 +1,6 @@
 """The numbers that say how good a model is, each on a case that can be checked by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from app.faces.calibration import (
     threshold_at_fmr,
 )
 from app.vectors import l2_normalize
+from tests.training.patterns import synthetic_crops
 from training.faces.metrics import error_curve, tar_at_far, ten_fold_accuracy
 from training.faces.oneshot import episodes, one_shot_rank1, open_set
 from training.faces.plots import plot_errors, plot_mining, plot_run
+from training.faces.same_person import people_of
 
 
 def test_ten_folds_by_hand() -> None:
@@ -47,7 +50,9 @@ def test_the_table_holds_for_the_group_that_needs_most() -> None:
     tight = l2_normalize(rng.normal(1.0, 1.0, (400, 16)))
     loose = l2_normalize(rng.normal(0.0, 1.0, (400, 16)))
     group = np.array(["tight"] * 400 + ["loose"] * 400)
-    impostors = impostors_by_group(np.concatenate([tight, loose]), group)
+    alone = np.arange(800).astype(str)
+    impostors = impostors_by_group(np.concatenate([tight, loose]), group, alone)
+    assert {len(pairs) for pairs in impostors.values()} == {400 * 399 // 2}
     table = calibrate(impostors, "two groups")
     for similarity, fmr in zip(table.similarity, table.fmr, strict=True):
         for rate in rates_at(impostors, similarity):
@@ -65,6 +70,19 @@ def test_without_groups_other_people_are_the_impostors() -> None:
     vectors = l2_normalize(np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32))
     found = impostors_between(vectors, np.array(["a", "a", "b"]))
     assert found.tolist() == pytest.approx([0.0, 0.0])
+
+
+def test_photos_that_somebody_found_to_show_one_person_are_no_impostors() -> None:
+    crops = synthetic_crops(1, 4)
+    nobody = replace(
+        crops,
+        files=np.array(["00114.webp", "09571.webp", "not-in-the-list.webp", "another.webp"]),
+        identity=np.array(["", "", "", "somebody"]),
+    )
+    people = people_of(nobody)
+    assert people[0] == people[1]
+    assert len(set(people)) == 3
+    assert people[3] == "somebody"
 
 
 def test_strangers_set_the_threshold_of_open_set_identification() -> None:

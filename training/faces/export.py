@@ -23,29 +23,31 @@ from app.inference.manifest import (
 )
 from app.inference.session import OnnxSession
 from training.faces.config import NetworkConfig
-from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1
+from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1, ResidualBlock
 
 _PARITY = 1e-4
 _FILE = "model.onnx"
 
 
-def fold_batch_norm(network: InceptionResnetV1) -> InceptionResnetV1:
-    """A copy in eval mode whose normalisations are part of the layers before them."""
-    folded = copy.deepcopy(network).eval()
-    for module in folded.modules():
+def folded(network: InceptionResnetV1) -> InceptionResnetV1:
+    """A copy in eval mode; normalisations and residual scales are part of the layers before."""
+    plain = copy.deepcopy(network).eval()
+    for module in plain.modules():
+        if isinstance(module, ResidualBlock):
+            module.fold_scale()
         if isinstance(module, BasicConv2d):
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
             module.bn = nn.Identity()
-    folded.last_linear = fuse_linear_bn_eval(folded.last_linear, folded.last_bn)
-    folded.last_bn = nn.Identity()
-    return folded
+    plain.last_linear = fuse_linear_bn_eval(plain.last_linear, plain.last_bn)
+    plain.last_bn = nn.Identity()
+    return plain
 
 
 def export_onnx(network: InceptionResnetV1, size: int, folder: Path) -> bytes:
     """Write `model.onnx` with a dynamic batch into `folder`; returns its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     program = torch.onnx.export(
-        fold_batch_norm(network),
+        folded(network),
         (torch.zeros(2, 3, size, size),),
         input_names=[CROPS],
         output_names=[EMBEDDINGS],

@@ -24,6 +24,7 @@ from training.faces.config import DistillConfig, read_config
 from training.faces.crops import CropSet, adults, held_out
 from training.faces.export import export_onnx, manifest_for, parity
 from training.faces.oneshot import one_shot_rank1
+from training.faces.same_person import people_of
 from training.faces.sources import read_crops
 from training.faces.stages import template_of
 from training.faces.targets import crop_for, embed_crops
@@ -31,8 +32,8 @@ from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _DATA = "{crops:,} aligned face crops ({sources}) less a held-out eighth"
 _BY_GROUP = (
-    "adults of the held-out eighth, pairs within each of {groups} groups; every knot is the "
-    "threshold of the group that needs the highest"
+    "adults of the held-out eighth, pairs of two people within each of {groups} groups; every "
+    "knot is the threshold of the group that needs the highest"
 )
 _BY_PERSON = "the held-out eighth, pairs of two different people; no groups are known"
 
@@ -85,7 +86,7 @@ def measure_held_out(model: Path, crops: CropSet) -> Calibration:
     embeddings = embed_crops(embedder, people)
     grown = crops.take(unseen & adults(crops) & (crops.group != ""))
     if len(grown):
-        impostors = impostors_by_group(embed_crops(embedder, grown), grown.group)
+        impostors = impostors_by_group(embed_crops(embedder, grown), grown.group, people_of(grown))
         population = _BY_GROUP.format(groups=len(impostors))
     else:
         impostors = {"everybody": impostors_between(embeddings, people.identity)}
