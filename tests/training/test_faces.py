@@ -1,5 +1,6 @@
 """The networks, losses and numbers of the face training."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_miners_pick_what_they_are_named_for() -> None:
 def test_a_batch_is_p_people_with_k_photos() -> None:
     crops = synthetic_crops(10, 3)
     photos = with_targets(crops)
-    batches = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (4, 5), seed=1)
+    batches = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (4, 5, 0), seed=1)
     batch = batches[7]
     assert batch.pixels.shape == (20, 3, 80, 80)
     assert np.array_equal(batch.targets.numpy(), photos.targets[batch.rows.numpy()])
@@ -125,6 +126,32 @@ def test_a_batch_is_p_people_with_k_photos() -> None:
     assert all(len(set(row)) == 1 for row in people)
     assert len(set(people[:, 0])) == 4
     assert torch.equal(batch.rows, batches[7].rows)
+
+
+def test_strangers_come_twice_and_are_nobody_else() -> None:
+    crops = synthetic_crops(6, 2)
+    crops = replace(crops, identity=np.where(np.arange(12) < 8, crops.identity, ""))
+    photos = with_targets(crops)
+    batch = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (2, 2, 3), seed=1)[0]
+    assert batch.pixels.shape[0] == 2 * 2 + 3 * 2
+    strangers = batch.rows[4:].reshape(3, 2)
+    assert (strangers[:, 0] == strangers[:, 1]).all()
+    assert set(strangers[:, 0].tolist()) <= {8, 9, 10, 11}
+
+
+def test_a_stranger_whom_the_teacher_takes_for_somebody_is_no_negative() -> None:
+    """Everybody lies at one point, so every triplet that is allowed teaches."""
+    crops = synthetic_crops(3, 2)
+    crops = replace(crops, identity=np.array(["a", "a", "b", "b", "", ""]))
+    looks = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0.1], [1, 0]], dtype=np.float32)
+    config = TripletConfig(people=2, photos=2, mining="hard", teacher_weight=0.0, trust=0.5)
+    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), Photos(crops, looks))
+    rows = torch.tensor([0, 1, 4])
+    batch = Batch(torch.empty(3, 3, 80, 80), rows, torch.from_numpy(looks)[rows])
+    assert tuning(torch.ones(3, 2), batch) == (0.0, 0.0), "the stranger may be A"
+    rows = torch.tensor([2, 3, 4])
+    batch = Batch(torch.empty(3, 3, 80, 80), rows, torch.from_numpy(looks)[rows])
+    assert tuning(torch.ones(3, 2), batch).loss.item() == pytest.approx(config.margin)
 
 
 def test_the_triplet_stage_says_how_many_triplets_still_teach() -> None:

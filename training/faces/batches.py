@@ -137,6 +137,7 @@ class IdentityBatches(Dataset[Batch]):
     """P x K batches: item `step` shows P identities with K crops each, one after the other.
 
     Only people with two crops or more take part; who has fewer than K is drawn with repetition.
+    After them come strangers, photos without an identity, each twice (augmented anew).
     """
 
     def __init__(
@@ -144,12 +145,12 @@ class IdentityBatches(Dataset[Batch]):
         photos: Photos,
         spec: CropSpec,
         how: Augmentation,
-        sizes: tuple[int, int],
+        sizes: tuple[int, int, int],
         seed: int,
     ) -> None:
-        """`sizes` is P and K."""
+        """`sizes` is P, K, and how many strangers."""
         self._photos, self._spec, self._how, self._seed = photos, spec, how, seed
-        people, self._each = sizes
+        people, self._each, strangers = sizes
         crops = photos.crops
         names, counts = np.unique(crops.identity, return_counts=True)
         self._members = [
@@ -159,7 +160,9 @@ class IdentityBatches(Dataset[Batch]):
         ]
         if len(self._members) < 2:
             raise ValueError("triplets need at least two people with two crops each")
+        self._alone = np.flatnonzero(crops.identity == "")
         self._people = min(people, len(self._members))
+        self._strangers = min(strangers, len(self._alone))
 
     def __len__(self) -> int:
         return 2**31
@@ -167,7 +170,9 @@ class IdentityBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng((self._seed, 11, step))
         chosen = rng.choice(len(self._members), self._people, replace=False)
-        rows = np.concatenate([self._draw(self._members[number], rng) for number in chosen])
+        drawn = [self._draw(self._members[number], rng) for number in chosen]
+        alone = rng.permutation(self._alone)[: self._strangers]
+        rows = np.concatenate([*drawn, np.repeat(alone, 2)])
         pixels = cut(self._photos.crops, rows, self._spec, self._how, rng)
         return Batch(pixels, torch.from_numpy(rows), torch.from_numpy(self._photos.targets[rows]))
 

@@ -57,13 +57,19 @@ class DistillConfig(RunConfig):
 
 
 class TripletConfig(RunConfig):
-    """Stage two: `people` x `photos` crops a batch; `teacher_weight` holds on to stage one."""
+    """Stage two: `people` x `photos` crops a batch; `teacher_weight` holds on to stage one.
+
+    `strangers` photos without an identity join them; two photos that the teacher finds more
+    alike than `trust` are not taken for two people's, unless both have an identity.
+    """
 
     steps: int = 2_000
     cooldown_steps: int = 1_000
     learning_rate: float = 2e-4
     people: int = 24
     photos: int = 4
+    strangers: int = 0
+    trust: float = 0.5
     margin: float = 0.2
     mining: Literal["random", "semi-hard", "hard"] = "semi-hard"
     teacher_weight: float = 1.0

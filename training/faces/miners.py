@@ -1,7 +1,8 @@
 """Which triplets of a P x K batch teach: chosen from the current distances (online mining).
 
 Every miner takes embeddings (n, dimension) of unit length and labels (n,), looks at all
-anchor-positive pairs, and picks one negative for each.
+anchor-positive pairs, and picks one negative for each. `unsure` (n, n), where it is given, marks
+pairs that may show one person although their labels differ: they are nobody's negative.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ class Triplets:
 class Miner(Protocol):
     """Picks triplets out of a batch."""
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, /) -> Triplets: ...
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, unsure: Tensor | None = None, /
+    ) -> Triplets: ...
 
 
 class RandomMiner:
@@ -35,9 +38,11 @@ class RandomMiner:
     def __init__(self, seed: int = 0) -> None:
         self._generator = torch.Generator().manual_seed(seed)
 
-    def __call__(self, _embeddings: Tensor, labels: Tensor, /) -> Triplets:
+    def __call__(
+        self, _embeddings: Tensor, labels: Tensor, unsure: Tensor | None = None, /
+    ) -> Triplets:
         """One negative a pair, drawn uniformly."""
-        anchor, positive, different = _pairs(labels)
+        anchor, positive, different = _pairs(labels, unsure)
         if not len(anchor):
             return Triplets(anchor, positive, anchor)
         weights = different[anchor].float()
@@ -49,9 +54,11 @@ class RandomMiner:
 class HardMiner:
     """The nearest negative (Schroff et al. 2015, section 3.2: the argmin of d(A, N))."""
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, /) -> Triplets:
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, unsure: Tensor | None = None, /
+    ) -> Triplets:
         """One negative a pair, the one most like the anchor."""
-        anchor, positive, different = _pairs(labels)
+        anchor, positive, different = _pairs(labels, unsure)
         distances = pairwise_squared_distances(embeddings)
         return _nearest(anchor, positive, distances, different[anchor])
 
@@ -66,9 +73,11 @@ class SemiHardMiner:
     def __init__(self, margin: float) -> None:
         self._margin = margin
 
-    def __call__(self, embeddings: Tensor, labels: Tensor, /) -> Triplets:
+    def __call__(
+        self, embeddings: Tensor, labels: Tensor, unsure: Tensor | None = None, /
+    ) -> Triplets:
         """One negative a pair, where there is a semi-hard one."""
-        anchor, positive, different = _pairs(labels)
+        anchor, positive, different = _pairs(labels, unsure)
         distances = pairwise_squared_distances(embeddings)
         reach = distances[anchor, positive][:, None]
         away = distances[anchor]
@@ -81,12 +90,12 @@ def pairwise_squared_distances(embeddings: Tensor) -> Tensor:
     return (2.0 - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
 
 
-def _pairs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """All ordered pairs of one person, and the mask (n, n) of different people."""
+def _pairs(labels: Tensor, unsure: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """All ordered pairs of one person, and the mask (n, n) of surely different people."""
     same = labels[:, None] == labels[None, :]
     eye = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     anchor, positive = (same & ~eye).nonzero(as_tuple=True)
-    return anchor, positive, ~same
+    return anchor, positive, ~same if unsure is None else ~same & ~unsure
 
 
 def _nearest(anchor: Tensor, positive: Tensor, distances: Tensor, allowed: Tensor) -> Triplets:

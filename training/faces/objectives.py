@@ -68,12 +68,14 @@ class TripletTuning:
     name = "triplet"
 
     def __init__(self, config: TripletConfig, spec: CropSpec, photos: Photos) -> None:
-        sizes = (config.people, config.photos)
+        sizes = (config.people, config.photos, config.strangers)
         self.batches: Batches = IdentityBatches(
             photos, spec, config.augmentation, sizes, config.seed
         )
-        _, labels = np.unique(photos.crops.identity, return_inverse=True)
-        self._labels = torch.from_numpy(labels)
+        identity = photos.crops.identity
+        people = np.where(identity == "", photos.crops.files, identity)
+        self._labels = torch.from_numpy(np.unique(people, return_inverse=True)[1])
+        self._named = torch.from_numpy(identity != "")
         self._config = config
         self._miner = make_miner(config)
 
@@ -81,7 +83,7 @@ class TripletTuning:
         """Mean triplet loss over the mined triplets; zero where none is left to learn from."""
         config = self._config
         labels = self._labels[batch.rows].to(embeddings.device)
-        triplets = self._miner(embeddings.detach(), labels)
+        triplets = self._miner(embeddings.detach(), labels, self._unsure(batch))
         anchor = embeddings[triplets.anchor]
         near = squared_distance(anchor, embeddings[triplets.positive])
         far = squared_distance(anchor, embeddings[triplets.negative])
@@ -92,6 +94,12 @@ class TripletTuning:
             teacher = batch.targets.to(embeddings.device)
             loss = loss + config.teacher_weight * direct_distillation(embeddings, teacher)
         return Lesson(loss, teaching)
+
+    def _unsure(self, batch: Batch) -> Tensor:
+        """Pairs that may show one person: the teacher thinks so, and no label says otherwise."""
+        alike = batch.targets @ batch.targets.T > self._config.trust
+        named = self._named[batch.rows]
+        return alike & ~(named[:, None] & named[None, :])
 
 
 def make_miner(config: TripletConfig) -> Miner:
