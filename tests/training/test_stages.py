@@ -91,6 +91,13 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     assert manifest.training.method.startswith("distilled from sima-face-1")
     assert isinstance(manifest.calibration, Calibration)
 
+    for kind in ("int8", "fp16"):
+        printed = run("faces", "quantize", model, people, "--kind", kind, "--out", tmp_path / kind)
+        assert float(printed.split("lowest ")[1].split()[0]) > 0.95
+        assert read_manifest(tmp_path / kind).name == f"tiny-{kind}"
+        smaller = (tmp_path / kind / "model.onnx").stat().st_size
+        assert smaller < 0.6 * (model / "model.onnx").stat().st_size
+
     report = tmp_path / "report.json"
     run("evaluate", model, "--crops", people, "--report", report)
     measured = json.loads(report.read_text())

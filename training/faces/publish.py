@@ -16,7 +16,7 @@ from app.faces.calibration import (
 )
 from app.faces.embed import load_embedder
 from app.faces.thresholds import Thresholds
-from app.inference.manifest import Calibration, Training, read_manifest, write_manifest
+from app.inference.manifest import Calibration, Manifest, Training, read_manifest, write_manifest
 from app.inference.session import choose_providers
 from app.vectors import Matrix
 from training.faces.checkpoint import read_average
@@ -70,12 +70,17 @@ def run_export(
     embedder = load_embedder(out, choose_providers("cpu"))
     shown = [crop_for(embedder, crops, row) for row in np.flatnonzero(unseen)[:32]]
     print(f"parity with torch: {parity(network, content, shown, net):.1e}")
+    calibrate_into(out, manifest, crops)
+
+
+def calibrate_into(folder: Path, manifest: Manifest, crops: CropSet) -> None:
+    """Measure the model in `folder` on the held-out eighth; the table becomes part of it."""
     try:
-        calibration = measure_held_out(out, crops)
+        calibration = measure_held_out(folder, crops)
     except ModelError as error:
         print(f"not calibrated, so it cannot be served: {error}")
     else:
-        write_manifest(out, manifest.model_copy(update={"calibration": calibration}))
+        write_manifest(folder, manifest.model_copy(update={"calibration": calibration}))
 
 
 def measure_held_out(model: Path, crops: CropSet) -> Calibration:
