@@ -75,6 +75,20 @@ def export(
 
 
 @faces.command()
+def compare(
+    out: Annotated[Path, typer.Argument(help="The .png to draw.")],
+    log: Annotated[list[str], typer.Option(help="NAME=RUN/log.csv; once for every run.")],
+) -> None:
+    """Miners side by side: how many triplets still teach, and what it brings."""
+    from training.faces.plots import plot_mining
+
+    named = [entry.partition("=") for entry in log]
+    if any(not file for _, _, file in named):
+        raise typer.BadParameter("--log wants NAME=RUN/log.csv")
+    plot_mining({name: Path(file) for name, _, file in named}, out)
+
+
+@faces.command()
 def quantize(
     model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
     data: Data,

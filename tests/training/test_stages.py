@@ -83,6 +83,10 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     start = ("--start", tmp_path / "six.pt")
     run("faces", "triplet", people, "--run", tuned, "--config", config, *start, *teacher)
 
+    logs = ("--log", f"first={first / 'log.csv'}", "--log", f"tuned={tuned / 'log.csv'}")
+    run("faces", "compare", tmp_path / "compared.png", *logs)
+    assert (tmp_path / "compared.png").stat().st_size > 1_000
+
     config.write_text(CONFIG.format(steps=2))
     out = ("--name", "tiny", "--out", model, "--config", config, *teacher)
     printed = run("faces", "export", people, "--run", tuned, *out)
