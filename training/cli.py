@@ -59,6 +59,24 @@ def triplet(
 
 
 @faces.command()
+def siamese(
+    data: Data,
+    run: Run,
+    start: Annotated[Path, typer.Option(help="checkpoint.pt of stage one.")],
+    teacher: Teacher = DEFAULT_TEACHER,
+    teacher_weights: Weights = None,
+    config: Config = None,
+    limit: Limit = None,
+    cool_down_now: CoolDown = False,
+) -> None:
+    """Stage two with the Siamese pair loss instead. Resumes."""
+    from training.faces.stages import run_stage
+
+    both = (teacher, teacher_weights)
+    run_stage("siamese", data, run, both, config, limit, cool_down_now, start)
+
+
+@faces.command()
 def export(
     data: Data,
     run: Run,

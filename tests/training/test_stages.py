@@ -82,6 +82,8 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     config.write_text("people = 4\nphotos = 2\n" + "\n".join(lines).format(steps=2))
     start = ("--start", tmp_path / "six.pt")
     run("faces", "triplet", people, "--run", tuned, "--config", config, *start, *teacher)
+    pairs = ("--run", tmp_path / "pairs", "--config", config)
+    assert "stopped at step 4" in run("faces", "siamese", people, *pairs, *start, *teacher)
 
     logs = ("--log", f"first={first / 'log.csv'}", "--log", f"tuned={tuned / 'log.csv'}")
     run("faces", "compare", tmp_path / "compared.png", *logs)

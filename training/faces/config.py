@@ -75,6 +75,13 @@ class TripletConfig(RunConfig):
     teacher_weight: float = 1.0
 
 
+class SiameseConfig(TripletConfig):
+    """Stage two with pairs instead of triplets; `margin` is a Euclidean distance (0 to 2)."""
+
+    margin: float = 1.0
+    mining: Literal["random", "semi-hard", "hard"] = "random"
+
+
 def read_config(kind: type[Config], path: Path | None) -> Config:
     """The configuration in a TOML file, or the defaults."""
     if path is None:

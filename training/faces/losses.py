@@ -17,14 +17,19 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: flo
 
 
 def pair_loss(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
-    """The Siamese pair loss (Hadsell, Chopra & LeCun 2006).
+    """The Siamese pair loss (Hadsell, Chopra & LeCun 2006): the mean of `pair_terms`."""
+    return pair_terms(a, b, same, margin).mean()
 
-    `same` is bool, shape (n,): pairs of one person are pulled together, pairs of two people
-    pushed until their Euclidean distance reaches `margin`.
+
+def pair_terms(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
+    """One number a pair, shape (n,); `same` is bool, shape (n,).
+
+    Pairs of one person are pulled together, pairs of two people pushed until their Euclidean
+    distance reaches `margin`.
     """
     squared = squared_distance(a, b)
     apart = functional.relu(margin - torch.sqrt(squared + 1e-12)).square()
-    return torch.where(same, squared, apart).mean()
+    return torch.where(same, squared, apart)
 
 
 def direct_distillation(student: Tensor, teacher: Tensor) -> Tensor:

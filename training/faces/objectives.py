@@ -18,6 +18,7 @@ from training.faces.batches import (
 from training.faces.config import DistillConfig, TripletConfig
 from training.faces.losses import (
     direct_distillation,
+    pair_terms,
     relational_distillation,
     squared_distance,
 )
@@ -80,14 +81,13 @@ class TripletTuning:
         self._miner = make_miner(config)
 
     def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson:
-        """Mean triplet loss over the mined triplets; zero where none is left to learn from."""
+        """Mean loss over the mined triplets; zero where none is left to learn from."""
         config = self._config
         labels = self._labels[batch.rows].to(embeddings.device)
         triplets = self._miner(embeddings.detach(), labels, self._unsure(batch))
         anchor = embeddings[triplets.anchor]
-        near = squared_distance(anchor, embeddings[triplets.positive])
-        far = squared_distance(anchor, embeddings[triplets.negative])
-        terms = torch.relu(near - far + config.margin)
+        positive, negative = embeddings[triplets.positive], embeddings[triplets.negative]
+        terms = self._terms(anchor, positive, negative)
         teaching = float((terms > 0).float().mean()) if len(terms) else 0.0
         loss = terms.sum() / max(1, len(terms))
         if config.teacher_weight:
@@ -95,11 +95,26 @@ class TripletTuning:
             loss = loss + config.teacher_weight * direct_distillation(embeddings, teacher)
         return Lesson(loss, teaching)
 
+    def _terms(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        near, far = squared_distance(anchor, positive), squared_distance(anchor, negative)
+        return torch.relu(near - far + self._config.margin)
+
     def _unsure(self, batch: Batch) -> Tensor:
         """Pairs that may show one person: the teacher thinks so, and no label says otherwise."""
         alike = batch.targets @ batch.targets.T > self._config.trust
         named = self._named[batch.rows]
         return alike & ~(named[:, None] & named[None, :])
+
+
+class SiamesePairs(TripletTuning):
+    """The same stage with the pair loss: a triplet is a genuine and an impostor pair."""
+
+    name = "siamese"
+
+    def _terms(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        same = torch.arange(2 * len(anchor), device=anchor.device) < len(anchor)
+        first, second = torch.cat([anchor, anchor]), torch.cat([positive, negative])
+        return pair_terms(first, second, same, self._config.margin)
 
 
 def make_miner(config: TripletConfig) -> Miner:

@@ -11,10 +11,16 @@ from app.faces.types import Points
 from app.inference.manifest import FivePoint, Manifest
 from training.faces.batches import CropSpec, Photos
 from training.faces.checkpoint import read_average
-from training.faces.config import DistillConfig, RunConfig, TripletConfig, read_config
+from training.faces.config import (
+    DistillConfig,
+    RunConfig,
+    SiameseConfig,
+    TripletConfig,
+    read_config,
+)
 from training.faces.crops import held_out
 from training.faces.loop import TrainingRun
-from training.faces.objectives import Distil, Objective, TripletTuning
+from training.faces.objectives import Distil, Objective, SiamesePairs, TripletTuning
 from training.faces.plots import plot_run
 from training.faces.sources import read_crops
 from training.faces.targets import load_or_embed
@@ -29,7 +35,7 @@ def template_of(manifest: Manifest) -> Points:
 
 
 def run_stage(
-    stage: Literal["distil", "triplet"],
+    stage: Literal["distil", "triplet", "siamese"],
     data: Path,
     run: Path,
     teacher: tuple[Path, Path | None],
@@ -56,6 +62,10 @@ def run_stage(
         config = distill = read_config(DistillConfig, config_file)
         spec = CropSpec(config.network.size, template)
         objective = Distil(distill, spec, seen, partial(load_teacher, *teacher, fast=True))
+    elif stage == "siamese":
+        config = siamese = read_config(SiameseConfig, config_file)
+        spec = CropSpec(config.network.size, template)
+        objective = SiamesePairs(siamese, spec, seen)
     else:
         config = triplet = read_config(TripletConfig, config_file)
         spec = CropSpec(config.network.size, template)
