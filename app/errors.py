@@ -35,6 +35,12 @@ class ImageTooLarge(SimaError):
     code = "image_too_large"
 
 
+class FileTooLarge(SimaError):
+    """More bytes than the settings allow for an uploaded file."""
+
+    code = "file_too_large"
+
+
 class UnsupportedMedia(SimaError):
     """Neither a photo format that is read here, nor a body that carries one."""
 

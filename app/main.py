@@ -10,9 +10,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import __version__
-from app.api import collections, faces, persons, problems, system, words
+from app.api import collections, faces, persons, problems, system, vocabularies, words
 from app.api.deps import Context, Gate
-from app.api.middleware import Metrics, RequestContext
+from app.api.middleware import BodyLimits, Metrics, RequestContext
 from app.logs import configure_logs
 from app.settings import Settings
 from app.wiring import build_services, concurrency
@@ -38,9 +38,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await anyio.to_thread.run_sync(services.close)
 
     app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
-    app.add_middleware(RequestContext, max_body=_max_body(settings), metrics=metrics)
+    app.add_middleware(RequestContext, limits=_limits(settings), metrics=metrics)
     problems.install(app)
-    for module in (faces, persons, collections, words, system):
+    for module in (faces, persons, collections, words, vocabularies, system):
         app.include_router(module.router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
@@ -53,9 +53,12 @@ def serve_app() -> FastAPI:
     return create_app(settings)
 
 
-def _max_body(settings: Settings) -> int:
-    """Two photos as base64, and room for the fields."""
-    return 2 * (settings.max_image_bytes * 4 // 3) + 200_000
+def _limits(settings: Settings) -> BodyLimits:
+    """Two photos as base64, or a vector file; and room for the fields."""
+    return BodyLimits(
+        photos=2 * (settings.max_image_bytes * 4 // 3) + 200_000,
+        vocabulary=settings.max_vocabulary_bytes + 10_000,
+    )
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:

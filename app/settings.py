@@ -38,6 +38,8 @@ class Settings(BaseSettings):
 
     max_image_bytes: Annotated[int, Field(ge=1_000)] = 10_000_000
     max_image_pixels: Annotated[int, Field(ge=1_000)] = 40_000_000
+    max_vocabulary_bytes: Annotated[int, Field(ge=1_000)] = 4_000_000_000
+    """Of an uploaded vector file, as sent and as unpacked."""
     preview_side: Annotated[int, Field(ge=128)] = 1024
     """Detection looks at the photo reduced to this longer side, in pixels."""
     min_face: Annotated[int, Field(ge=12)] = 40

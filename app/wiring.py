@@ -29,6 +29,7 @@ from app.settings import Settings
 from app.store.collections import Collection, list_collections
 from app.store.database import Database
 from app.store.projection import IndexFactory, IndexProjection
+from app.words.editing import VocabularyEditor
 from app.words.vocabulary import Vocabularies
 
 
@@ -45,6 +46,7 @@ class Services:
     enroller: Enroller
     galleries: Galleries
     vocabularies: Vocabularies
+    editor: VocabularyEditor
 
     def prepare(self) -> None:
         """Before the first request: the default gallery is there, the indexes are level."""
@@ -86,6 +88,7 @@ def build_services(settings: Settings) -> Services:
         enroller=Enroller(pipeline, thresholds, database, projection, settings.duplicate_fpir),
         galleries=Galleries(database, projection, embedder.space),
         vocabularies=Vocabularies(database, projection),
+        editor=VocabularyEditor(database, projection, settings.max_vocabulary_bytes),
     )
 
 

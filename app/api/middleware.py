@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from dataclasses import dataclass
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -10,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
-from app.errors import ImageTooLarge
+from app.errors import FileTooLarge, ImageTooLarge
 from app.timing import Timings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -36,27 +37,42 @@ class Metrics:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """How many bytes a request may have; an uploaded vector file more than photos."""
+
+    photos: int
+    vocabulary: int
+
+    def check(self, path: str, received: int) -> None:
+        """Raises ImageTooLarge or FileTooLarge."""
+        if path == "/vocabularies" and received > self.vocabulary:
+            raise FileTooLarge(f"the file has more than the {self.vocabulary} bytes allowed")
+        if path != "/vocabularies" and received > self.photos:
+            raise ImageTooLarge(f"the request has more than the {self.photos} bytes allowed")
+
+
 class RequestContext:
     """Pure ASGI. Puts `request_id` and `timings` into the scope."""
 
-    def __init__(self, app: ASGIApp, max_body: int, metrics: Metrics) -> None:
-        self._app, self._max_body, self._metrics = app, max_body, metrics
+    def __init__(self, app: ASGIApp, limits: BodyLimits, metrics: Metrics) -> None:
+        self._app, self._limits, self._metrics = app, limits, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(scope, receive, send, self._max_body, self._metrics).run(self._app)
+        await _Exchange(scope, receive, send, self._limits, self._metrics).run(self._app)
 
 
 class _Exchange:
     """One request and its answer."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, max_body: int, metrics: Metrics
+        self, scope: Scope, receive: Receive, send: Send, limits: BodyLimits, metrics: Metrics
     ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
-        self._max_body, self._metrics = max_body, metrics
+        self._limits, self._metrics = limits, metrics
         sent = Headers(scope=scope).get("x-request-id", "")
         self._id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
         self._timings = Timings()
@@ -81,8 +97,7 @@ class _Exchange:
     async def _limited_receive(self) -> Message:
         message = await self._receive()
         self._received += len(message.get("body", b""))
-        if self._received > self._max_body:
-            raise ImageTooLarge(f"the request has more than the {self._max_body} bytes allowed")
+        self._limits.check(self._scope["path"], self._received)
         return message
 
     async def _stamped_send(self, message: Message) -> None:

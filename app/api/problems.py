@@ -33,6 +33,7 @@ STATUS = {
     "collection_exists": 409,
     "space_mismatch": 409,
     "image_too_large": 413,
+    "file_too_large": 413,
     "unsupported_media_type": 415,
     "validation_error": 422,
     "no_face": 422,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from app.api.schema_base import CollectionName, Request, example
 from app.words.vocabulary import Item
 
-Text = Annotated[str, Field(min_length=1, max_length=400)]
+Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
 Vector = Annotated[
     list[Annotated[float, Field(ge=-1e6, le=1e6)]], Field(min_length=1, max_length=4096)
 ]
@@ -78,6 +78,20 @@ class OddOneOutRequest(Request):
 
     words: Annotated[list[Text], Field(min_length=3, max_length=200)]
     vocabulary: CollectionName | None = None
+
+
+class NewVocabulary(Request):
+    """The fields beside the files of an upload."""
+
+    name: CollectionName
+
+
+class NewVector(Request):
+    """Any length but zero; it is stored with unit length."""
+
+    model_config = example({"vector": [0.1, -0.2, 0.3]})
+
+    vector: Vector
 
 
 class WordAnswer(BaseModel):

@@ -1,4 +1,4 @@
-"""Words: vectors, neighbors, analogies, similarities. And the vocabularies they live in."""
+"""Words: vectors, neighbors, analogies, similarities."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from app.api import word_schemas as schemas
 from app.api.deps import Clock, Context, Ctx, Reader
 from app.api.problems import describe
-from app.store.collections import Collection
 from app.words.vocabulary import Filters, Item, WordNeighbor
 
 router = APIRouter(tags=["words"])
@@ -95,19 +94,6 @@ async def odd_one_out(ctx: Ctx, query: schemas.OddOneOutRequest) -> schemas.OddO
     return schemas.OddOneOut(word=word, similarities=similarities)
 
 
-@router.get("/vocabularies", dependencies=[Reader], responses=describe())
-async def list_vocabularies(ctx: Ctx) -> schemas.VocabularyList:
-    """All vocabularies, by name."""
-    found = await ctx.run(ctx.services.vocabularies.names)
-    return schemas.VocabularyList(vocabularies=[_described(ctx, one) for one in found])
-
-
-@router.get("/vocabularies/{name}", dependencies=[Reader], responses=_ERRORS)
-async def get_vocabulary(ctx: Ctx, name: str) -> schemas.Vocabulary:
-    """One vocabulary."""
-    return _described(ctx, await ctx.run(lambda: ctx.services.vocabularies.get(name)))
-
-
 def _vocabulary(ctx: Context, name: str | None) -> str:
     return name or ctx.services.settings.default_vocabulary
 
@@ -120,14 +106,3 @@ def _neighbors(
         for n in found
     ]
     return schemas.Neighbors(word=word, neighbors=rows, vocabulary=vocabulary)
-
-
-def _described(ctx: Context, vocabulary: Collection) -> schemas.Vocabulary:
-    return schemas.Vocabulary(
-        name=vocabulary.name,
-        words=vocabulary.size,
-        dimension=vocabulary.space.dimension,
-        model=vocabulary.space.name,
-        default=vocabulary.name == ctx.services.settings.default_vocabulary,
-        created_at=vocabulary.created_at,
-    )

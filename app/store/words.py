@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
-from sqlalchemy import Table, bindparam, insert, select
+from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from app.store.collections import Collection, write_journal
-from app.store.tables import REBUILD, EntryRow, TemplateRow, now
+from app.store.collections import Collection, lock_collection, write_journal
+from app.store.tables import REBUILD, REMOVE, UPSERT, EntryRow, TemplateRow, now
 from app.store.vectors import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
@@ -82,6 +82,67 @@ def import_words(
         progress(len(chunk))
     write_journal(session, collection, REBUILD, [None], new_entries=rank)
     return rank
+
+
+def upsert_word(
+    session: Session, collection: Collection, text: str, vector: Vector
+) -> tuple[Word, bool]:
+    """Set a word's unit vector; True where it is new, and then the rarest. Locks the vocabulary."""
+    locked = lock_collection(session, collection)
+    entry = session.scalar(_entry(locked, text))
+    if entry is not None:
+        template = session.scalar(
+            update(TemplateRow)
+            .where(TemplateRow.entry_id == entry.id)
+            .values(vector=to_bytes(vector))
+            .returning(TemplateRow.id)
+        )
+        assert template is not None, "a word has exactly one template"
+        write_journal(session, locked, UPSERT, [template])
+        return Word(text, entry.rank or 0, vector), False
+    last = session.scalar(
+        select(func.max(EntryRow.rank)).where(EntryRow.collection_id == locked.id)
+    )
+    entry = EntryRow(collection_id=locked.id, name=text, rank=(last or 0) + 1)
+    session.add(entry)
+    session.flush()
+    row = TemplateRow(collection_id=locked.id, entry_id=entry.id, vector=to_bytes(vector))
+    session.add(row)
+    session.flush()
+    write_journal(session, locked, UPSERT, [row.id], new_entries=1)
+    return Word(text, entry.rank or 0, vector), True
+
+
+def remove_word(session: Session, collection: Collection, text: str) -> bool:
+    """Forget a word; False where there is none. Locks the vocabulary."""
+    locked = lock_collection(session, collection)
+    entry = session.scalar(_entry(locked, text))
+    if entry is None:
+        return False
+    ids = list(
+        session.scalars(
+            delete(TemplateRow).where(TemplateRow.entry_id == entry.id).returning(TemplateRow.id)
+        )
+    )
+    session.execute(delete(EntryRow).where(EntryRow.id == entry.id))
+    write_journal(session, locked, REMOVE, ids, new_entries=-1)
+    return True
+
+
+def every_word(session: Session, collection: Collection) -> Iterator[tuple[str, Vector]]:
+    """All words with their unit vectors, most frequent first, a chunk at a time."""
+    query = (
+        _WORDS.where(EntryRow.collection_id == collection.id)
+        .order_by(EntryRow.rank)
+        .execution_options(yield_per=_CHUNK)
+    )
+    for rows in session.execute(query).partitions(_CHUNK):
+        vectors = to_matrix([row.vector for row in rows], collection.space.dimension)
+        yield from zip((row.name for row in rows), vectors, strict=True)
+
+
+def _entry(collection: Collection, text: str) -> Select[EntryRow]:
+    return select(EntryRow).where(EntryRow.collection_id == collection.id, EntryRow.name == text)
 
 
 def find_words(session: Session, collection: Collection, texts: Sequence[str]) -> dict[str, Word]:

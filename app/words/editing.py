@@ -1,0 +1,112 @@
+"""Vocabularies come, change and go: whole files, single words."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import IO
+
+import numpy as np
+
+from app.errors import InvalidRequest, WordNotFound
+from app.store.collections import (
+    Collection,
+    create_collection,
+    delete_collection,
+    get_collection,
+    lock_collection,
+)
+from app.store.database import Database
+from app.store.projection import IndexProjection
+from app.store.tables import VOCABULARY
+from app.store.words import Word, every_word, import_words, remove_word, upsert_word
+from app.vectors import EmbeddingSpace, l2_normalize
+from app.words.formats import WRITERS, WordVectors, open_vectors
+
+_BLOCK = 1_000
+_HASHED = 1 << 20
+
+
+class VocabularyEditor:
+    """Each method is one transaction: it happens as a whole, or not at all."""
+
+    def __init__(self, database: Database, projection: IndexProjection, most_bytes: int) -> None:
+        self._database, self._projection = database, projection
+        self._most_bytes = most_bytes
+
+    def create(self, name: str, file: IO[bytes], word_list: IO[bytes] | None) -> Collection:
+        """A vocabulary out of a vector file, words by falling frequency as they stand in it.
+
+        The file is read twice, first for its digest, which names the embedding space. Raises
+        BrokenFile with the line, CollectionExists.
+        """
+        digest = _digest(file, word_list)
+        with self._database.write() as session:
+            found = open_vectors(file, word_list, self._most_bytes)
+            space = EmbeddingSpace(name, f"vectors:{digest}", found.dimension)
+            collection = create_collection(session, name, VOCABULARY, space)
+            import_words(session, collection, _unit(found.words), _nobody_watches)
+        return self._get(name)
+
+    def put(self, vocabulary: str, word: str, vector: Sequence[float]) -> tuple[Word, bool]:
+        """Set one word; True where it is new. Raises VocabularyNotFound, InvalidRequest."""
+        with self._database.write() as session:
+            collection = get_collection(session, vocabulary, VOCABULARY)
+            row = np.array(vector, dtype=np.float64)
+            if row.shape != (collection.space.dimension,):
+                raise InvalidRequest(
+                    "vector", f"{vocabulary} has {collection.space.dimension} dimensions"
+                )
+            if not row.any():
+                raise InvalidRequest("vector", "a vector of zeros has no direction")
+            return upsert_word(session, collection, word, l2_normalize(row))
+
+    def remove(self, vocabulary: str, word: str) -> None:
+        """Forget one word. Raises VocabularyNotFound, WordNotFound."""
+        with self._database.write() as session:
+            collection = get_collection(session, vocabulary, VOCABULARY)
+            if not remove_word(session, collection, word):
+                raise WordNotFound(word, vocabulary, ())
+
+    def delete(self, name: str) -> None:
+        """A vocabulary with all its words."""
+        with self._database.write() as session:
+            found = get_collection(session, name, VOCABULARY)
+            delete_collection(session, lock_collection(session, found))
+        self._projection.forget(found)
+
+    def export(self, name: str, kind: str) -> Iterator[bytes]:
+        """The pieces of a file of one of the formats in WRITERS; unit vectors, by rank."""
+        self._get(name)  # said before the first piece is on its way
+        return self._pieces(name, kind)
+
+    def _pieces(self, name: str, kind: str) -> Iterator[bytes]:
+        with self._database.read() as session:
+            collection = get_collection(session, name, VOCABULARY)
+            words = every_word(session, collection)
+            yield from WRITERS[kind](collection.size, collection.space.dimension, words)
+
+    def _get(self, name: str) -> Collection:
+        with self._database.read() as session:
+            return get_collection(session, name, VOCABULARY)
+
+
+def _unit(words: WordVectors) -> WordVectors:
+    while block := list(islice(words, _BLOCK)):
+        rows = l2_normalize(np.stack([vector for _, vector in block]))
+        yield from zip((word for word, _ in block), rows, strict=True)
+
+
+def _digest(*files: IO[bytes] | None) -> str:
+    known = hashlib.sha256()
+    for file in files:
+        if file is None:
+            continue
+        file.seek(0)
+        while block := file.read(_HASHED):
+            known.update(block)
+        file.seek(0)
+    return known.hexdigest()
+
+
+def _nobody_watches(_words: int) -> None:
+    return

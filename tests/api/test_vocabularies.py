@@ -1,0 +1,164 @@
+"""Vocabularies of one's own: upload, change, take out again; a hostile file changes nothing."""
+
+import gzip
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from app.words.formats import write_word2vec_binary, write_word2vec_text
+from tests.conftest import MakeClient
+
+RNG = np.random.default_rng(3)
+WORDS = [f"word{number}" for number in range(2_500)]
+VECTORS = RNG.normal(size=(2_500, 8)).astype(np.float32)
+
+
+def text_file(words: list[str] = WORDS, vectors: np.ndarray = VECTORS) -> bytes:
+    pairs = iter(list(zip(words, vectors, strict=True)))
+    return b"".join(write_word2vec_text(len(words), vectors.shape[1], pairs))
+
+
+@pytest.fixture(scope="module")
+def app(make_client: MakeClient) -> TestClient:
+    return make_client(max_vocabulary_bytes=2_000_000)
+
+
+@pytest.fixture
+def client(app: TestClient) -> Iterator[TestClient]:
+    yield app
+    for vocabulary in app.get("/vocabularies").json()["vocabularies"]:
+        app.delete(f"/vocabularies/{vocabulary['name']}")
+
+
+def upload(
+    client: TestClient, content: bytes, name: str = "mine", more: dict[str, bytes] | None = None
+) -> dict[str, Any]:
+    files = {"file": ("vectors", content), **{k: (k, v) for k, v in (more or {}).items()}}
+    answer = client.post("/vocabularies", files=files, data={"name": name})
+    return {"status": answer.status_code, **answer.json()}
+
+
+def nearest(client: TestClient, word: str, k: int = 3) -> list[str]:
+    answer = client.get(f"/words/{word}/nearest", params={"vocabulary": "mine", "k": k})
+    return [neighbor["word"] for neighbor in answer.json()["neighbors"]]
+
+
+def expected(row: int, k: int) -> list[str]:
+    unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
+    order = np.argsort(-(unit @ unit[row]))
+    return [WORDS[found] for found in order if found != row][:k]
+
+
+@pytest.mark.parametrize("kind", ["text", "binary", "glove", "gzip", "npy"])
+def test_every_format_becomes_the_same_vocabulary(client: TestClient, kind: str) -> None:
+    more = {}
+    if kind == "npy":
+        stream = io.BytesIO()
+        np.save(stream, VECTORS)
+        content, more = stream.getvalue(), {"words": "\n".join(WORDS).encode()}
+    elif kind == "binary":
+        pairs = iter(list(zip(WORDS, VECTORS, strict=True)))
+        content = b"".join(write_word2vec_binary(2_500, 8, pairs))
+    else:
+        content = text_file()
+        content = content.split(b"\n", 1)[1] if kind == "glove" else content
+        content = gzip.compress(content) if kind == "gzip" else content
+    made = upload(client, content, more=more)
+    assert (made["status"], made["words"], made["dimension"]) == (201, 2_500, 8)
+    assert nearest(client, "word7") == expected(7, 3)
+    answer = client.get("/words/word41", params={"vocabulary": "mine"}).json()
+    assert answer["rank"] == 42
+
+
+ONE = b"x 1 2 3 4 5 6 7"
+Spoil = Callable[[list[bytes]], list[bytes]]
+BROKEN: dict[str, tuple[Spoil, str]] = {
+    "a number too few": (lambda lines: [*lines[:1500], b"x 1 2", *lines[1501:]], "line 1501"),
+    "not a number": (lambda lines: [*lines[:9], ONE + b" nan", *lines[10:]], "line 10"),
+    "a word twice": (lambda lines: [*lines[:-1], lines[1]], "line 2501"),
+    "not UTF-8": (lambda lines: [*lines[:-1], b"\xff" + ONE + b" 8"], "line 2501"),
+    "an endless line": (lambda lines: [*lines[:3], b"y " + b"1" * 1_000_000], "line 4"),
+    "fewer than announced": (lambda lines: lines[:-1], "line 1"),
+}
+
+
+@pytest.mark.parametrize("what", list(BROKEN))
+def test_a_broken_file_is_refused_by_its_line_and_leaves_nothing(
+    client: TestClient, what: str
+) -> None:
+    spoil, where = BROKEN[what]
+    answer = upload(client, b"\n".join(spoil(text_file().splitlines())))
+    assert answer["status"] == 422, answer
+    assert answer["code"] == "validation_error"
+    assert answer["errors"][0]["where"] == where
+    assert client.get("/vocabularies").json()["vocabularies"] == []
+    assert upload(client, text_file())["status"] == 201, "the name is still free"
+
+
+def test_bombs_and_giants_are_refused(client: TestClient) -> None:
+    bomb = gzip.compress(
+        text_file() + b"".join(b"z%d 0 0 0 0 0 0 0 0\n" % n for n in range(200_000))
+    )
+    assert len(bomb) < 2_000_000
+    answer = upload(client, bomb)
+    assert answer["status"] == 422
+    assert "larger than what is allowed" in answer["detail"]
+    giant = upload(client, b"a 1 2\n" * 400_000)
+    assert (giant["status"], giant["code"]) == (413, "file_too_large")
+    assert client.get("/vocabularies").json()["vocabularies"] == []
+
+
+def test_what_is_no_upload_is_said(client: TestClient) -> None:
+    assert client.post("/vocabularies", content=b"x").status_code == 415
+    assert client.post("/vocabularies", files={"file": b"a 1 2\n"}).status_code == 422
+    assert upload(client, b"a 1 2\n", name="no/slash")["status"] == 422
+    assert upload(client, b"a 1 2\n", more={"other": b"x"})["status"] == 422
+    assert upload(client, text_file())["status"] == 201
+    assert upload(client, text_file())["code"] == "collection_exists"
+
+
+def test_one_word_is_set_found_replaced_and_forgotten(client: TestClient) -> None:
+    upload(client, text_file())
+    there = "/vocabularies/mine/words/either/or"
+    near_seven = (VECTORS[7] * 3).tolist()
+    put = client.put(there, json={"vector": near_seven})
+    assert (put.status_code, put.json()["rank"]) == (201, 2_501)
+    assert nearest(client, "word7", 1) == ["either/or"]
+    assert client.put(there, json={"vector": (-VECTORS[7]).tolist()}).status_code == 200
+    assert nearest(client, "word7") == expected(7, 3)
+    assert client.get("/vocabularies/mine").json()["words"] == 2_501
+
+    assert client.delete(there).status_code == 204
+    assert client.delete(there).json()["code"] == "word_not_found"
+    assert client.get("/vocabularies/mine").json()["words"] == 2_500
+    assert client.put(there, json={"vector": [1.0, 2.0]}).status_code == 422
+    assert client.put(there, json={"vector": [0.0] * 8}).status_code == 422
+    gone = "/vocabularies/nobody/words/x"
+    assert client.put(gone, json={"vector": [1.0] * 8}).json()["code"] == "vocabulary_not_found"
+
+
+@pytest.mark.parametrize("kind", ["word2vec-text", "word2vec-binary"])
+def test_what_is_exported_can_be_uploaded_again(client: TestClient, kind: str) -> None:
+    upload(client, text_file())
+    file = client.get("/vocabularies/mine/export", params={"format": kind}).content
+    assert upload(client, file, name="again")["words"] == 2_500
+    first, second = (
+        client.get("/words/word99", params={"vocabulary": name}).json()["vector"]
+        for name in ("mine", "again")
+    )
+    assert np.abs(np.subtract(first, second)).max() < 1e-5
+    assert client.get("/vocabularies/nobody/export").status_code == 404
+
+
+def test_the_projector_gets_vectors_and_words(client: TestClient) -> None:
+    upload(client, text_file())
+    export = "/vocabularies/mine/export"
+    vectors = client.get(export, params={"format": "projector-vectors"}).text.splitlines()
+    words = client.get(export, params={"format": "projector-words"}).text.splitlines()
+    assert words == WORDS
+    assert len(vectors) == 2_500
+    assert len(vectors[0].split("\t")) == 8
