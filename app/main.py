@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import __version__
-from app.api import collections, faces, persons, problems, system, vocabularies, words
+from app.api import collections, embeddings, faces, persons, problems, system, vocabularies, words
 from app.api.deps import Context, Gate
 from app.api.middleware import BodyLimits, Metrics, RequestContext
 from app.logs import configure_logs
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     app.add_middleware(RequestContext, limits=_limits(settings), metrics=metrics)
     problems.install(app)
-    for module in (faces, persons, collections, words, vocabularies, system):
+    for module in (faces, persons, collections, words, vocabularies, embeddings, system):
         app.include_router(module.router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

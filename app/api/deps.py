@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar, cast
 import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -22,6 +22,10 @@ from app.wiring import Services
 T = TypeVar("T")
 
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="One of SIMA_API_KEYS.")
+_bearer = HTTPBearer(auto_error=False, description="The same key, for clients that send it so.")
+
+Key = Annotated[str | None, Security(_header)]
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
 class Gate:
@@ -85,14 +89,18 @@ def _admit(request: Request, key: str | None, wanted: Role) -> None:
     get_context(request).gate.admit(key, address, wanted)
 
 
-def may_read(request: Request, key: Annotated[str | None, Security(_header)] = None) -> None:
+def may_read(request: Request, key: Key = None, bearer: Bearer = None) -> None:
     """Any known key, or none where no keys are set."""
-    _admit(request, key, "read")
+    _admit(request, key or _token(bearer), "read")
 
 
-def may_write(request: Request, key: Annotated[str | None, Security(_header)] = None) -> None:
+def may_write(request: Request, key: Key = None, bearer: Bearer = None) -> None:
     """A key with the role `write`."""
-    _admit(request, key, "write")
+    _admit(request, key or _token(bearer), "write")
+
+
+def _token(bearer: HTTPAuthorizationCredentials | None) -> str | None:
+    return bearer.credentials if bearer is not None else None
 
 
 Ctx = Annotated[Context, Depends(get_context)]

@@ -17,6 +17,7 @@ from app.store.words import Word, find_words, frequent_words
 from app.vectors import Matrix, Vector, l2_normalize
 from app.words.analogy import Query, cos_mul
 from app.words.suggestions import suggest
+from app.words.texts import TextVector, embed_texts
 
 _SMALL_RANK = 50_000  # up to here the words themselves are compared, beyond it the index helps
 _MUL_CANDIDATES = 2_000
@@ -73,6 +74,12 @@ class Vocabularies:
         with self._database.read() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
             return _require(session, collection, [word])[0]
+
+    def texts(self, texts: Sequence[str], vocabulary: str) -> list[TextVector]:
+        """A unit vector for every text. Raises WordNotFound where no word of one is known."""
+        with self._database.read() as session:
+            collection = get_collection(session, vocabulary, VOCABULARY)
+            return embed_texts(session, collection, list(texts))
 
     def nearest(
         self,

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ from app.store.projection import IndexProjection, count_templates
 from app.store.search import nearest_entries
 from app.store.tables import GALLERY, Base, JournalRow
 from app.vectors import EmbeddingSpace, l2_normalize
+from app.words.editing import VocabularyEditor
+from app.words.formats import BrokenFile
+from app.words.vocabulary import Filters, Item, Vocabularies
 from tests.conftest import PROJECT
 
 SPACE = EmbeddingSpace("test", "sha256:test", 4)
@@ -265,3 +269,31 @@ def test_names_of_collections_are_unique(database: Database) -> None:
         create_collection(session, "people", GALLERY, SPACE)
     with database.read() as session:
         assert [c.name for c in list_collections(session)] == ["people"]
+
+
+def test_words_come_change_and_go_in_every_worker(database: Database, tmp_path: Path) -> None:
+    """The same on both databases: the editor of one worker, the index of another."""
+    one, other = projection(), projection()
+    editor = VocabularyEditor(database, one, 1_000_000)
+    words = Vocabularies(database, other)
+    lines = "".join(f"w{n} {' '.join(map(str, vector(n)))}\n" for n in range(50))
+    assert editor.create("words", BytesIO(lines.encode()), None).size == 50
+
+    def nearest(seed: int) -> str:
+        item = Item(None, tuple(vector(seed).tolist()))
+        return words.nearest([item], [], "3cosadd", Filters(1), "words")[0].word
+
+    assert nearest(7) == "w7"
+    editor.put("words", "سیب", vector(7).tolist())
+    editor.remove("words", "w7")
+    assert nearest(7) == "سیب"
+    editor.put("words", "w9", vector(200).tolist())
+    assert nearest(200) == "w9"
+    assert words.get("words").size == 50
+
+    with pytest.raises(BrokenFile):
+        editor.create("other", BytesIO(lines.encode() + b"w0 1\n"), None)
+    assert [found.name for found in words.names()] == ["words"]
+    assert len(list(editor.export("words", "word2vec-text"))) == 51
+    editor.delete("words")
+    assert words.names() == []
