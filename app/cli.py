@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import models, people, store
+from app.commands import models, people, store, words
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
 from app.settings import Settings
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(people.persons, name="persons")
-app.add_typer(store.words, name="words")
+app.add_typer(words.words, name="words")
 app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
 app.add_typer(models.models, name="models")

@@ -1,9 +1,14 @@
 """`sima-train`: train, measure and export; every stage is one command."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from training.words.config import Objective
+from training.words.contexts import RULES
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 faces = typer.Typer(no_args_is_help=True, help="Face embedders: distil, tune, export.")
@@ -151,6 +156,31 @@ def demo(
     from training.faces.demo import run_demo
 
     run_demo(out, data, (teacher or SHIPPED, teacher_weights))
+
+
+@app.command()
+def words(
+    corpus: Annotated[Path, typer.Argument(help="Text, .gz or .xz; a sentence or article a line.")],
+    name: Annotated[str, typer.Option(help="Of the vocabulary and its files.")],
+    run: Annotated[Path, typer.Option(help="Folder for checkpoint and files.")],
+    objective: Annotated[Objective, typer.Option()] = "negative-sampling",
+    context: Annotated[str, typer.Option(help=", ".join(RULES) + ".")] = "nearby",
+    config: Config = None,
+    register: Annotated[bool, typer.Option(help="Put it into the service's store.")] = True,
+) -> None:
+    """Learn word vectors from a text; the same command goes on where it was stopped."""
+    from training.words.config import read_word_config
+    from training.words.learn import learn_words
+
+    settings = read_word_config(config, objective, context)
+    try:
+        learned = learn_words(corpus, run, name, settings)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(f"{learned.words_per_second:,.0f} words a second; {learned.text}, {learned.binary}")
+    if register:  # the service's own command: training knows nothing of its store
+        command = [sys.executable, "-m", "app.cli", "words", "import", str(learned.binary)]
+        subprocess.run([*command, "--name", name], check=True)
 
 
 @app.command()

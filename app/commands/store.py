@@ -1,4 +1,4 @@
-"""words, index and db on the command line."""
+"""index and db on the command line."""
 
 from typing import Annotated
 
@@ -10,34 +10,9 @@ from app.store.collections import list_collections
 from app.store.migrate import downgrade, upgrade
 from app.store.projection import count_templates
 from app.wiring import open_store
-from app.words.vocabulary import Filters, Item, Vocabularies
 
-words = typer.Typer(no_args_is_help=True, help="Ask the vocabulary.")
 index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
 db = typer.Typer(no_args_is_help=True, help="The database schema.")
-
-
-@words.command("nearest")
-def nearest_words(
-    word: str,
-    k: Annotated[int, typer.Option(help="How many.")] = 10,
-    vocabulary: Annotated[str | None, typer.Option(help="The default one when absent.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The words nearest to WORD."""
-    with refusals():
-        settings = Settings()
-        database, projection = open_store(settings)
-        found = Vocabularies(database, projection).nearest(
-            [Item(word, None)], [], "3cosadd", Filters(k), vocabulary or settings.default_vocabulary
-        )
-        database.close()
-    rows = [(n.word, n.similarity, n.rank) for n in found]
-    if as_json:
-        keys = ("word", "similarity", "rank")
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
-    else:
-        print_table(("word", "similarity", "rank"), rows)
 
 
 @index.command("check")

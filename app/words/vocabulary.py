@@ -81,6 +81,13 @@ class Vocabularies:
             collection = get_collection(session, vocabulary, VOCABULARY)
             return embed_texts(session, collection, list(texts))
 
+    def everything(self, vocabulary: str) -> tuple[list[str], Matrix]:
+        """All words, most frequent first, and their unit vectors, shape (words, dimension)."""
+        with self._database.read() as session:
+            collection = get_collection(session, vocabulary, VOCABULARY)
+            texts, _, vectors = frequent_words(session, collection, 2**31 - 1)
+            return texts, vectors
+
     def nearest(
         self,
         positive: Sequence[Item],

@@ -1,0 +1,214 @@
+"""Word vectors: contexts, sampling, three learners, from a text to a served vocabulary."""
+
+import gzip
+import lzma
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs the extra `train`")
+
+from app.words.formats import open_vectors
+from training.words.config import WordConfig
+from training.words.contexts import RULES, NearbyWord, PreviousWords, SurroundingWords
+from training.words.corpus import END, count_words, encode, sentences
+from training.words.kernel import make_kernel, sigmoid_table
+from training.words.learn import hold_out, learn_words
+from training.words.sampling import alias_table, default_negatives, keep_probabilities
+
+SENTENCE = [
+    "I",
+    "want",
+    "a",
+    "glass",
+    "of",
+    "orange",
+    "juice",
+    "to",
+    "go",
+    "along",
+    "with",
+    "my",
+    "cereal",
+]
+IDS = np.arange(len(SENTENCE), dtype=np.int32)
+
+
+def spelled(rule: object, seed: int = 0) -> list[tuple[str, str]]:
+    """Context words and target of every example."""
+    found = rule.examples(IDS, np.random.default_rng(seed))  # type: ignore[attr-defined]
+    return [
+        (" ".join(SENTENCE[word] for word in context), SENTENCE[target])
+        for context, target in zip(found.contexts, found.targets, strict=True)
+    ]
+
+
+def test_the_lecture_s_four_contexts() -> None:
+    assert ("a glass of orange", "juice") in spelled(PreviousWords(4))
+    assert ("a glass of orange to go along with", "juice") in spelled(SurroundingWords(4))
+    assert ("orange", "juice") in spelled(PreviousWords(1))
+    assert len(spelled(PreviousWords(4))) == len(SENTENCE) - 4
+    near = {pair for seed in range(300) for pair in spelled(NearbyWord(5), seed)}
+    targets = {target for context, target in near if context == "orange"}
+    assert targets == {*SENTENCE[:5], *SENTENCE[6:11]}, "juice, glass, with, … and never itself"
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_short_sentences_give_no_example(name: str) -> None:
+    for length in (0, 1):
+        found = RULES[name].examples(IDS[:length], np.random.default_rng(0))
+        assert len(found) == 0
+        assert found.contexts.shape == (0, RULES[name].width)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".gz", ".xz"])
+def test_a_corpus_becomes_ids_line_by_line(tmp_path: Path, suffix: str) -> None:
+    text = "the cat sat\non the mat\n\nthe سیب the\n".encode()
+    packed = {".txt": text, ".gz": gzip.compress(text), ".xz": lzma.compress(text)}[suffix]
+    file = tmp_path / f"corpus{suffix}"
+    file.write_bytes(packed)
+    vocabulary = count_words(file, 1, None, lambda _: None)
+    assert vocabulary.words[0] == "the"
+    assert (vocabulary.counts[0], vocabulary.total) == (4, 9)
+    assert "سیب" in vocabulary.words
+    ids = encode(file, vocabulary, tmp_path / "ids", lambda _: None)
+    lines = [[vocabulary.words[i] for i in line] for line in sentences(ids) if len(line)]
+    assert lines == [["the", "cat", "sat"], ["on", "the", "mat"], ["the", "سیب", "the"]]
+    with pytest.raises(ValueError, match="fewer than two words"):
+        count_words(file, 2, None, lambda _: None)
+
+
+def test_long_lines_are_cut() -> None:
+    ids = np.array([1, 2, 3, 4, 5, END, 6, END], dtype=np.int32)
+    assert [list(part) for part in sentences(ids, longest=2)] == [[1, 2], [3, 4], [5], [6]]
+
+
+def test_one_line_of_a_hundred_is_held_out() -> None:
+    ids = np.array([value for line in range(250) for value in (line, line, END)], dtype=np.int32)
+    seen, aside = hold_out(ids)
+    assert set(aside[aside >= 0]) == {99, 199}
+    assert len(seen) + len(aside) == len(ids)
+
+
+def test_negatives_are_drawn_from_the_smoothed_counts() -> None:
+    counts = np.array([1000, 100, 10, 1], dtype=np.int64)
+    probability, alias = alias_table(counts)
+    rng = np.random.default_rng(0)
+    slots = rng.integers(0, 4, 400_000)
+    drawn = np.where(rng.random(400_000) < probability[slots], slots, alias[slots])
+    share = np.bincount(drawn, minlength=4) / 400_000
+    expected = counts**0.75 / (counts**0.75).sum()
+    assert np.abs(share - expected).max() < 0.003
+
+
+def test_frequent_words_are_thinned_out() -> None:
+    kept = keep_probabilities(np.array([50_000, 1_000, 10]), sample=1e-3)
+    assert kept[0] < kept[1] < 1.0
+    assert kept[2] == 1.0
+    share = 50_000 / 51_010
+    assert kept[0] == pytest.approx((np.sqrt(share / 1e-3) + 1) * 1e-3 / share)
+    assert default_negatives(10_000) == 15
+    assert default_negatives(17_000_000) == 5
+
+
+def test_one_step_of_the_kernel_by_hand() -> None:
+    """Two words, one negative: everything moves by `(y - p) * rate`, computed here in NumPy."""
+    source = np.array([[0.1, 0.2], [0.3, -0.1], [0.2, 0.2]], dtype=np.float32)
+    target = np.array([[0.5, 0.1], [-0.2, 0.4], [0.1, 0.3]], dtype=np.float32)
+    bias = np.zeros(3, dtype=np.float32)
+    before_s, before_t = source.copy(), target.copy()
+    certain = (np.array([0.0, 0.0, 1.0], dtype=np.float32), np.array([2, 2, 2], dtype=np.int32))
+    kernel = make_kernel(2, negatives=1, window=1)
+    ids, keep = np.array([0, 1], dtype=np.int32), np.ones(3, dtype=np.float32)
+    rate = 0.1
+    matrices = (source, target, bias)
+    kernel(ids, (0, 2), matrices, keep, certain, sigmoid_table(), rate, 1)
+
+    def sigma(x: float) -> float:
+        return float(1 / (1 + np.exp(-x)))
+
+    s, t, b = before_s.astype(float), before_t.astype(float), np.zeros(3)
+    for centre, near in ((0, 1), (1, 0)):
+        rows = [centre, 2]
+        old = t[rows].copy()
+        wrong = [y - sigma(s[near] @ t[r] + b[r]) for y, r in zip((1, 0), rows, strict=True)]
+        for error, row in zip(wrong, rows, strict=True):
+            t[row] += rate * error * s[near]
+            b[row] += rate * error
+        s[near] = s[near] + rate * (wrong[0] * old[0] + wrong[1] * old[1])
+    assert np.abs(source - s).max() < 1e-3 * rate
+    assert np.abs(target - t).max() < 1e-3 * rate
+    assert np.abs(bias - b).max() < 1e-3 * rate
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two worlds that never meet: fruit is eaten, machines are driven."""
+    rng = np.random.default_rng(0)
+    worlds = [
+        (["orange", "apple", "pear", "plum", "سیب"], ["eat", "ripe", "sweet", "juice"]),
+        (["car", "train", "truck", "bus", "tram"], ["drive", "fast", "wheel", "road"]),
+    ]
+    lines = []
+    for _ in range(3_000):
+        things, words = worlds[int(rng.integers(2))]
+        phrases = [[*rng.choice(words, 2), rng.choice(things)] for _ in range(3)]
+        lines.append(" ".join(word for phrase in phrases for word in phrase))
+    file = tmp_path_factory.mktemp("corpus") / "worlds.txt"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file
+
+
+SMALL = {"dimension": 16, "epochs": 4, "sample": 0.0, "min_count": 1, "batch": 256, "rate": 0.05}
+
+
+def learn(corpus: Path, folder: Path, objective: str, context: str) -> dict[str, np.ndarray]:
+    """Unit vectors by word."""
+    config = WordConfig.model_validate({**SMALL, "objective": objective, "context": context})
+    learned = learn_words(corpus, folder, "worlds", config)
+    with learned.binary.open("rb") as stream:
+        return {word: row / np.linalg.norm(row) for word, row in open_vectors(stream).words}
+
+
+@pytest.mark.parametrize(
+    ("objective", "context"),
+    [
+        ("negative-sampling", "nearby"),
+        ("softmax", "nearby"),
+        ("softmax", "previous-1"),
+        ("language-model", "previous-4"),
+        ("language-model", "around-4"),
+        ("language-model", "previous-1"),
+    ],
+)
+def test_every_learner_tells_the_worlds_apart(
+    corpus: Path, tmp_path: Path, objective: str, context: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vectors = learn(corpus, tmp_path, objective, context)
+    alike = float(vectors["orange"] @ vectors["سیب"])
+    assert alike > float(vectors["orange"] @ vectors["truck"]) + 0.2
+    if objective != "negative-sampling":
+        said = re.search(
+            r"entropy ([\d.]+) nats; guessing blindly ([\d.]+)", capsys.readouterr().out
+        )
+        assert said is not None
+        assert float(said[1]) < float(said[2])
+
+
+def test_a_run_with_one_thread_can_be_stopped_and_goes_on(corpus: Path, tmp_path: Path) -> None:
+    def run(folder: str, epochs: int) -> bytes:
+        config = WordConfig.model_validate({**SMALL, "epochs": epochs, "threads": 1})
+        return learn_words(corpus, tmp_path / folder, "w", config).binary.read_bytes()
+
+    whole = run("whole", 2)
+    assert run("whole", 2) == whole, "a finished run is not trained again"
+    assert run("other", 2) == whole, "one thread and one seed, one outcome"
+
+
+def test_what_cannot_be_learned_is_said(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the contexts previous-4"):
+        learn_words(corpus, tmp_path, "w", WordConfig(context="far"))
+    with pytest.raises(ValueError, match="nearby words"):
+        learn_words(corpus, tmp_path, "w", WordConfig(context="previous-4"))

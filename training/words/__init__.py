@@ -1,0 +1,1 @@
+"""Word vectors: contexts, learners, what they are measured with."""

@@ -1,0 +1,37 @@
+"""How word vectors are learned; the defaults are word2vec's."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Objective = Literal["negative-sampling", "softmax", "language-model"]
+Count = Annotated[int, Field(ge=1)]
+
+
+class WordConfig(BaseModel):
+    """`negatives` 0 means: by the size of the corpus. `most_words` caps the two softmaxes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    objective: Objective = "negative-sampling"
+    context: str = "nearby"
+    dimension: Annotated[int, Field(ge=2, le=4096)] = 100
+    window: Annotated[int, Field(ge=1, le=50)] = 5
+    negatives: Annotated[int, Field(ge=0, le=50)] = 0
+    epochs: Count = 5
+    rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.025
+    sample: Annotated[float, Field(ge=0.0)] = 1e-3
+    min_count: Count = 5
+    most_words: Annotated[int, Field(ge=2)] = 10_000
+    hidden: Count = 128
+    batch: Count = 1_024
+    threads: Count = 2
+    seed: int = 1
+
+
+def read_word_config(path: Path | None, objective: Objective, context: str) -> WordConfig:
+    """A TOML file, or the defaults; what the command line names comes first."""
+    written = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+    return WordConfig.model_validate({**written, "objective": objective, "context": context})

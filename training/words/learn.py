@@ -1,0 +1,92 @@
+"""From a text file to a vector file: count, encode, learn, write."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from app.vectors import Matrix
+from app.words.formats import write_word2vec_binary, write_word2vec_text
+from training.words.config import WordConfig
+from training.words.contexts import RULES, Ids
+from training.words.corpus import END, Vocabulary, count_words, encode
+
+_HELD_OUT = 100  # one line of so many is kept aside for measuring the softmax learners
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Where the files are, and how fast it went (words of the corpus, all epochs, a second)."""
+
+    text: Path
+    binary: Path
+    words: int
+    words_per_second: float
+
+
+def learn_words(corpus: Path, run: Path, name: str, config: WordConfig) -> Learned:
+    """Everything under `run`: ids, checkpoint, `<name>.txt` and `<name>.bin`. Goes on if stopped.
+
+    Raises ValueError for a rule or corpus that cannot be learned from.
+    """
+    if config.context not in RULES:
+        raise ValueError(f"there are the contexts {', '.join(RULES)}")
+    if config.objective == "negative-sampling" and config.context != "nearby":
+        raise ValueError("negative sampling learns from nearby words; take a softmax objective")
+    run.mkdir(parents=True, exist_ok=True)
+    vocabulary, ids = _read(corpus, run, config)
+    began = time.monotonic()
+    vectors = _learn(ids, vocabulary, run, config)
+    seconds = max(time.monotonic() - began, 1e-9)
+    text, binary = run / f"{name}.txt", run / f"{name}.bin"
+    for file, write in ((text, write_word2vec_text), (binary, write_word2vec_binary)):
+        pairs = zip(vocabulary.words, vectors, strict=True)
+        with file.open("wb") as stream:
+            stream.writelines(write(len(vocabulary), config.dimension, pairs))
+    speed = vocabulary.total * config.epochs / seconds
+    return Learned(text, binary, len(vocabulary), speed)
+
+
+def _read(corpus: Path, run: Path, config: WordConfig) -> tuple[Vocabulary, Ids]:
+    capped = None if config.objective == "negative-sampling" else config.most_words
+    with tqdm(desc="counting", unit="word", unit_scale=True, mininterval=1) as bar:
+        vocabulary = count_words(corpus, config.min_count, capped, bar.update)
+    with tqdm(desc="encoding", unit="word", unit_scale=True, mininterval=1) as bar:
+        ids = encode(corpus, vocabulary, run / "corpus.ids", bar.update)
+    print(f"{len(vocabulary):,} words, {vocabulary.total:,} running words")
+    return vocabulary, ids
+
+
+def _learn(ids: Ids, vocabulary: Vocabulary, run: Path, config: WordConfig) -> Matrix:
+    total = len(ids) * config.epochs
+    with tqdm(total=total, desc=config.objective, unit="word", unit_scale=True) as bar:
+
+        def report(words: int, loss: float) -> None:
+            bar.update(words)
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+
+        if config.objective == "negative-sampling":
+            from training.words.negative_sampling import learn_negative_sampling  # noqa: PLC0415
+
+            kept = run / "checkpoint.npz"
+            return learn_negative_sampling(ids, vocabulary, config, kept, report)
+        from training.words.softmax import held_out_entropy, learn_softmax  # noqa: PLC0415 - torch
+
+        rule = RULES[config.context]
+        seen, aside = hold_out(ids)
+        vectors, network = learn_softmax(seen, len(vocabulary), rule, config, report)
+    found = held_out_entropy(network, aside, rule, config)
+    if found is not None:
+        blind = np.log(len(vocabulary))
+        print(f"held-out cross-entropy {found:.4f} nats; guessing blindly {blind:.4f}")
+    return vectors
+
+
+def hold_out(ids: Ids) -> tuple[Ids, Ids]:
+    """The ids of 99 lines of 100, and those of the others."""
+    ids = np.asarray(ids)
+    line = np.cumsum(ids == END) - (ids == END)
+    aside = line % _HELD_OUT == _HELD_OUT - 1
+    return ids[~aside], ids[aside]
