@@ -1,6 +1,7 @@
 """Word vectors: contexts, sampling, three learners, from a text to a served vocabulary."""
 
 import gzip
+import json
 import lzma
 import re
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
+from typer.testing import CliRunner
+
+from app.cli import app as service_app
 from app.words.formats import open_vectors
+from training.cli import app as training_app
 from training.words.config import WordConfig
 from training.words.contexts import RULES, NearbyWord, PreviousWords, SurroundingWords
 from training.words.corpus import END, count_words, encode, sentences
@@ -212,3 +217,22 @@ def test_what_cannot_be_learned_is_said(corpus: Path, tmp_path: Path) -> None:
         learn_words(corpus, tmp_path, "w", WordConfig(context="far"))
     with pytest.raises(ValueError, match="nearby words"):
         learn_words(corpus, tmp_path, "w", WordConfig(context="previous-4"))
+
+
+def test_from_a_text_to_an_answer_in_one_command(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMA_DATA_DIR", str(tmp_path / "data"))
+    config = tmp_path / "config.toml"
+    config.write_text("dimension = 16\nepochs = 4\nsample = 0.0\nmin_count = 1\nrate = 0.05\n")
+    words = ["words", str(corpus), "--name", "worlds", "--run", str(tmp_path / "run")]
+    result = CliRunner().invoke(training_app, [*words, "--config", str(config)])
+    assert result.exit_code == 0, result.output
+    asked = ["words", "nearest", "orange", "--vocabulary", "worlds", "--k", "4", "--json"]
+    answer = CliRunner().invoke(service_app, asked)
+    assert answer.exit_code == 0, answer.output
+    near = {row["word"] for row in json.loads(answer.output)}
+    assert near <= {"apple", "pear", "plum", "سیب", "eat", "ripe", "sweet", "juice"}
+    refused = CliRunner().invoke(training_app, [*words, "--context", "far"])
+    assert refused.exit_code == 2
+    assert "previous-4" in refused.output

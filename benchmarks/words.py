@@ -1,0 +1,77 @@
+"""Skip-gram with negative sampling beside gensim: words a CPU-second, on the same text.
+
+python -m benchmarks.words CORPUS [--rounds 3]
+
+Both train one epoch of the same file per round, in turns, with the same settings (100
+dimensions, window 5, k = 5, sample 1e-3, two threads); a busy machine slows both alike. What is
+timed is the training alone, in CPU seconds of the whole process: the vocabulary is counted before.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+from gensim.models import Word2Vec
+
+from benchmarks.report import conditions, table
+from training.words.config import WordConfig
+from training.words.corpus import Vocabulary, count_words, encode
+from training.words.negative_sampling import learn_negative_sampling
+
+_CONFIG = WordConfig(epochs=1, negatives=5)
+
+
+def ours(corpus: Path, folder: Path, vocabulary: Vocabulary) -> float:
+    """CPU seconds of one epoch."""
+    ids = encode(corpus, vocabulary, folder / "ids", lambda _: None)
+    kept = folder / "checkpoint.npz"
+    kept.unlink(missing_ok=True)
+    began = process_time()
+    learn_negative_sampling(ids, vocabulary, _CONFIG, kept, lambda *_: None)
+    return process_time() - began
+
+
+def theirs(corpus: Path) -> float:
+    """CPU seconds of one epoch."""
+    model = Word2Vec(
+        vector_size=_CONFIG.dimension,
+        window=_CONFIG.window,
+        negative=_CONFIG.negatives,
+        min_count=_CONFIG.min_count,
+        sample=_CONFIG.sample,
+        workers=_CONFIG.threads,
+        sg=1,
+        seed=1,
+    )
+    model.build_vocab(corpus_file=str(corpus))
+    began = process_time()
+    model.train(corpus_file=str(corpus), total_words=model.corpus_total_words, epochs=1)
+    return process_time() - began
+
+
+def main() -> None:
+    """Medians over the rounds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=Path, help="plain text: gensim's corpus_file reads no xz")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    vocabulary = count_words(arguments.corpus, _CONFIG.min_count, None, lambda _: None)
+    spent: dict[str, list[float]] = {"sima": [], "gensim": []}
+    with tempfile.TemporaryDirectory() as folder:
+        ours(arguments.corpus, Path(folder), vocabulary)  # compiles the kernel
+        for _ in range(arguments.rounds):
+            spent["gensim"].append(theirs(arguments.corpus))
+            spent["sima"].append(ours(arguments.corpus, Path(folder), vocabulary))
+    conditions(
+        f"{vocabulary.total:,} words, {len(vocabulary):,} different, 100 dimensions, window 5, "
+        f"k = 5, {_CONFIG.threads} threads, median of {arguments.rounds} rounds"
+    )
+    speed = {name: vocabulary.total / float(np.median(times)) for name, times in spent.items()}
+    rows = [(name, f"{value:,.0f}", value / speed["gensim"]) for name, value in speed.items()]
+    table(("", "words a CPU-second", "times gensim"), rows)
+
+
+if __name__ == "__main__":
+    main()
