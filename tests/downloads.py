@@ -31,6 +31,9 @@ def serving(content: bytes, ranges: bool = True) -> Iterator[FileServer]:
             asked = self.headers.get("Range", "bytes=0-")
             start = int(asked.removeprefix("bytes=").split("-")[0]) if server.ranges else 0
             server.starts.append(start)
+            if start >= len(server.content):
+                self.send_error(416)
+                return
             body = server.content[start:]
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(body)))

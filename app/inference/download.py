@@ -45,17 +45,7 @@ def fetch(source: Source, folder: Path, report: Report) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if not source.url.startswith(_SCHEMES):
         raise ModelError(f"{source.url} is not an http(s) address")
-    try:
-        _append(source, part, report)
-    except urllib.error.HTTPError as error:
-        raise DownloadRefused(f"{source.url} answers {error.code} {error.reason}") from error
-    except urllib.error.URLError as error:
-        raise DownloadRefused(f"{source.url} cannot be reached: {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
-        there = part.stat().st_size if part.exists() else 0
-        raise ModelError(
-            f"the download broke off after {there:,} bytes ({error}); run it again to go on"
-        ) from error
+    _complete(source, part, report)
     found = digest_of(part)
     if source.sha256 is not None and found != source.sha256:
         part.unlink()
@@ -70,6 +60,23 @@ def digest_of(file: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _complete(source: Source, part: Path, report: Report) -> None:
+    try:
+        _append(source, part, report)
+    except urllib.error.HTTPError as error:
+        # Nothing is left to send: all of it was there already, as the digest will tell.
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.exists():
+            return
+        raise DownloadRefused(f"{source.url} answers {error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise DownloadRefused(f"{source.url} cannot be reached: {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        there = part.stat().st_size if part.exists() else 0
+        raise ModelError(
+            f"the download broke off after {there:,} bytes ({error}); run it again to go on"
+        ) from error
 
 
 def _append(source: Source, part: Path, report: Report) -> None:

@@ -90,6 +90,19 @@ def test_a_broken_download_is_gone_on_with(server: FileServer, tmp_path: Path) -
     assert read_manifest(tmp_path / "models" / "facenet-vggface2").dimension == 512
 
 
+def test_a_download_that_was_killed_at_its_very_end_is_not_repeated(
+    server: FileServer, tmp_path: Path
+) -> None:
+    part = tmp_path / "data" / "downloads" / "20180402-114759-vggface2.safetensors.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(server.content)
+    pull(server)
+    assert server.starts == [len(server.content)]
+    part.write_bytes(server.content + b"x")
+    assert "it was deleted" in pull(server, "--force", code=1)
+    pull(server, "--force")
+
+
 def test_a_server_without_ranges_starts_anew(server: FileServer) -> None:
     server.ranges, server.breaks = False, [1_000_000]
     pull(server, code=1)
