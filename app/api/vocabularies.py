@@ -13,6 +13,7 @@ from app.api.problems import describe
 from app.errors import InvalidRequest, UnsupportedMedia
 from app.store.collections import Collection
 from app.words.formats import WRITERS
+from app.words.policy import WordPolicy
 
 router = APIRouter(prefix="/vocabularies", tags=["words"])
 
@@ -30,7 +31,7 @@ _UPLOAD: dict[str, Any] = {
                     "properties": {
                         "file": _FILE,
                         "words": _FILE,
-                        "name": schemas.NewVocabulary.model_json_schema()["properties"]["name"],
+                        **schemas.NewVocabulary.model_json_schema()["properties"],
                     },
                 }
             }
@@ -64,7 +65,7 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMedia("send the file as multipart/form-data")
     try:
-        form = await request.form(max_files=2, max_fields=2, max_part_size=1_000)
+        form = await request.form(max_files=2, max_fields=4, max_part_size=1_000)
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         raise InvalidRequest("body", "the multipart body cannot be read") from error
     try:
@@ -72,12 +73,14 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
         fields = {k: v for k, v in form.multi_items() if not isinstance(v, UploadFile)}
         if len(files) + len(fields) != len(form.multi_items()):
             raise InvalidRequest("body", "a field was sent twice")
-        name = schemas.NewVocabulary.model_validate(fields).name
+        new = schemas.NewVocabulary.model_validate(fields)
         if "file" not in files or set(files) - {"file", "words"}:
             raise InvalidRequest("file", "send the vectors as `file`, and for .npy also `words`")
         vectors = files["file"].file
         words = files["words"].file if "words" in files else None
-        made = await ctx.run(lambda: ctx.services.editor.create(name, vectors, words))
+        made = await ctx.run(
+            lambda: ctx.services.editor.create(new.name, vectors, words, new.policy())
+        )
     finally:
         await form.close()
     return _described(ctx, made)
@@ -119,7 +122,8 @@ async def put_word(
     found, fresh = await ctx.run(lambda: ctx.services.editor.put(name, word, new.vector))
     response.status_code = 201 if fresh else 200
     return schemas.WordAnswer(
-        word=found.text,
+        word=word,
+        canonical=found.text,
         rank=found.rank,
         in_vocabulary=True,
         vector=found.vector.tolist(),
@@ -137,11 +141,14 @@ async def delete_word(ctx: Ctx, name: str, word: schemas.Text) -> Response:
 
 
 def _described(ctx: Context, vocabulary: Collection) -> schemas.Vocabulary:
+    policy = WordPolicy.of(vocabulary.options)
     return schemas.Vocabulary(
         name=vocabulary.name,
         words=vocabulary.size,
         dimension=vocabulary.space.dimension,
         model=vocabulary.space.name,
         default=vocabulary.name == ctx.services.settings.default_vocabulary,
+        casing=policy.casing,
+        normalisation=policy.normalisation,
         created_at=vocabulary.created_at,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from app.api.schema_base import CollectionName, Request, example
+from app.words.policy import Casing, Normalisation, WordPolicy
 from app.words.vocabulary import Item
 
 Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
@@ -84,6 +85,12 @@ class NewVocabulary(Request):
     """The fields beside the files of an upload."""
 
     name: CollectionName
+    casing: Casing = "error"
+    normalisation: Normalisation = "none"
+
+    def policy(self) -> WordPolicy:
+        """As the service takes it."""
+        return WordPolicy(self.casing, self.normalisation)
 
 
 class NewVector(Request):
@@ -95,9 +102,10 @@ class NewVector(Request):
 
 
 class WordAnswer(BaseModel):
-    """`vector` has unit length."""
+    """`vector` has unit length; `canonical` is the spelling that the vocabulary holds."""
 
     word: str
+    canonical: str
     rank: int
     in_vocabulary: bool
     vector: list[float]
@@ -140,6 +148,8 @@ class Vocabulary(BaseModel):
     dimension: int
     model: str
     default: bool
+    casing: Casing
+    normalisation: Normalisation
     created_at: datetime
 
 

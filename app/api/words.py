@@ -21,7 +21,8 @@ async def get_word(ctx: Ctx, word: str, vocabulary: str | None = None) -> schema
     name = _vocabulary(ctx, vocabulary)
     found = await ctx.run(lambda: ctx.services.vocabularies.lookup(word, name))
     return schemas.WordAnswer(
-        word=found.text,
+        word=word,
+        canonical=found.text,
         rank=found.rank,
         in_vocabulary=True,
         vector=found.vector.tolist(),

@@ -14,6 +14,7 @@ from app.wiring import open_store
 from app.words.editing import VocabularyEditor
 from app.words.evaluation import Vectors, analogies, similarity
 from app.words.formats import WRITERS
+from app.words.policy import Casing, Normalisation, WordPolicy
 from app.words.vocabulary import Filters, Item, Vocabularies
 
 words = typer.Typer(no_args_is_help=True, help="Vocabularies: ask, import, export, measure.")
@@ -49,14 +50,17 @@ def import_vocabulary(
     file: Annotated[Path, typer.Argument(help="word2vec text or binary, GloVe text, .npy; gzip.")],
     name: Annotated[str, typer.Option(help="The vocabulary's name.")],
     word_list: Annotated[Path | None, typer.Option("--words", help="Words of an .npy.")] = None,
+    casing: Annotated[Casing, typer.Option(help="Whether lower case is tried, too.")] = "error",
+    normalisation: Annotated[Normalisation, typer.Option()] = "none",
 ) -> None:
     """A vocabulary from a vector file; a broken one is refused with its line."""
     with refusals():
         settings = Settings()
         ensure_schema(settings)
         with file.open("rb") as stream:
+            policy = WordPolicy(casing, normalisation)
             listed = word_list.open("rb") if word_list is not None else None
-            made = _editor(settings).create(name, stream, listed)
+            made = _editor(settings).create(name, stream, listed, policy)
     typer.echo(f"{made.name}: {made.size:,} words, {made.space.dimension} dimensions")
 
 

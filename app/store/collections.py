@@ -1,8 +1,9 @@
 """Collections and their embedding spaces. Every function works inside the caller's session."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -32,6 +33,7 @@ _ALL = select(
     CollectionRow.revision,
     CollectionRow.size,
     CollectionRow.created_at,
+    CollectionRow.options,
 ).join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
 _BY_NAME = _ALL.where(CollectionRow.name == bindparam("name"))
 
@@ -47,6 +49,7 @@ class Collection:
     revision: int
     size: int
     created_at: datetime
+    options: Mapping[str, str]
 
     def require_space(self, space: EmbeddingSpace) -> "Collection":
         """Itself, if its vectors compare with those of `space`. Raises SpaceMismatch."""
@@ -58,9 +61,16 @@ class Collection:
         return self
 
 
-def create_collection(session: Session, name: str, kind: str, space: EmbeddingSpace) -> Collection:
+def create_collection(
+    session: Session,
+    name: str,
+    kind: str,
+    space: EmbeddingSpace,
+    options: Mapping[str, str] | None = None,
+) -> Collection:
     """A new, empty collection. Raises CollectionExists, also if another writer was faster."""
-    row = CollectionRow(name=name, kind=kind, space_id=_space_id(session, space))
+    kept = dict(options or {})
+    row = CollectionRow(name=name, kind=kind, space_id=_space_id(session, space), options=kept)
     try:
         with session.begin_nested():
             session.add(row)
@@ -164,11 +174,11 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
 
 
 def _collections(
-    rows: Iterable[Row[int, str, str, str, str, int, int, int, datetime]],
+    rows: Iterable[Row[int, str, str, str, str, int, int, int, datetime, dict[str, Any]]],
 ) -> list[Collection]:
     return [
         Collection(
-            id_, name, kind, EmbeddingSpace(model, digest, dimension), revision, size, created_at
+            id_, name, kind, EmbeddingSpace(model, digest, dim), revision, size, created_at, options
         )
-        for id_, name, kind, model, digest, dimension, revision, size, created_at in rows
+        for id_, name, kind, model, digest, dim, revision, size, created_at, options in rows
     ]

@@ -57,7 +57,8 @@ class EmbeddingSpaceRow(Base):
 
 class CollectionRow(Base):
     """A gallery or a vocabulary. `revision` is that of its newest journal row, `size` counts
-    entries; both change only under the lock that a writer takes on this row."""
+    entries; both change only under the lock that a writer takes on this row. `options` say how a
+    vocabulary looks words up."""
 
     __tablename__ = "collections"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -68,6 +69,7 @@ class CollectionRow(Base):
     space_id: Mapped[int] = mapped_column(ForeignKey("embedding_spaces.id"))
     revision: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

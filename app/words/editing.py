@@ -21,7 +21,9 @@ from app.store.tables import VOCABULARY
 from app.store.words import Word, every_word, import_words, remove_word, upsert_word
 from app.vectors import EmbeddingSpace, l2_normalize
 from app.words.formats import WRITERS, WordVectors, open_vectors
+from app.words.policy import WordPolicy, fold_persian
 
+DEFAULT = WordPolicy()
 _BLOCK = 1_000
 _HASHED = 1 << 20
 
@@ -33,8 +35,16 @@ class VocabularyEditor:
         self._database, self._projection = database, projection
         self._most_bytes = most_bytes
 
-    def create(self, name: str, file: IO[bytes], word_list: IO[bytes] | None) -> Collection:
+    def create(
+        self,
+        name: str,
+        file: IO[bytes],
+        word_list: IO[bytes] | None,
+        policy: WordPolicy = DEFAULT,
+    ) -> Collection:
         """A vocabulary out of a vector file, words by falling frequency as they stand in it.
+
+        Of words that `policy` folds into one the first, most frequent one stays.
 
         The file is read twice, first for its digest, which names the embedding space. Raises
         BrokenFile with the line, CollectionExists.
@@ -43,8 +53,10 @@ class VocabularyEditor:
         with self._database.write() as session:
             found = open_vectors(file, word_list, self._most_bytes)
             space = EmbeddingSpace(name, f"vectors:{digest}", found.dimension)
-            collection = create_collection(session, name, VOCABULARY, space)
-            import_words(session, collection, _unit(found.words), _nobody_watches)
+            options = policy.options()
+            collection = create_collection(session, name, VOCABULARY, space, options)
+            words = found.words if policy.normalisation == "none" else _folded(found.words)
+            import_words(session, collection, _unit(words), _nobody_watches)
         return self._get(name)
 
     def put(self, vocabulary: str, word: str, vector: Sequence[float]) -> tuple[Word, bool]:
@@ -58,13 +70,14 @@ class VocabularyEditor:
                 )
             if not row.any():
                 raise InvalidRequest("vector", "a vector of zeros has no direction")
-            return upsert_word(session, collection, word, l2_normalize(row))
+            folded = WordPolicy.of(collection.options).fold(word)
+            return upsert_word(session, collection, folded, l2_normalize(row))
 
     def remove(self, vocabulary: str, word: str) -> None:
         """Forget one word. Raises VocabularyNotFound, WordNotFound."""
         with self._database.write() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
-            if not remove_word(session, collection, word):
+            if not remove_word(session, collection, WordPolicy.of(collection.options).fold(word)):
                 raise WordNotFound(word, vocabulary, ())
 
     def delete(self, name: str) -> None:
@@ -88,6 +101,15 @@ class VocabularyEditor:
     def _get(self, name: str) -> Collection:
         with self._database.read() as session:
             return get_collection(session, name, VOCABULARY)
+
+
+def _folded(words: WordVectors) -> WordVectors:
+    seen: set[str] = set()
+    for word, vector in words:
+        folded = fold_persian(word)
+        if folded and folded not in seen:
+            seen.add(folded)
+            yield folded, vector
 
 
 def _unit(words: WordVectors) -> WordVectors:

@@ -10,9 +10,12 @@ from app.errors import WordNotFound
 from app.store.collections import Collection
 from app.store.words import find_words
 from app.vectors import Vector, l2_normalize
+from app.words.policy import WordPolicy
 from app.words.suggestions import suggest
 
 _TOKEN = re.compile(r"\w+(?:['’\u200c-]\w+)*")  # with apostrophes, hyphens, zero-width non-joiners
+
+_LONGEST = 400  # characters of a word in the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +34,26 @@ def embed_texts(session: Session, collection: Collection, texts: list[str]) -> l
     unit vectors, each looked up as it stands, then in lower case. Raises WordNotFound for a text
     without a known word.
     """
+    policy = WordPolicy.of(collection.options)
+
+    def forms(word: str) -> list[str]:
+        return [*policy.spellings(word), *policy.spellings(word.lower())]
+
     tokens = [_TOKEN.findall(text) for text in texts]
-    asked = [*texts, *(form for row in tokens for word in row for form in (word, word.lower()))]
-    known = {text: word.vector for text, word in find_words(session, collection, asked).items()}
+    asked = [*texts, *(word for row in tokens for word in row)]
+    wanted = [form for word in asked for form in forms(word) if len(form) <= _LONGEST]
+    known = {text: word.vector for text, word in find_words(session, collection, wanted).items()}
     found = []
     for text, row in zip(texts, tokens, strict=True):
-        if text in known:
-            found.append(TextVector(known[text], (text,), ()))
+        whole = next((form for form in policy.spellings(text) if form in known), None)
+        if whole is not None:
+            found.append(TextVector(known[whole], (whole,), ()))
             continue
-        used = [word if word in known else word.lower() for word in row]
-        words = tuple(word for word in used if word in known)
-        unknown = tuple(word for word, form in zip(row, used, strict=True) if form not in known)
+        used = [next((form for form in forms(word) if form in known), None) for word in row]
+        words = tuple(word for word in used if word is not None)
+        unknown = tuple(word for word, form in zip(row, used, strict=True) if form is None)
         if not words:
-            raise WordNotFound(text, collection.name, suggest(session, collection, text))
+            raise WordNotFound(text[:_LONGEST], collection.name, suggest(session, collection, text))
         mean = l2_normalize(np.mean([known[word] for word in words], axis=0))
         found.append(TextVector(mean, words, unknown))
     return found

@@ -16,6 +16,7 @@ from app.store.tables import VOCABULARY
 from app.store.words import Word, find_words, frequent_words
 from app.vectors import Matrix, Vector, l2_normalize
 from app.words.analogy import Query, cos_mul
+from app.words.policy import WordPolicy
 from app.words.suggestions import suggest
 from app.words.texts import TextVector, embed_texts
 
@@ -104,8 +105,11 @@ class Vocabularies:
         with self._database.read() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
             query = _query(session, collection, positive, negative)
-            asked = {item.word for item in (*positive, *negative) if item.word is not None}
-            hidden = asked | set(filters.exclude)
+            policy = WordPolicy.of(collection.options)
+            asked = [item.word for item in (*positive, *negative) if item.word is not None]
+            named = [*asked, *filters.exclude]
+            # Under any of its spellings a word that was asked with is no answer.
+            hidden = {form for word in named for form in policy.spellings(word)}
             if method == "3cosadd":
                 return self._near(session, collection, query.direction(), filters, hidden)
             wide = Filters(
@@ -184,13 +188,21 @@ class Vocabularies:
 
 
 def _require(session: Session, collection: Collection, words: Sequence[str]) -> list[Word]:
-    """Every word with its vector, in order. Raises WordNotFound for the first that is unknown."""
-    found = find_words(session, collection, words)
-    for word in words:
-        if word not in found:
-            close = suggest(session, collection, word)
+    """Every word with its vector, in order; its text is the spelling that the vocabulary holds.
+
+    Raises WordNotFound for the first that is unknown under the vocabulary's policy.
+    """
+    policy = WordPolicy.of(collection.options)
+    spellings = [policy.spellings(word) for word in words]
+    known = find_words(session, collection, [form for forms in spellings for form in forms])
+    found: list[Word] = []
+    for word, forms in zip(words, spellings, strict=True):
+        there = next((known[form] for form in forms if form in known), None)
+        if there is None:
+            close = suggest(session, collection, policy.spellings(word)[0] if forms else word)
             raise WordNotFound(word, collection.name, close)
-    return [found[word] for word in words]
+        found.append(there)
+    return found
 
 
 def _query(
@@ -198,7 +210,8 @@ def _query(
 ) -> Query:
     items = [*positive, *negative]
     named = [item.word for item in items if item.word is not None]
-    known = {word.text: word.vector for word in _require(session, collection, named)}
+    words = _require(session, collection, named)
+    known = {asked: word.vector for asked, word in zip(named, words, strict=True)}
     rows: list[Vector] = []
     for item in items:
         if item.word is not None:

@@ -35,10 +35,14 @@ def client(app: TestClient) -> Iterator[TestClient]:
 
 
 def upload(
-    client: TestClient, content: bytes, name: str = "mine", more: dict[str, bytes] | None = None
+    client: TestClient,
+    content: bytes,
+    name: str = "mine",
+    more: dict[str, bytes] | None = None,
+    **fields: str,
 ) -> dict[str, Any]:
     files = {"file": ("vectors", content), **{k: (k, v) for k, v in (more or {}).items()}}
-    answer = client.post("/vocabularies", files=files, data={"name": name})
+    answer = client.post("/vocabularies", files=files, data={"name": name, **fields})
     return {"status": answer.status_code, **answer.json()}
 
 
@@ -162,3 +166,35 @@ def test_the_projector_gets_vectors_and_words(client: TestClient) -> None:
     assert words == WORDS
     assert len(vectors) == 2_500
     assert len(vectors[0].split("\t")) == 8
+
+
+PERSIAN = "پرتقال 1 0 0\nآب 0.9 0.3 0\nكتاب 0 0 1\nکتاب 1 1 1\nمی‌خواهم 0 1 0\n".encode()
+
+
+def test_a_persian_vocabulary_knows_a_word_however_it_is_typed(client: TestClient) -> None:
+    """An Arabic kaf in the file, a Persian one in the question, a joiner in neither or both."""
+    made = upload(client, PERSIAN, normalisation="persian")
+    assert (made["words"], made["normalisation"]) == (4, "persian"), "the two spellings are one"
+    for typed in ("کتاب", "كتاب", "کِتاب"):
+        answer = client.get(f"/words/{typed}", params={"vocabulary": "mine"}).json()
+        assert (answer["word"], answer["canonical"], answer["rank"]) == (typed, "کتاب", 3)
+    assert nearest(client, "میخواهم", 4) == nearest(client, "می‌خواهم", 4)
+    assert nearest(client, "پرتقال", 1) == ["آب"]
+    sentence = {"model": "mine", "input": "من آب پرتقال مي‌خواهم"}
+    answer = client.post("/v1/embeddings", json=sentence).json()
+    assert answer["data"][0]["out_of_vocabulary"] == ["من"]
+    put = client.put("/vocabularies/mine/words/كتاب", json={"vector": [0, 1, 0]})
+    assert (put.status_code, put.json()["canonical"]) == (200, "کتاب")
+
+
+def test_lower_case_is_tried_where_the_vocabulary_says_so(client: TestClient) -> None:
+    content = b"orange 1 0\njuice 0.9 0.1\nOslo 0 1\n"
+    assert upload(client, content, casing="lowercase")["casing"] == "lowercase"
+    answer = client.get("/words/ORANGE", params={"vocabulary": "mine"}).json()
+    assert (answer["word"], answer["canonical"]) == ("ORANGE", "orange")
+    assert nearest(client, "Orange", 1) == ["juice"], "not itself in another case"
+    assert client.get("/words/oslo", params={"vocabulary": "mine"}).status_code == 404
+    upload(client, content, name="strict")
+    refused = client.get("/words/ORANGE", params={"vocabulary": "strict"}).json()
+    assert refused["suggestions"] == ["orange"]
+    assert upload(client, content, name="odd", casing="title")["status"] == 422

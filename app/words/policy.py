@@ -1,0 +1,58 @@
+"""How a vocabulary looks a word up: which spellings count as the same word."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, cast
+
+from app.errors import InvalidRequest
+
+Casing = Literal["error", "lowercase"]
+Normalisation = Literal["none", "persian"]
+
+_PERSIAN = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ـ": None, "\u200c": None})
+_HARAKAT = re.compile("[\u064b-\u0652\u0670]")  # vowel signs, written or left out at will
+
+
+@dataclass(frozen=True, slots=True)
+class WordPolicy:
+    """`casing`: with `lowercase` a word that is unknown as written is tried in lower case.
+
+    `normalisation`: with `persian` the Arabic and the Persian forms of yeh and kaf are one
+    letter, and tatweel, vowel signs and the zero-width non-joiner don't matter; the words of
+    the vocabulary were folded in the same way when it was made.
+    """
+
+    casing: Casing = "error"
+    normalisation: Normalisation = "none"
+
+    @classmethod
+    def of(cls, options: Mapping[str, str]) -> "WordPolicy":
+        """As a collection keeps it; what is missing has its default."""
+        known = {key: options[key] for key in ("casing", "normalisation") if key in options}
+        return cls(**cast(dict[str, Casing], known))  # type: ignore[arg-type]
+
+    def options(self) -> dict[str, str]:
+        """For the collection to keep."""
+        return asdict(self)
+
+    def fold(self, word: str) -> str:
+        """The spelling under which the vocabulary holds a word. Raises InvalidRequest for none."""
+        if self.normalisation == "none":
+            return word
+        folded = fold_persian(word)
+        if not folded:
+            raise InvalidRequest("word", "nothing is left of it once it is normalised")
+        return folded
+
+    def spellings(self, word: str) -> tuple[str, ...]:
+        """What to look for, best first."""
+        folded = fold_persian(word) if self.normalisation == "persian" else word
+        forms = (folded, folded.lower()) if self.casing == "lowercase" else (folded,)
+        return tuple(dict.fromkeys(form for form in forms if form))
+
+
+def fold_persian(word: str) -> str:
+    """NFC with Persian yeh and kaf, without tatweel, vowel signs and zero-width non-joiners."""
+    return _HARAKAT.sub("", unicodedata.normalize("NFC", word).translate(_PERSIAN))
