@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     index_url: Literal["faiss:", "exact:"] = "faiss:"
 
     models_dir: Path = PROJECT / "models"
-    face_model: str = "sima-face-1"
+    face_model: str = "sima-face-2"
     detector: str = "mtcnn"
     """`mtcnn`, or the path of a YuNet ONNX file."""
     providers: Literal["auto", "cpu", "cuda"] = "auto"

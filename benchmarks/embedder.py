@@ -1,6 +1,6 @@
 """The shipped embedder beside facenet-pytorch's full network under torch, on the same cores.
 
-python -m benchmarks.embedder [--models models/sima-face-1 models/sima-face-1-int8] [--threads 1]
+python -m benchmarks.embedder [--models models/sima-face-2 models/sima-face-2-int8] [--threads 1]
 
 Needs the extra `train` and facenet-pytorch (`make train-deps`). The compared network has random
 weights: its speed does not depend on them. Every round times each contender once, so that a
@@ -75,7 +75,7 @@ def compare(models: list[Path], threads: int, batch: int, rounds: int) -> None:
 def main() -> None:
     """Batches of one and of sixteen."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", type=Path, default=[Path("models/sima-face-1")])
+    parser.add_argument("--models", nargs="+", type=Path, default=[Path("models/sima-face-2")])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=30)
     arguments = parser.parse_args()

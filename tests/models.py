@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.conftest import PROJECT
 
-SHIPPED = PROJECT / "models" / "sima-face-1"
+SHIPPED = PROJECT / "models" / "sima-face-2"
 
 
 def with_other_mean(folder: Path) -> Path:

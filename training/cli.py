@@ -19,7 +19,7 @@ Weights = Annotated[Path | None, typer.Option(help="Folder with the teacher's ON
 
 DEFAULT_TEACHER = Path(__file__).parent / "teachers" / "face-reidentification-retail-0095"
 
-SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-1"
+SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-2"
 
 Data = Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")]
 Run = Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")]

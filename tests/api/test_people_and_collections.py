@@ -120,7 +120,7 @@ def test_collections(make_client: MakeClient) -> None:
     client = make_client()
     made = client.post("/collections", json={"name": "guests"})
     assert (made.status_code, made.json()["kind"], made.json()["size"]) == (201, "gallery", 0)
-    assert made.json()["model"] == "sima-face-1"
+    assert made.json()["model"] == "sima-face-2"
 
     again = client.post("/collections", json={"name": "guests"})
     assert (again.status_code, again.json()["code"]) == (409, "collection_exists")

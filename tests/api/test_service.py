@@ -19,7 +19,7 @@ def test_it_lives_and_says_what_it_runs(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     ready = client.get("/ready").json()
     assert ready["status"] == "ready"
-    assert ready["model"] == "sima-face-1"
+    assert ready["model"] == "sima-face-2"
     assert ready["detector"] == "mtcnn"
     assert ready["providers"][-1] == "CPUExecutionProvider"
     assert client.get("/version").json()["version"] == __version__

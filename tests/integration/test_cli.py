@@ -64,7 +64,7 @@ def test_verify_tells_by_its_exit_status(photo_files: Path) -> None:
 def test_schema_and_models(tmp_path: Path) -> None:
     assert json.loads(sima(tmp_path, "db", "upgrade", "--json")) == {"revision": "head"}
     models = json.loads(sima(tmp_path, "models", "list", "--json"))
-    assert "sima-face-1" in [model["name"] for model in models]
+    assert "sima-face-2" in [model["name"] for model in models]
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

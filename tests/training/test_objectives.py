@@ -74,7 +74,7 @@ def test_miners_pick_what_they_are_named_for() -> None:
 def test_a_batch_is_p_people_with_k_photos() -> None:
     crops = synthetic_crops(10, 3)
     photos = with_targets(crops)
-    batches = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (4, 5, 0), seed=1)
+    batches = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (4, 5, 0, 0), 1, shipped_model)
     batch = batches[7]
     assert batch.pixels.shape == (20, 3, 80, 80)
     assert np.array_equal(batch.targets.numpy(), photos.targets[batch.rows.numpy()])
@@ -88,7 +88,7 @@ def test_strangers_come_twice_and_are_nobody_else() -> None:
     crops = synthetic_crops(6, 2)
     crops = replace(crops, identity=np.where(np.arange(12) < 8, crops.identity, ""))
     photos = with_targets(crops)
-    batch = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (2, 2, 3), seed=1)[0]
+    batch = IdentityBatches(photos, CropSpec(80, TEMPLATE), NONE, (2, 2, 3, 0), 1, shipped_model)[0]
     assert batch.pixels.shape[0] == 2 * 2 + 3 * 2
     strangers = batch.rows[4:].reshape(3, 2)
     assert (strangers[:, 0] == strangers[:, 1]).all()
@@ -101,7 +101,7 @@ def test_a_stranger_whom_the_teacher_takes_for_somebody_is_no_negative() -> None
     crops = replace(crops, identity=np.array(["a", "a", "b", "b", "", ""]))
     looks = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0.1], [1, 0]], dtype=np.float32)
     config = TripletConfig(people=2, photos=2, mining="hard", teacher_weight=0.0, trust=0.5)
-    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), Photos(crops, looks))
+    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), Photos(crops, looks), shipped_model)
     rows = torch.tensor([0, 1, 4])
     batch = Batch(torch.empty(3, 3, 80, 80), rows, torch.from_numpy(looks)[rows])
     assert tuning(torch.ones(3, 2), batch) == (0.0, 0.0), "the stranger may be A"
@@ -114,7 +114,7 @@ def test_the_triplet_stage_says_how_many_triplets_still_teach() -> None:
     crops = synthetic_crops(3, 2)
     config = TripletConfig(people=3, photos=2, margin=0.2, mining="hard", teacher_weight=0.0)
     photos = Photos(crops, np.eye(6, dtype=np.float32))
-    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), photos)
+    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), photos, shipped_model)
     batch = Batch(torch.empty(6, 3, 80, 80), torch.arange(6), torch.eye(6))
     apart = torch.eye(3).repeat_interleave(2, dim=0)
     assert tuning(apart, batch) == (0.0, 0.0)
@@ -124,10 +124,24 @@ def test_the_triplet_stage_says_how_many_triplets_still_teach() -> None:
     assert lesson.loss.item() == pytest.approx(2.2)
 
 
+def test_blends_hold_on_to_the_teacher_and_are_in_no_triplet() -> None:
+    photos = with_targets(synthetic_crops(4, 2), 256)
+    config = TripletConfig(people=2, photos=2, blends=3, mining="hard", relational_weight=1.0)
+    tuning = TripletTuning(config, CropSpec(80, TEMPLATE), photos, shipped_model)
+    batch = tuning.batches[0]
+    assert batch.rows.tolist()[4:] == [-1, -1, -1]
+    at_the_teacher = tuning(batch.targets, batch)
+    away = batch.targets.clone()
+    away[4:] = away[4:].roll(1, dims=1)
+    lost = tuning(away, batch)
+    assert lost.teaching == at_the_teacher.teaching
+    assert lost.loss > at_the_teacher.loss + 0.1
+
+
 def test_the_siamese_stage_pulls_pairs_together_and_pushes_people_apart() -> None:
     photos = Photos(synthetic_crops(2, 2), np.eye(4, dtype=np.float32))
     config = SiameseConfig(people=2, photos=2, margin=1.0, teacher_weight=0.0)
-    stage = SiamesePairs(config, CropSpec(80, TEMPLATE), photos)
+    stage = SiamesePairs(config, CropSpec(80, TEMPLATE), photos, shipped_model)
     batch = Batch(torch.empty(4, 3, 80, 80), torch.arange(4), torch.eye(4))
     apart = torch.eye(2).repeat_interleave(2, dim=0)
     assert stage(apart, batch).loss.item() == pytest.approx(0.0, abs=1e-6)

@@ -94,7 +94,7 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     printed = run("faces", "export", people, "--run", tuned, *out)
     assert "parity with torch" in printed
     manifest = read_manifest(model)
-    assert manifest.training.method.startswith("distilled from sima-face-1")
+    assert manifest.training.method.startswith("distilled from sima-face-2")
     assert isinstance(manifest.calibration, Calibration)
 
     for kind in ("int8", "fp16"):

@@ -67,6 +67,37 @@ class Photos:
     targets: Matrix
 
 
+class Blends:
+    """Fresh faces of nobody, each with the teacher's word on it. Opens the teacher at first use."""
+
+    def __init__(
+        self, crops: CropSet, spec: CropSpec, how: Augmentation, make_teacher: MakeTeacher
+    ) -> None:
+        # The teacher judges a blend as it lies there: its mirror image is another batch's.
+        self._crops, self._spec, self._how = crops, spec, replace(how, flip=0.0)
+        self._make_teacher = make_teacher
+        self._teacher: Embedder | None = None
+
+    def make(self, count: int, rng: np.random.Generator) -> Batch:
+        """`count` of them; the student's view is augmented, the teacher's is not."""
+        if self._teacher is None:
+            self._teacher = self._make_teacher()
+        teacher, spec = self._teacher, self._spec
+        faces = [blend(self._crops, rng) for _ in range(count)]
+        shown = [teacher.crop(f.image, Detection(_NOWHERE, f.landmarks, 1.0)) for f in faces]
+        images = [
+            augmented_crop(face.image, face.landmarks, spec.template, spec.size, self._how, rng)
+            for face in faces
+        ]
+        nowhere = torch.full((count,), -1)
+        return Batch(_stacked(images), nowhere, torch.from_numpy(teacher.embed(shown)))
+
+
+def together(first: Batch, second: Batch) -> Batch:
+    """One batch after the other."""
+    return Batch(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+
+
 class DistillationBatches(Dataset[Batch]):
     """Item `step` is that step's batch: photos in shuffled epochs, then fresh blends."""
 
@@ -82,8 +113,7 @@ class DistillationBatches(Dataset[Batch]):
         """`sizes` is how many photos, and how many blends, a batch has."""
         self._photos, self._spec, self._how = photos, spec, how
         (self._real, self._blended), self._seed = sizes, seed
-        self._make_teacher = make_teacher
-        self._teacher: Embedder | None = None
+        self._blends = Blends(photos.crops, spec, how, make_teacher)
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
@@ -96,22 +126,7 @@ class DistillationBatches(Dataset[Batch]):
         batch = Batch(pixels, torch.from_numpy(rows), torch.from_numpy(self._photos.targets[rows]))
         if not self._blended:
             return batch
-        return Batch(*(torch.cat(pair) for pair in zip(batch, self._blends(rng), strict=True)))
-
-    def _blends(self, rng: np.random.Generator) -> Batch:
-        if self._teacher is None:
-            self._teacher = self._make_teacher()
-        teacher, spec = self._teacher, self._spec
-        faces = [blend(self._photos.crops, rng) for _ in range(self._blended)]
-        shown = [teacher.crop(f.image, Detection(_NOWHERE, f.landmarks, 1.0)) for f in faces]
-        # The teacher judges a blend as it lies there: its mirror image is another batch's.
-        how = replace(self._how, flip=0.0)
-        images = [
-            augmented_crop(face.image, face.landmarks, spec.template, spec.size, how, rng)
-            for face in faces
-        ]
-        nowhere = torch.full((len(faces),), -1)
-        return Batch(_stacked(images), nowhere, torch.from_numpy(teacher.embed(shown)))
+        return together(batch, self._blends.make(self._blended, rng))
 
     def _row(self, position: int) -> int:
         crops = len(self._photos.crops)
@@ -137,7 +152,8 @@ class IdentityBatches(Dataset[Batch]):
     """P x K batches: item `step` shows P identities with K crops each, one after the other.
 
     Only people with two crops or more take part; who has fewer than K is drawn with repetition.
-    After them come strangers, photos without an identity, each twice (augmented anew).
+    After them come strangers, photos without an identity, each twice (augmented anew), and
+    blends, which are for holding on to the teacher only.
     """
 
     def __init__(
@@ -145,12 +161,14 @@ class IdentityBatches(Dataset[Batch]):
         photos: Photos,
         spec: CropSpec,
         how: Augmentation,
-        sizes: tuple[int, int, int],
+        sizes: tuple[int, int, int, int],
         seed: int,
+        make_teacher: MakeTeacher,
     ) -> None:
-        """`sizes` is P, K, and how many strangers."""
+        """`sizes` is P, K, how many strangers, and how many blends."""
         self._photos, self._spec, self._how, self._seed = photos, spec, how, seed
-        people, self._each, strangers = sizes
+        people, self._each, strangers, self._blended = sizes
+        self._blends = Blends(photos.crops, spec, how, make_teacher)
         crops = photos.crops
         names, counts = np.unique(crops.identity, return_counts=True)
         self._members = [
@@ -174,7 +192,10 @@ class IdentityBatches(Dataset[Batch]):
         alone = rng.permutation(self._alone)[: self._strangers]
         rows = np.concatenate([*drawn, np.repeat(alone, 2)])
         pixels = cut(self._photos.crops, rows, self._spec, self._how, rng)
-        return Batch(pixels, torch.from_numpy(rows), torch.from_numpy(self._photos.targets[rows]))
+        batch = Batch(pixels, torch.from_numpy(rows), torch.from_numpy(self._photos.targets[rows]))
+        if not self._blended:
+            return batch
+        return together(batch, self._blends.make(self._blended, rng))
 
     def _draw(self, members: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return rng.choice(members, self._each, replace=len(members) < self._each)

@@ -60,7 +60,8 @@ class TripletConfig(RunConfig):
     """Stage two: `people` x `photos` crops a batch; `teacher_weight` holds on to stage one.
 
     `strangers` photos without an identity join them; two photos that the teacher finds more
-    alike than `trust` are not taken for two people's, unless both have an identity.
+    alike than `trust` are not taken for two people's, unless both have an identity. `blends`
+    more crops are faces of nobody, only for holding on.
     """
 
     steps: int = 2_000
@@ -69,10 +70,12 @@ class TripletConfig(RunConfig):
     people: int = 24
     photos: int = 4
     strangers: int = 0
+    blends: int = 0
     trust: float = 0.5
     margin: float = 0.2
     mining: Literal["random", "semi-hard", "hard"] = "semi-hard"
     teacher_weight: float = 1.0
+    relational_weight: float = 0.0
 
 
 class SiameseConfig(TripletConfig):

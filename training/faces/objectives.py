@@ -68,10 +68,12 @@ class TripletTuning:
 
     name = "triplet"
 
-    def __init__(self, config: TripletConfig, spec: CropSpec, photos: Photos) -> None:
-        sizes = (config.people, config.photos, config.strangers)
+    def __init__(
+        self, config: TripletConfig, spec: CropSpec, photos: Photos, make_teacher: MakeTeacher
+    ) -> None:
+        sizes = (config.people, config.photos, config.strangers, config.blends)
         self.batches: Batches = IdentityBatches(
-            photos, spec, config.augmentation, sizes, config.seed
+            photos, spec, config.augmentation, sizes, config.seed, make_teacher
         )
         identity = photos.crops.identity
         people = np.where(identity == "", photos.crops.files, identity)
@@ -81,28 +83,34 @@ class TripletTuning:
         self._miner = make_miner(config)
 
     def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson:
-        """Mean loss over the mined triplets; zero where none is left to learn from."""
-        config = self._config
-        labels = self._labels[batch.rows].to(embeddings.device)
-        triplets = self._miner(embeddings.detach(), labels, self._unsure(batch))
-        anchor = embeddings[triplets.anchor]
-        positive, negative = embeddings[triplets.positive], embeddings[triplets.negative]
+        """Mean loss over the mined triplets (zero where none is left), and the teacher's part."""
+        config, real = self._config, batch.rows >= 0
+        photos = embeddings[real.to(embeddings.device)]
+        rows, targets = batch.rows[real], batch.targets[real]
+        labels = self._labels[rows].to(embeddings.device)
+        unsure = self._unsure(rows, targets).to(embeddings.device)
+        triplets = self._miner(photos.detach(), labels, unsure)
+        anchor = photos[triplets.anchor]
+        positive, negative = photos[triplets.positive], photos[triplets.negative]
         terms = self._terms(anchor, positive, negative)
         teaching = float((terms > 0).float().mean()) if len(terms) else 0.0
         loss = terms.sum() / max(1, len(terms))
+        teacher = batch.targets.to(embeddings.device)
         if config.teacher_weight:
-            teacher = batch.targets.to(embeddings.device)
             loss = loss + config.teacher_weight * direct_distillation(embeddings, teacher)
+        if config.relational_weight:
+            relations = relational_distillation(embeddings, teacher)
+            loss = loss + config.relational_weight * relations
         return Lesson(loss, teaching)
 
     def _terms(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         near, far = squared_distance(anchor, positive), squared_distance(anchor, negative)
         return torch.relu(near - far + self._config.margin)
 
-    def _unsure(self, batch: Batch) -> Tensor:
+    def _unsure(self, rows: Tensor, targets: Tensor) -> Tensor:
         """Pairs that may show one person: the teacher thinks so, and no label says otherwise."""
-        alike = batch.targets @ batch.targets.T > self._config.trust
-        named = self._named[batch.rows]
+        alike = targets @ targets.T > self._config.trust
+        named = self._named[rows]
         return alike & ~(named[:, None] & named[None, :])
 
 

@@ -56,20 +56,21 @@ def run_stage(
     aside = held_out(crops)
     seen = Photos(crops.take(~aside), targets[~aside])
     template = template_of(embedder.manifest)
+    judge = partial(load_teacher, *teacher, fast=True)
     config: RunConfig
     objective: Objective
     if stage == "distil":
         config = distill = read_config(DistillConfig, config_file)
         spec = CropSpec(config.network.size, template)
-        objective = Distil(distill, spec, seen, partial(load_teacher, *teacher, fast=True))
+        objective = Distil(distill, spec, seen, judge)
     elif stage == "siamese":
         config = siamese = read_config(SiameseConfig, config_file)
         spec = CropSpec(config.network.size, template)
-        objective = SiamesePairs(siamese, spec, seen)
+        objective = SiamesePairs(siamese, spec, seen, judge)
     else:
         config = triplet = read_config(TripletConfig, config_file)
         spec = CropSpec(config.network.size, template)
-        objective = TripletTuning(triplet, spec, seen)
+        objective = TripletTuning(triplet, spec, seen, judge)
     measured = np.flatnonzero(aside & (crops.identity != ""))
     training = TrainingRun(
         run,
