@@ -24,6 +24,7 @@ SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-2"
 Data = Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")]
 Run = Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")]
 Config = Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")]
+Start = Annotated[Path | None, typer.Option(help="checkpoint.pt of stage one; else from scratch.")]
 Limit = Annotated[int | None, typer.Option(help="Use this many crops only.")]
 CoolDown = Annotated[bool, typer.Option(help="Start the cool-down at once.")]
 
@@ -49,12 +50,12 @@ def distil(
 def triplet(
     data: Data,
     run: Run,
-    start: Annotated[Path, typer.Option(help="checkpoint.pt of stage one.")],
     teacher: Teacher = DEFAULT_TEACHER,
     teacher_weights: Weights = None,
     config: Config = None,
     limit: Limit = None,
     cool_down_now: CoolDown = False,
+    start: Start = None,
 ) -> None:
     """Stage two: the triplet loss, triplets mined from the current distances. Resumes."""
     from training.faces.stages import run_stage
@@ -67,12 +68,12 @@ def triplet(
 def siamese(
     data: Data,
     run: Run,
-    start: Annotated[Path, typer.Option(help="checkpoint.pt of stage one.")],
     teacher: Teacher = DEFAULT_TEACHER,
     teacher_weights: Weights = None,
     config: Config = None,
     limit: Limit = None,
     cool_down_now: CoolDown = False,
+    start: Start = None,
 ) -> None:
     """Stage two with the Siamese pair loss instead. Resumes."""
     from training.faces.stages import run_stage
