@@ -65,10 +65,16 @@ def test_a_file_that_was_cut_short_is_refused(network: Any, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_graph_in_the_repository_is_the_exported_one(tmp_path: Path) -> None:
-    export_graph(tmp_path / "graph.onnx")
-    import onnx
-
-    ours, fresh = onnx.load(GRAPH).graph, onnx.load(tmp_path / "graph.onnx").graph
-    assert [node.op_type for node in ours.node] == [node.op_type for node in fresh.node]
-    assert {value.name for value in ours.input} == {value.name for value in fresh.input}
+def test_the_graph_in_the_repository_computes_what_a_fresh_one_does(
+    network: Any, tmp_path: Path
+) -> None:
+    """Another version of the exporter may choose other nodes; the function stays."""
+    fresh = tmp_path / "graph.onnx"
+    export_graph(fresh)
+    state = {name: value.numpy() for name, value in network.state_dict().items()}
+    crops = np.random.default_rng(0).normal(size=(2, 3, 160, 160)).astype(np.float32)
+    ours, theirs = (
+        OnnxSession(fill(graph, state), ["CPUExecutionProvider"]).run(crops)[0]
+        for graph in (GRAPH, fresh)
+    )
+    assert np.abs(ours - theirs).max() < 1e-5

@@ -3,7 +3,7 @@
 The photos without an identity are used as if each showed somebody else. For the pairs that decide
 about a threshold this is often wrong: of the 270 most similar ones of the held-out eighth (by
 the teacher and the first model together) 128 plainly show one person, some of them the same photo
-twice. `training/data/same-person.csv` names them; what is doubtful is not in it and stays an
+twice. `training/labels/same-person.csv` names them; what is doubtful is not in it and stays an
 impostor pair, so a measured false match rate is still an upper bound.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training.faces.crops import CropSet
 
-_FILE = Path(__file__).parent.parent / "data" / "same-person.csv"
+_FILE = Path(__file__).parent.parent / "labels" / "same-person.csv"
 
 
 def people_of(crops: CropSet) -> NDArray[np.str_]:
