@@ -106,7 +106,7 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
 
     report = tmp_path / "report.json"
     run("evaluate", model, "--crops", people, "--report", report)
-    measured = json.loads(report.read_text())
+    measured = json.loads(report.read_text(), parse_constant=pytest.fail)  # NaN is not JSON
     assert measured["held_out_one_shot"]["probes"] > 0
     assert 0.0 <= measured["held_out_one_shot"]["rank1"] <= 1.0
 

@@ -1,11 +1,11 @@
 """How good a model is, measured through the serving code; any manifest, the teacher too."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import orjson
 
 from app.faces.decode import ImageLimits
 from app.faces.embed import Embedder
@@ -139,8 +139,8 @@ def identification(embeddings: Matrix, identity: Identities) -> Identification:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """As JSON."""
-    path.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    """As JSON; null where a set is too small for a number."""
+    path.write_bytes(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))
 
 
 def record(report: Report, model: Path) -> None:
