@@ -121,14 +121,7 @@ async def put_word(
     """Set a word's vector; the next search finds it. 201 where the word is new."""
     found, fresh = await ctx.run(lambda: ctx.services.editor.put(name, word, new.vector))
     response.status_code = 201 if fresh else 200
-    return schemas.WordAnswer(
-        word=word,
-        canonical=found.text,
-        rank=found.rank,
-        in_vocabulary=True,
-        vector=found.vector.tolist(),
-        vocabulary=name,
-    )
+    return schemas.WordAnswer.of(word, found, name)
 
 
 @router.delete(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from app.api.schema_base import CollectionName, Request, example
+from app.store.words import Word
 from app.words.policy import Casing, Normalisation, WordPolicy
 from app.words.vocabulary import Item
 
@@ -110,6 +111,17 @@ class WordAnswer(BaseModel):
     in_vocabulary: bool
     vector: list[float]
     vocabulary: str
+
+    @classmethod
+    def of(cls, asked: str, found: Word, vocabulary: str) -> "WordAnswer":
+        return cls(
+            word=asked,
+            canonical=found.text,
+            rank=found.rank,
+            in_vocabulary=True,
+            vector=found.vector.tolist(),
+            vocabulary=vocabulary,
+        )
 
 
 class Neighbor(BaseModel):

@@ -20,14 +20,7 @@ async def get_word(ctx: Ctx, word: str, vocabulary: str | None = None) -> schema
     """A word's vector and its rank by frequency."""
     name = _vocabulary(ctx, vocabulary)
     found = await ctx.run(lambda: ctx.services.vocabularies.lookup(word, name))
-    return schemas.WordAnswer(
-        word=word,
-        canonical=found.text,
-        rank=found.rank,
-        in_vocabulary=True,
-        vector=found.vector.tolist(),
-        vocabulary=name,
-    )
+    return schemas.WordAnswer.of(word, found, name)
 
 
 @router.get("/words/{word}/nearest", dependencies=[Reader], responses=_ERRORS)

@@ -4,7 +4,7 @@ import csv
 import tarfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -48,16 +48,6 @@ class CropSet:
             self.group[rows],
             self.age[rows],
         )
-
-
-def joined(one: CropSet, other: CropSet) -> CropSet:
-    """Both sets, one after the other."""
-    return CropSet(
-        *(
-            np.concatenate([getattr(one, field.name), getattr(other, field.name)])
-            for field in fields(CropSet)
-        )
-    )
 
 
 def held_out(crops: CropSet) -> NDArray[np.bool_]:
