@@ -40,7 +40,7 @@ def serving(content: bytes, ranges: bool = True) -> Iterator[FileServer]:
             self.end_headers()
             self.wfile.write(body[: server.breaks.pop(0)] if server.breaks else body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002 - theirs
             return
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -2,12 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn, track
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TransferSpeedColumn,
+    track,
+)
 
 from app.commands.output import AsJson, print_json, print_table, refusals
 from app.errors import ModelError, SimaError
@@ -134,12 +142,8 @@ def _download(sources: Sequence[Source], folder: Path) -> Path:
     for source in sources:
         with Progress(*columns) as bar:
             task = bar.add_task(source.file, total=source.size)
-
-            def show(done: int, total: int | None) -> None:
-                bar.update(task, completed=done, total=total)  # noqa: B023 - used in this turn
-
             try:
-                file = fetch(source, folder, show)
+                file = fetch(source, folder, partial(_advance, bar, task))
             except DownloadRefused as error:
                 refused.append(str(error))
                 continue
@@ -147,6 +151,10 @@ def _download(sources: Sequence[Source], folder: Path) -> Path:
             typer.echo(f"no digest of this file is pinned; sha256 of what came: {digest_of(file)}")
         return file
     raise ModelError("; ".join(refused))
+
+
+def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _install(weights: Path, original: Original, settings: Settings, force: bool) -> Manifest:

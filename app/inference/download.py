@@ -83,10 +83,11 @@ def _append(source: Source, part: Path, report: Report) -> None:
     have = part.stat().st_size if part.exists() else 0
     if source.size is not None and have == source.size:
         return
-    request = urllib.request.Request(source.url, headers={"User-Agent": "sima"})  # noqa: S310
+    headers = {"User-Agent": "sima"}
+    request = urllib.request.Request(source.url, headers=headers)  # noqa: S310 - `fetch` checked
     if have:
         request.add_header("Range", f"bytes={have}-")
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - checked
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - http(s) only
         resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
         have = have if resumed else 0  # a server without ranges starts anew
         length = answer.headers.get("Content-Length")

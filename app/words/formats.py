@@ -106,7 +106,7 @@ class _Bounded(io.RawIOBase):
         """For BufferedReader."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the one kind that comes
         """For BufferedReader."""
         try:
             found = self._stream.read(len(buffer))
@@ -233,7 +233,8 @@ def _checked(records: Iterator[tuple[str, str, Vector]], dimension: int) -> Word
 
 def _counted(words: WordVectors, announced: int) -> WordVectors:
     found = 0
-    for found, item in enumerate(words, start=1):  # noqa: B007 - needed after the loop
+    for item in words:
+        found += 1
         yield item
     if found != announced:
         raise BrokenFile("line 1", f"{announced} words were announced, {found} are there")

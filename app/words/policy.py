@@ -30,8 +30,10 @@ class WordPolicy:
     @classmethod
     def of(cls, options: Mapping[str, str]) -> "WordPolicy":
         """As a collection keeps it; what is missing has its default."""
-        known = {key: options[key] for key in ("casing", "normalisation") if key in options}
-        return cls(**cast(dict[str, Casing], known))  # type: ignore[arg-type]
+        return cls(
+            cast(Casing, options.get("casing", "error")),
+            cast(Normalisation, options.get("normalisation", "none")),
+        )
 
     def options(self) -> dict[str, str]:
         """For the collection to keep."""

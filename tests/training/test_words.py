@@ -17,7 +17,7 @@ from app.cli import app as service_app
 from app.words.formats import open_vectors
 from training.cli import app as training_app
 from training.words.config import WordConfig
-from training.words.contexts import RULES, NearbyWord, PreviousWords, SurroundingWords
+from training.words.contexts import RULES, ContextRule, NearbyWord, PreviousWords, SurroundingWords
 from training.words.corpus import END, count_words, encode, sentences
 from training.words.kernel import make_kernel, sigmoid_table
 from training.words.learn import hold_out, learn_words
@@ -41,9 +41,9 @@ SENTENCE = [
 IDS = np.arange(len(SENTENCE), dtype=np.int32)
 
 
-def spelled(rule: object, seed: int = 0) -> list[tuple[str, str]]:
+def spelled(rule: ContextRule, seed: int = 0) -> list[tuple[str, str]]:
     """Context words and target of every example."""
-    found = rule.examples(IDS, np.random.default_rng(seed))  # type: ignore[attr-defined]
+    found = rule.examples(IDS, np.random.default_rng(seed))
     return [
         (" ".join(SENTENCE[word] for word in context), SENTENCE[target])
         for context, target in zip(found.contexts, found.targets, strict=True)

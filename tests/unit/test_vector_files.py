@@ -3,6 +3,7 @@
 import gzip
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,13 @@ def text_file() -> bytes:
     return b"".join(write_word2vec_text(5, 7, iter(pairs())))
 
 
-def read(content: bytes, **more: object) -> tuple[VectorFile, list[str], np.ndarray]:
-    found = open_vectors(io.BytesIO(content), **more)  # type: ignore[arg-type]
+def read(content: bytes, **more: Any) -> tuple[VectorFile, list[str], np.ndarray]:
+    found = open_vectors(io.BytesIO(content), **more)
     words, rows = zip(*found.words, strict=True)
     return found, list(words), np.stack(rows)
 
 
-def refused(content: bytes, **more: object) -> tuple[str, str]:
+def refused(content: bytes, **more: Any) -> tuple[str, str]:
     """Where, and what is said."""
     with pytest.raises(BrokenFile) as caught:
         read(content, **more)

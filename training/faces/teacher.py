@@ -5,6 +5,7 @@ fp32 (training/LOG.md); where it is missing, ONNX Runtime does the same work.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class OpenVinoSession:
 
     def __init__(self, model: bytes) -> None:
         import openvino as ov  # noqa: PLC0415 - an extra; optional here
-        from openvino import properties  # noqa: PLC0415
+        from openvino import properties  # noqa: PLC0415 - the same
 
         self._core = ov.Core()
         self._model = self._core.read_model(model, b"")
@@ -27,7 +28,7 @@ class OpenVinoSession:
             properties.inference_num_threads(): 1,
             properties.hint.inference_precision(): ov.Type.bf16 if capable else ov.Type.f32,
         }
-        self._compiled: dict[tuple[int, ...], object] = {}
+        self._compiled: dict[tuple[int, ...], Any] = {}
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ class OpenVinoSession:
         if shape not in self._compiled:
             self._model.reshape(list(shape))
             self._compiled[shape] = self._core.compile_model(self._model, "CPU", self._settings)
-        answer = self._compiled[shape](batch)  # type: ignore[operator]
+        answer = self._compiled[shape](batch)
         return [np.array(value) for value in answer.values()]
 
 

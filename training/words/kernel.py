@@ -63,7 +63,7 @@ def _draw_negatives(drawn: Any, probability: Any, alias: Any, state: Any) -> Non
         drawn[m] = other
 
 
-def _make_window(dimension: int, outputs: int) -> Callable[..., float]:  # noqa: C901 - loops
+def _make_window(dimension: int, outputs: int) -> Callable[..., float]:  # noqa: C901 - nested loops
     """The update of one window; sizes are constants, so that the compiler unrolls over them."""
     scale = (_STEPS - 1) / (2 * _RANGE)
 

@@ -68,6 +68,7 @@ def _learn(ids: Ids, vocabulary: Vocabulary, run: Path, config: WordConfig) -> M
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
 
         if config.objective == "negative-sampling":
+            # numba compiles for seconds, torch loads as long: only what is asked for
             from training.words.negative_sampling import learn_negative_sampling  # noqa: PLC0415
 
             kept = run / "checkpoint.npz"
