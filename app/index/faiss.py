@@ -1,42 +1,45 @@
-"""FAISS in the process: exact flat search, with a checksummed snapshot beside the database."""
+"""FAISS in the process, with a checksummed snapshot beside the database.
 
-import contextlib
-import hashlib
-import json
+Exact while that is the fastest; from `coded_from` rows on by codes, with exact re-ranking.
+"""
+
 import logging
-import os
 from pathlib import Path
+from typing import IO, Protocol
 
 import faiss
 import numpy as np
 
+from app.index.coded import CodedRows
+from app.index.snapshot import SnapshotHead, open_snapshot, write_snapshot
 from app.vectors import Ids, Matrix, Neighbor
 
 _log = logging.getLogger(__name__)
 
+CODED_FROM = 20_000
+"""Rows from which on codes are faster (ADR 8)."""
 
-class FaissIndex:
-    """A flat inner-product index with ids of ours.
 
-    The snapshot is a line of JSON (key, revision, digest of the rest) and FAISS's own bytes. A
-    damaged, stale or foreign file is ignored: the store knows everything that it held.
-    """
+class _Rows(Protocol):
+    def upsert(self, ids: Ids, vectors: Matrix) -> None: ...
+    def remove(self, ids: Ids) -> None: ...
+    def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]: ...
+    def size(self) -> int: ...
+    def write(self, stream: IO[bytes]) -> None: ...
+    def read(self, stream: IO[bytes]) -> None: ...
 
-    def __init__(self, dimension: int, snapshot: Path | None = None, key: str = "") -> None:
-        self.revision = 0
-        self._dimension, self._snapshot, self._key = dimension, snapshot, key
-        self._saved = 0
-        self._index = self._fresh()
-        self._load()
+
+class FlatRows:
+    """Every row is compared: exact, and the fastest for few of them."""
+
+    def __init__(self, dimension: int) -> None:
+        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
-        """Add or replace rows; within one call the last of an id's rows wins."""
-        last = {int(template_id): row for row, template_id in enumerate(ids)}
-        fresh = np.array(list(last), dtype=np.int64)
+        """Add or replace rows; ids occur once."""
         if self._index.ntotal:
-            self.remove(fresh)
-        rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
-        self._index.add_with_ids(rows, fresh)
+            self.remove(ids)
+        self._index.add_with_ids(vectors, ids)
 
     def remove(self, ids: Ids) -> None:
         """Drop rows by id."""
@@ -47,7 +50,7 @@ class FaissIndex:
         wanted = min(k, self.size())
         if wanted < 1 or not len(probes):
             return [[] for _ in probes]
-        similarities, ids = self._index.search(np.ascontiguousarray(probes), wanted)
+        similarities, ids = self._index.search(probes, wanted)
         return [
             sorted(
                 (Neighbor(int(i), float(s)) for i, s in zip(row_ids, row, strict=True) if i >= 0),
@@ -60,56 +63,97 @@ class FaissIndex:
         """Rows held."""
         return int(self._index.ntotal)
 
+    def everything(self) -> tuple[Ids, Matrix]:
+        """Ids and rows."""
+        ids = faiss.vector_to_array(self._index.id_map)
+        return ids, self._index.index.reconstruct_n(0, self.size())
+
+    def write(self, stream: IO[bytes]) -> None:
+        """FAISS's own format."""
+        stream.write(faiss.serialize_index(self._index).data)
+
+    def read(self, stream: IO[bytes]) -> None:
+        """What `write` wrote; FAISS finds its end itself. Raises RuntimeError."""
+        found = faiss.deserialize_index(np.frombuffer(stream.read(), dtype=np.uint8))
+        if not isinstance(found, faiss.IndexIDMap2):
+            raise ValueError("it is no index with ids")
+        self._index = found
+
+
+class FaissIndex:
+    """Few rows flat, many rows coded. A snapshot that is damaged or of another collection is
+    ignored: the store knows everything that it held."""
+
+    def __init__(
+        self,
+        dimension: int,
+        snapshot: Path | None = None,
+        key: str = "",
+        coded_from: int = CODED_FROM,
+    ) -> None:
+        self.revision = 0
+        self._dimension, self._snapshot, self._key = dimension, snapshot, key
+        self._coded_from = coded_from
+        self._saved = 0
+        self._rows: _Rows = FlatRows(dimension)
+        self._load()
+
+    def upsert(self, ids: Ids, vectors: Matrix) -> None:
+        """Add or replace rows; within one call the last of an id's rows wins."""
+        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        fresh = np.array(list(last), dtype=np.int64)
+        rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
+        self._rows.upsert(fresh, rows)
+        if isinstance(self._rows, FlatRows) and self._rows.size() >= self._coded_from:
+            coded = CodedRows(self._dimension)
+            coded.upsert(*self._rows.everything())
+            self._rows = coded
+
+    def remove(self, ids: Ids) -> None:
+        """Drop rows by id."""
+        self._rows.remove(ids)
+
+    def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
+        """The nearest rows of each probe; similarities are exact."""
+        return self._rows.search(np.ascontiguousarray(probes), k)
+
+    def size(self) -> int:
+        """Rows held."""
+        return self._rows.size()
+
     def clear(self) -> None:
         """Empty index, revision 0."""
-        self._index = self._fresh()
+        self._rows = FlatRows(self._dimension)
         self.revision = 0
 
     def flush(self) -> None:
-        """Write the snapshot beside the old one, then swap; a full disk costs only the snapshot."""
+        """Write the snapshot; a full disk costs only the snapshot."""
         if self._snapshot is None or self.revision == self._saved:
             return
-        body = faiss.serialize_index(self._index).tobytes()
-        head = {
-            "key": self._key,
-            "revision": self.revision,
-            "sha256": hashlib.sha256(body).hexdigest(),
-        }
-        fresh = self._snapshot.with_suffix(f".{os.getpid()}.new")
+        kind = "flat" if isinstance(self._rows, FlatRows) else "coded"
+        head = SnapshotHead(self._key, kind, self.revision, self._dimension)
         try:
-            self._snapshot.parent.mkdir(parents=True, exist_ok=True)
-            with fresh.open("wb") as stream:
-                stream.write(json.dumps(head).encode() + b"\n")
-                stream.write(body)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(fresh, self._snapshot)
+            write_snapshot(self._snapshot, head, self._rows.write)
             self._saved = self.revision
         except OSError as error:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
             _log.warning("index snapshot not written: %s", error.strerror)
 
     def close(self) -> None:
         """Keep a snapshot for the next start."""
         self.flush()
 
-    def _fresh(self) -> faiss.Index:
-        return faiss.IndexIDMap2(faiss.IndexFlatIP(self._dimension))
-
     def _load(self) -> None:
         if self._snapshot is None or not self._snapshot.is_file():
             return
         try:
-            head_line, _, body = self._snapshot.read_bytes().partition(b"\n")
-            head = json.loads(head_line)
-            if head["key"] != self._key or hashlib.sha256(body).hexdigest() != head["sha256"]:
-                raise ValueError("it is damaged or belongs to another collection")
-            index = faiss.deserialize_index(np.frombuffer(body, dtype=np.uint8))
-            if index.d != self._dimension:
-                raise ValueError("it has another dimension")
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            with open_snapshot(self._snapshot) as (head, stream):
+                if (head.key, head.dimension) != (self._key, self._dimension):
+                    raise ValueError("it belongs to another collection")
+                flat = head.kind == "flat"
+                rows: _Rows = FlatRows(self._dimension) if flat else CodedRows(self._dimension)
+                rows.read(stream)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
             _log.warning("index snapshot ignored: %s", error)
             return
-        self._index = index
-        self.revision = self._saved = int(head["revision"])
+        self._rows = rows
+        self.revision = self._saved = head.revision

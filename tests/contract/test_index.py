@@ -18,6 +18,7 @@ Open = Callable[[], VectorIndex]
 ENGINES: dict[str, Open] = {
     "exact": lambda: ExactIndex(DIMENSION),
     "faiss": lambda: FaissIndex(DIMENSION),
+    "faiss, coded": lambda: FaissIndex(DIMENSION, coded_from=1),
 }
 
 
@@ -125,15 +126,60 @@ def test_any_history_ends_like_the_oracle(
         )
 
 
-def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path) -> None:
+def clustered(count: int, dimension: int) -> Matrix:
+    """Unit vectors in groups, as people's photos and words are."""
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(count // 20, dimension))
+    noise = rng.normal(size=(count, dimension))
+    return l2_normalize(centres[rng.integers(0, len(centres), count)] + 0.5 * noise)
+
+
+def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
+    """Among so many that the codes are used, before and after a third was removed."""
+    vectors = clustered(30_000, 32)
+    index, oracle = FaissIndex(32, coded_from=1_000), ExactIndex(32)
+    for one in (index, oracle):
+        one.upsert(numbered(30_000), vectors)
+    gone = numbered(10_000, first=5_001)
+    for _ in range(2):
+        hits = 0
+        for probe in vectors[::300]:
+            found, expected = index.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
+            hits += len({n.template_id for n in found} & {n.template_id for n in expected})
+            assert found[0].similarity == pytest.approx(expected[0].similarity, abs=1e-5)
+        assert hits >= 0.99 * 500
+        for one in (index, oracle):
+            one.remove(gone)
+        assert index.size() == oracle.size() == 20_000
+
+
+def test_tombstones_do_not_crowd_out_the_living() -> None:
+    """The nearest 5,000 rows are deleted: the next nearest are found nevertheless."""
+    vectors = clustered(20_000, 16)
+    index, oracle = FaissIndex(16, coded_from=1_000), ExactIndex(16)
+    for one in (index, oracle):
+        one.upsert(numbered(20_000), vectors)
+    probe = vectors[:1]
+    near = np.array([n.template_id for n in oracle.search(probe, 4_000)[0]], dtype=np.int64)
+    for one in (index, oracle):
+        one.remove(near)
+    found, expected = index.search(probe, 3)[0], oracle.search(probe, 3)[0]
+    assert [n.template_id for n in found] == [n.template_id for n in expected]
+
+
+@pytest.mark.parametrize("coded_from", [1, 1_000])
+def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, coded_from: int) -> None:
     file = tmp_path / "one.faiss"
-    index = FaissIndex(DIMENSION, file, "key")
+    index = FaissIndex(DIMENSION, file, "key", coded_from)
     index.upsert(numbered(20), rows(20))
-    index.revision = 20
+    index.remove(numbered(1, first=20))
+    index.revision = 21
     index.close()
-    again = FaissIndex(DIMENSION, file, "key")
-    assert (again.revision, again.size()) == (20, 20)
+    again = FaissIndex(DIMENSION, file, "key", coded_from)
+    assert (again.revision, again.size()) == (21, 19)
     assert again.search(rows(20), 1)[4][0].template_id == 5
+    again.upsert(numbered(1, first=30), rows(1, seed=7))
+    assert again.search(rows(1, seed=7), 1)[0][0].template_id == 30
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "key", "dimension", "rubbish"])
