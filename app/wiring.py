@@ -29,6 +29,7 @@ from app.settings import Settings
 from app.store.collections import Collection, list_collections
 from app.store.database import Database
 from app.store.projection import IndexFactory, IndexProjection
+from app.store.staging import discard_abandoned
 from app.words.editing import VocabularyEditor
 from app.words.vocabulary import Vocabularies
 
@@ -50,6 +51,7 @@ class Services:
 
     def prepare(self) -> None:
         """Before the first request: the default gallery is there, the indexes are level."""
+        discard_abandoned(self.database)
         with suppress(CollectionExists):
             self.galleries.create(DEFAULT_COLLECTION)
         self.catch_up()

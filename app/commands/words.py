@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.commands.output import AsJson, print_json, print_table, refusals
 from app.commands.setup import ensure_schema
@@ -18,6 +20,8 @@ from app.words.policy import Casing, Normalisation, WordPolicy
 from app.words.vocabulary import Filters, Item, Vocabularies
 
 words = typer.Typer(no_args_is_help=True, help="Vocabularies: ask, import, export, measure.")
+
+_COLUMNS = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
 
 Vocabulary = Annotated[str | None, typer.Option(help="The default one when absent.")]
 
@@ -60,7 +64,11 @@ def import_vocabulary(
         with file.open("rb") as stream:
             policy = WordPolicy(casing, normalisation)
             listed = word_list.open("rb") if word_list is not None else None
-            made = _editor(settings).create(name, stream, listed, policy)
+            with Progress(*_COLUMNS, console=Console(stderr=True)) as bar:
+                task = bar.add_task(f"importing {name}", total=None)
+                made = _editor(settings).create(
+                    name, stream, listed, policy, lambda words: bar.advance(task, words)
+                )
     typer.echo(f"{made.name}: {made.size:,} words, {made.space.dimension} dimensions")
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
 from app.store.tables import (
     GALLERY,
+    STAGED,
     VOCABULARY,
     CollectionRow,
     EmbeddingSpaceRow,
@@ -82,7 +83,7 @@ def create_collection(
 def get_collection(session: Session, name: str, kind: str | None = None) -> Collection:
     """By name, of either kind unless told. Raises CollectionNotFound or VocabularyNotFound."""
     found = _collections(session.execute(_BY_NAME, {"name": name}))
-    if not found or kind not in (None, found[0].kind):
+    if not found or found[0].kind not in ((kind,) if kind else (GALLERY, VOCABULARY)):
         if kind == VOCABULARY:
             raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
         raise CollectionNotFound(f"there is no {kind or 'collection'} named {name!r}")
@@ -104,8 +105,8 @@ def collection_by_id(session: Session, collection_id: int) -> Collection:
 
 
 def list_collections(session: Session, kind: str | None = None) -> list[Collection]:
-    """All collections, or those of one kind, by name."""
-    query = _ALL.order_by(CollectionRow.name)
+    """All collections, or those of one kind, by name; none that is still being read."""
+    query = _ALL.order_by(CollectionRow.name).where(CollectionRow.kind != STAGED)
     if kind is not None:
         query = query.where(CollectionRow.kind == kind)
     return _collections(session.execute(query))

@@ -17,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 GALLERY, VOCABULARY = "gallery", "vocabulary"
+STAGED = "staged"  # a vocabulary that is still being read
 UPSERT, REMOVE, REBUILD = "upsert", "remove", "rebuild"
 
 

@@ -13,7 +13,7 @@ from app.store.tables import REBUILD, REMOVE, UPSERT, EntryRow, TemplateRow, now
 from app.store.vectors import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
-_CHUNK = 10_000
+_CHUNK = WORDS_A_BLOCK = 10_000
 _MOST_PARAMETERS = 500
 _WORDS = select(EntryRow.name, EntryRow.rank, TemplateRow.vector).join(
     TemplateRow, TemplateRow.entry_id == EntryRow.id
@@ -45,43 +45,50 @@ def import_words(
     """
     stream: Iterator[tuple[str, Vector]] = iter(words)
     rank = 0
-    while chunk := list(islice(stream, _CHUNK)):
-        moment = now()
-        session.execute(
-            insert(cast(Table, EntryRow.__table__)),
-            [
-                {
-                    "collection_id": collection.id,
-                    "name": word,
-                    "rank": rank + i,
-                    "metadata": {},
-                    "created_at": moment,
-                }
-                for i, (word, _) in enumerate(chunk, start=1)
-            ],
-        )
-        # Asking for the new ids by rank is several times faster than RETURNING them row by row.
-        ids = session.scalars(
-            select(EntryRow.id)
-            .where(EntryRow.collection_id == collection.id, EntryRow.rank > rank)
-            .order_by(EntryRow.rank)
-        )
-        session.execute(
-            insert(cast(Table, TemplateRow.__table__)),
-            [
-                {
-                    "collection_id": collection.id,
-                    "entry_id": entry,
-                    "vector": to_bytes(vector),
-                    "created_at": moment,
-                }
-                for entry, (_, vector) in zip(ids, chunk, strict=True)
-            ],
-        )
+    while chunk := list(islice(stream, WORDS_A_BLOCK)):
+        append_words(session, collection, chunk, rank)
         rank += len(chunk)
         progress(len(chunk))
     write_journal(session, collection, REBUILD, [None], new_entries=rank)
     return rank
+
+
+def append_words(
+    session: Session, collection: Collection, words: Sequence[tuple[str, Vector]], last_rank: int
+) -> None:
+    """Add words behind the rank `last_rank`, with unit vectors; the journal is the caller's."""
+    moment = now()
+    session.execute(
+        insert(cast(Table, EntryRow.__table__)),
+        [
+            {
+                "collection_id": collection.id,
+                "name": word,
+                "rank": last_rank + i,
+                "metadata": {},
+                "created_at": moment,
+            }
+            for i, (word, _) in enumerate(words, start=1)
+        ],
+    )
+    # Asking for the new ids by rank is several times faster than RETURNING them row by row.
+    ids = session.scalars(
+        select(EntryRow.id)
+        .where(EntryRow.collection_id == collection.id, EntryRow.rank > last_rank)
+        .order_by(EntryRow.rank)
+    )
+    session.execute(
+        insert(cast(Table, TemplateRow.__table__)),
+        [
+            {
+                "collection_id": collection.id,
+                "entry_id": entry,
+                "vector": to_bytes(vector),
+                "created_at": moment,
+            }
+            for entry, (_, vector) in zip(ids, words, strict=True)
+        ],
+    )
 
 
 def upsert_word(

@@ -1,7 +1,7 @@
 """Vocabularies come, change and go: whole files, single words."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import IO
 
@@ -10,15 +10,22 @@ import numpy as np
 from app.errors import InvalidRequest, WordNotFound
 from app.store.collections import (
     Collection,
-    create_collection,
     delete_collection,
     get_collection,
     lock_collection,
 )
 from app.store.database import Database
 from app.store.projection import IndexProjection
+from app.store.staging import discard, publish, stage
 from app.store.tables import VOCABULARY
-from app.store.words import Word, every_word, import_words, remove_word, upsert_word
+from app.store.words import (
+    WORDS_A_BLOCK,
+    Word,
+    append_words,
+    every_word,
+    remove_word,
+    upsert_word,
+)
 from app.vectors import EmbeddingSpace, l2_normalize
 from app.words.formats import WRITERS, WordVectors, open_vectors
 from app.words.policy import WordPolicy, fold_persian
@@ -28,8 +35,12 @@ _BLOCK = 1_000
 _HASHED = 1 << 20
 
 
+def _nobody_watches(_words: int) -> None:
+    return
+
+
 class VocabularyEditor:
-    """Each method is one transaction: it happens as a whole, or not at all."""
+    """Whatever a method does happens as a whole, or not at all."""
 
     def __init__(self, database: Database, projection: IndexProjection, most_bytes: int) -> None:
         self._database, self._projection = database, projection
@@ -41,23 +52,39 @@ class VocabularyEditor:
         file: IO[bytes],
         word_list: IO[bytes] | None,
         policy: WordPolicy = DEFAULT,
+        progress: Callable[[int], None] = _nobody_watches,
     ) -> Collection:
         """A vocabulary out of a vector file, words by falling frequency as they stand in it.
 
         Of words that `policy` folds into one the first, most frequent one stays.
 
-        The file is read twice, first for its digest, which names the embedding space. Raises
-        BrokenFile with the line, CollectionExists.
+        The file is read twice, first for its digest, which names the embedding space. Nobody sees
+        the vocabulary before its last word is there. Raises BrokenFile with the line,
+        CollectionExists.
         """
         digest = _digest(file, word_list)
+        found = open_vectors(file, word_list, self._most_bytes)
+        words = found.words if policy.normalisation == "none" else _folded(found.words)
+        space = EmbeddingSpace(name, f"vectors:{digest}", found.dimension)
         with self._database.write() as session:
-            found = open_vectors(file, word_list, self._most_bytes)
-            space = EmbeddingSpace(name, f"vectors:{digest}", found.dimension)
-            options = policy.options()
-            collection = create_collection(session, name, VOCABULARY, space, options)
-            words = found.words if policy.normalisation == "none" else _folded(found.words)
-            import_words(session, collection, _unit(words), _nobody_watches)
-        return self._get(name)
+            staged = stage(session, name, space, policy.options())
+        try:
+            count = self._fill(staged, _unit(words), progress)
+            with self._database.write() as session:
+                return publish(session, staged, name, VOCABULARY, count)
+        except BaseException:
+            discard(self._database, staged.id)
+            raise
+
+    def _fill(self, staged: Collection, words: WordVectors, progress: Callable[[int], None]) -> int:
+        """A transaction a block, so that other writers wait for a block only."""
+        rank = 0
+        while block := list(islice(words, WORDS_A_BLOCK)):
+            with self._database.write() as session:
+                append_words(session, staged, block, rank)
+            rank += len(block)
+            progress(len(block))
+        return rank
 
     def put(self, vocabulary: str, word: str, vector: Sequence[float]) -> tuple[Word, bool]:
         """Set one word; True where it is new. Raises VocabularyNotFound, InvalidRequest."""
@@ -128,7 +155,3 @@ def _digest(*files: IO[bytes] | None) -> str:
             known.update(block)
         file.seek(0)
     return known.hexdigest()
-
-
-def _nobody_watches(_words: int) -> None:
-    return

@@ -1,0 +1,115 @@
+"""Nearest words over HTTP beside gensim's `most_similar`, on the same vectors in the same run.
+
+python -m benchmarks.nearest_words [--sizes 400000x50 1000000x100] [--words 200]
+
+The service answers from a process of its own; what counts is the `search` part of its
+Server-Timing header: vocabulary, index, and the words from the database. Both sides are asked in
+turns for the same words. The vectors are made: words in groups, as real ones are.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import httpx2
+import numpy as np
+from gensim.models import KeyedVectors
+from tqdm import tqdm
+
+from app.commands.setup import ensure_schema
+from app.settings import Settings
+from app.store.collections import create_collection
+from app.store.tables import VOCABULARY
+from app.store.words import import_words
+from app.vectors import EmbeddingSpace, Matrix, Vector, l2_normalize
+from app.wiring import open_store
+from benchmarks.report import conditions, table
+from tests.servers import running
+
+_K, _GROUP, _BLOCK = 10, 20, 50_000
+_NAME = "made"
+
+
+def make_vectors(words: int, dimension: int) -> Matrix:
+    """Unit vectors around random centres, about twenty words each."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((words // _GROUP, dimension), dtype=np.float32)
+    made = np.empty((words, dimension), dtype=np.float32)
+    for start in range(0, words, _BLOCK):
+        some = made[start : start + _BLOCK]
+        noise = rng.standard_normal(some.shape, dtype=np.float32)
+        some[:] = l2_normalize(centres[rng.integers(0, len(centres), len(some))] + noise)
+    return made
+
+
+def store(data: Path, vectors: Matrix) -> None:
+    """A vocabulary of these vectors in an embedded store."""
+    settings = Settings(_env_file=None, data_dir=data, default_vocabulary="")
+    ensure_schema(settings)
+    database, _ = open_store(settings)
+
+    def words() -> Iterator[tuple[str, Vector]]:
+        yield from ((f"w{row}", vector) for row, vector in enumerate(vectors))
+
+    with database.write() as session, tqdm(desc="import", total=len(vectors), mininterval=1) as bar:
+
+        def advance(done: int) -> None:
+            bar.update(done)
+
+        space = EmbeddingSpace(_NAME, "made", vectors.shape[1])
+        collection = create_collection(session, _NAME, VOCABULARY, space)
+        import_words(session, collection, words(), advance)
+    database.close()
+
+
+def measure(vectors: Matrix, asked: list[str]) -> tuple[list[float], list[float], float]:
+    """Milliseconds inside the service, milliseconds of gensim, and the share of equal answers."""
+    theirs = KeyedVectors(vectors.shape[1])
+    theirs.add_vectors([f"w{row}" for row in range(len(vectors))], vectors)
+    theirs.fill_norms()
+    ours_ms, theirs_ms, same = [], [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        store(Path(folder), vectors)
+        with running(Path(folder)) as server, httpx2.Client(base_url=server.url) as client:
+            client.get(f"/words/{asked[0]}/nearest", params={"vocabulary": _NAME})
+            for word in asked:
+                answer = client.get(
+                    f"/words/{word}/nearest", params={"vocabulary": _NAME, "k": _K}
+                ).raise_for_status()
+                ours_ms.append(_search_ms(answer.headers["Server-Timing"]))
+                began = perf_counter()
+                expected = theirs.most_similar(word, topn=_K)
+                theirs_ms.append((perf_counter() - began) * 1000)
+                found = {neighbor["word"] for neighbor in answer.json()["neighbors"]}
+                same += len(found & {text for text, _ in expected})
+    return ours_ms, theirs_ms, same / (_K * len(asked))
+
+
+def _search_ms(header: str) -> float:
+    parts = dict(part.split(";dur=") for part in header.split(", "))
+    return float(parts["search"])
+
+
+def main() -> None:
+    """Medians over the words asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", nargs="+", default=["400000x50", "1000000x100"])
+    parser.add_argument("--words", type=int, default=200)
+    options = parser.parse_args()
+    rows = []
+    for size in options.sizes:
+        words, dimension = (int(number) for number in size.split("x"))
+        vectors = make_vectors(words, dimension)
+        picked = np.random.default_rng(1).integers(0, words, options.words)
+        ours, theirs, same = measure(vectors, [f"w{row}" for row in picked])
+        a, b = float(np.median(ours)), float(np.median(theirs))
+        rows.append((size, a, float(np.percentile(ours, 99)), b, b / a, same))
+    conditions(f"k = {_K}, {options.words} words asked for one after the other")
+    columns = ("words", "sima p50 ms", "p99", "gensim p50 ms", "times as fast", "same answers")
+    table(columns, rows)
+
+
+if __name__ == "__main__":
+    main()
