@@ -141,7 +141,7 @@ def _described(ctx: Context, vocabulary: Collection) -> schemas.Vocabulary:
         dimension=vocabulary.space.dimension,
         model=vocabulary.space.name,
         default=vocabulary.name == ctx.services.settings.default_vocabulary,
-        casing=policy.casing,
+        unknown=policy.unknown,
         normalisation=policy.normalisation,
         created_at=vocabulary.created_at,
     )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.api.schema_base import CollectionName, Request, example
 from app.store.words import Word
-from app.words.policy import Casing, Normalisation, WordPolicy
+from app.words.policy import Normalisation, Unknown, WordPolicy
 from app.words.vocabulary import Item
 
 Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
@@ -86,12 +86,12 @@ class NewVocabulary(Request):
     """The fields beside the files of an upload."""
 
     name: CollectionName
-    casing: Casing = "error"
+    unknown: Unknown = "error"
     normalisation: Normalisation = "none"
 
     def policy(self) -> WordPolicy:
         """As the service takes it."""
-        return WordPolicy(self.casing, self.normalisation)
+        return WordPolicy(self.unknown, self.normalisation)
 
 
 class NewVector(Request):
@@ -134,24 +134,31 @@ class Neighbor(BaseModel):
 
 
 class Neighbors(BaseModel):
-    """`word` is null where the question was not one word."""
+    """`word` is null where the question was not one word.
+
+    `canonical` gives for each word of the question the spelling that the vocabulary holds; null
+    where the vocabulary skips unknown words.
+    """
 
     word: str | None
     neighbors: list[Neighbor]
+    canonical: dict[str, str | None]
     vocabulary: str
 
 
 class Similarities(BaseModel):
-    """One cosine a pair, or the square matrix of all words."""
+    """One cosine a pair, or the square matrix of all words; null for what was skipped."""
 
-    similarities: list[float] | list[list[float]]
+    similarities: list[float | None] | list[list[float | None]]
+    canonical: dict[str, str | None]
 
 
 class OddOneOut(BaseModel):
-    """`similarities` to the mean of all, in the order of the words sent."""
+    """`similarities` to the mean of all, in the order of the words sent; null for skipped ones."""
 
     word: str
-    similarities: list[float]
+    similarities: list[float | None]
+    canonical: dict[str, str | None]
 
 
 class Vocabulary(BaseModel):
@@ -160,7 +167,7 @@ class Vocabulary(BaseModel):
     dimension: int
     model: str
     default: bool
-    casing: Casing
+    unknown: Unknown
     normalisation: Normalisation
     created_at: datetime
 

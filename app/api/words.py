@@ -1,6 +1,5 @@
 """Words: vectors, neighbors, analogies, similarities."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Query
 from app.api import word_schemas as schemas
 from app.api.deps import Clock, Context, Ctx, Reader
 from app.api.problems import describe
-from app.words.vocabulary import Filters, Item, WordNeighbor
+from app.words.vocabulary import Filters, Item, NearWords
 
 router = APIRouter(tags=["words"])
 
@@ -31,7 +30,7 @@ async def nearest_to_word(
     name = _vocabulary(ctx, query.vocabulary)
     filters = Filters(query.k, query.min_similarity, query.max_rank)
 
-    def work() -> list[WordNeighbor]:
+    def work() -> NearWords:
         with clock.stage("search"):
             return ctx.services.vocabularies.nearest(
                 [Item(word, None)], [], "3cosadd", filters, name
@@ -56,7 +55,7 @@ async def nearest(ctx: Ctx, clock: Clock, query: schemas.NearestRequest) -> sche
         tuple(query.exclude),
     )
 
-    def work() -> list[WordNeighbor]:
+    def work() -> NearWords:
         with clock.stage("search"):
             return ctx.services.vocabularies.nearest(
                 positive, negative, query.method, filters, name
@@ -71,32 +70,32 @@ async def similarity(ctx: Ctx, query: schemas.SimilarityRequest) -> schemas.Simi
     name, service = _vocabulary(ctx, query.vocabulary), ctx.services.vocabularies
     if query.pairs is not None:
         pairs = query.pairs
-        return schemas.Similarities(
-            similarities=await ctx.run(lambda: service.similarities(pairs, name))
-        )
+        values, canonical = await ctx.run(lambda: service.similarities(pairs, name))
+        return schemas.Similarities(similarities=values, canonical=canonical)
     words = query.words or []
-    return schemas.Similarities(similarities=await ctx.run(lambda: service.matrix(words, name)))
+    square, canonical = await ctx.run(lambda: service.matrix(words, name))
+    return schemas.Similarities(similarities=square, canonical=canonical)
 
 
 @router.post("/words/odd-one-out", dependencies=[Reader], responses=_ERRORS)
 async def odd_one_out(ctx: Ctx, query: schemas.OddOneOutRequest) -> schemas.OddOneOut:
     """The word that fits the others least."""
     name = _vocabulary(ctx, query.vocabulary)
-    word, similarities = await ctx.run(
-        lambda: ctx.services.vocabularies.odd_one_out(query.words, name)
+    found = await ctx.run(lambda: ctx.services.vocabularies.odd_one_out(query.words, name))
+    return schemas.OddOneOut(
+        word=found.word, similarities=found.similarities, canonical=found.canonical
     )
-    return schemas.OddOneOut(word=word, similarities=similarities)
 
 
 def _vocabulary(ctx: Context, name: str | None) -> str:
     return name or ctx.services.settings.default_vocabulary
 
 
-def _neighbors(
-    word: str | None, found: Sequence[WordNeighbor], vocabulary: str
-) -> schemas.Neighbors:
+def _neighbors(word: str | None, found: NearWords, vocabulary: str) -> schemas.Neighbors:
     rows = [
         schemas.Neighbor(word=n.word, similarity=min(n.similarity, 1.0), rank=n.rank, score=n.score)
-        for n in found
+        for n in found.neighbors
     ]
-    return schemas.Neighbors(word=word, neighbors=rows, vocabulary=vocabulary)
+    return schemas.Neighbors(
+        word=word, neighbors=rows, canonical=found.canonical, vocabulary=vocabulary
+    )

@@ -16,7 +16,7 @@ from app.wiring import open_store
 from app.words.editing import VocabularyEditor
 from app.words.evaluation import Vectors, analogies, similarity
 from app.words.formats import WRITERS
-from app.words.policy import Casing, Normalisation, WordPolicy
+from app.words.policy import Normalisation, Unknown, WordPolicy
 from app.words.vocabulary import Filters, Item, Vocabularies
 
 words = typer.Typer(no_args_is_help=True, help="Vocabularies: ask, import, export, measure.")
@@ -41,7 +41,7 @@ def nearest_words(
             [Item(word, None)], [], "3cosadd", Filters(k), vocabulary or settings.default_vocabulary
         )
         database.close()
-    rows = [(n.word, n.similarity, n.rank) for n in found]
+    rows = [(n.word, n.similarity, n.rank) for n in found.neighbors]
     if as_json:
         keys = ("word", "similarity", "rank")
         print_json([dict(zip(keys, row, strict=True)) for row in rows])
@@ -54,7 +54,7 @@ def import_vocabulary(
     file: Annotated[Path, typer.Argument(help="word2vec text or binary, GloVe text, .npy; gzip.")],
     name: Annotated[str, typer.Option(help="The vocabulary's name.")],
     word_list: Annotated[Path | None, typer.Option("--words", help="Words of an .npy.")] = None,
-    casing: Annotated[Casing, typer.Option(help="Whether lower case is tried, too.")] = "error",
+    unknown: Annotated[Unknown, typer.Option(help="What becomes of an unknown word.")] = "error",
     normalisation: Annotated[Normalisation, typer.Option()] = "none",
 ) -> None:
     """A vocabulary from a vector file; a broken one is refused with its line."""
@@ -62,7 +62,7 @@ def import_vocabulary(
         settings = Settings()
         ensure_schema(settings)
         with file.open("rb") as stream:
-            policy = WordPolicy(casing, normalisation)
+            policy = WordPolicy(unknown, normalisation)
             listed = word_list.open("rb") if word_list is not None else None
             with Progress(*_COLUMNS, console=Console(stderr=True)) as bar:
                 task = bar.add_task(f"importing {name}", total=None)

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from app.errors import InvalidRequest
 
-Casing = Literal["error", "lowercase"]
+Unknown = Literal["error", "lowercase", "skip"]
 Normalisation = Literal["none", "persian"]
 
 _PERSIAN = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ـ": None, "\u200c": None})
@@ -17,21 +17,23 @@ _HARAKAT = re.compile("[\u064b-\u0652\u0670]")  # vowel signs, written or left o
 
 @dataclass(frozen=True, slots=True)
 class WordPolicy:
-    """`casing`: with `lowercase` a word that is unknown as written is tried in lower case.
+    """`unknown`: what becomes of a word that is unknown as written. `error` refuses it,
+    `lowercase` tries it in lower case first, and `skip` does both and leaves it out of a list of
+    words where there are others.
 
     `normalisation`: with `persian` the Arabic and the Persian forms of yeh and kaf are one
     letter, and tatweel, vowel signs and the zero-width non-joiner don't matter; the words of
     the vocabulary were folded in the same way when it was made.
     """
 
-    casing: Casing = "error"
+    unknown: Unknown = "error"
     normalisation: Normalisation = "none"
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> "WordPolicy":
         """As a collection keeps it; what is missing has its default."""
         return cls(
-            cast(Casing, options.get("casing", "error")),
+            cast(Unknown, options.get("unknown", "error")),
             cast(Normalisation, options.get("normalisation", "none")),
         )
 
@@ -51,7 +53,7 @@ class WordPolicy:
     def spellings(self, word: str) -> tuple[str, ...]:
         """What to look for, best first."""
         folded = fold_persian(word) if self.normalisation == "persian" else word
-        forms = (folded, folded.lower()) if self.casing == "lowercase" else (folded,)
+        forms = (folded,) if self.unknown == "error" else (folded, folded.lower())
         return tuple(dict.fromkeys(form for form in forms if form))
 
 

@@ -1,13 +1,13 @@
 """Words as vectors: look up, neighbors, analogies, the odd one out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidRequest, WordNotFound
+from app.errors import InvalidRequest
 from app.store.collections import Collection, get_collection, list_collections
 from app.store.database import Database
 from app.store.projection import IndexProjection
@@ -16,12 +16,13 @@ from app.store.tables import VOCABULARY
 from app.store.words import Word, find_words, frequent_words
 from app.vectors import Matrix, Vector, l2_normalize
 from app.words.analogy import Query, cos_mul
+from app.words.lookup import Canonical, Lookup, look_up
 from app.words.policy import WordPolicy
-from app.words.suggestions import suggest
 from app.words.texts import TextVector, embed_texts
 
 _SMALL_RANK = 50_000  # up to here the words themselves are compared, beyond it the index helps
 _MUL_CANDIDATES = 2_000
+_LEAST_OF_ALL = 3  # words among which one can be the odd one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,23 @@ class Filters:
     exclude: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class NearWords:
+    """The answer, best first, and what the words of the question were taken for."""
+
+    neighbors: list[WordNeighbor]
+    canonical: Canonical
+
+
+@dataclass(frozen=True, slots=True)
+class OddOneOut:
+    """`similarities` to the mean of all, in the order asked; None for skipped words."""
+
+    word: str
+    similarities: list[float | None]
+    canonical: Canonical
+
+
 class Vocabularies:
     """Every vocabulary of the store, behind names."""
 
@@ -74,7 +92,7 @@ class Vocabularies:
         """A word with its vector. Raises WordNotFound with suggestions."""
         with self._database.read() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
-            return _require(session, collection, [word])[0]
+            return look_up(session, collection, [word]).known[0]
 
     def texts(self, texts: Sequence[str], vocabulary: str) -> list[TextVector]:
         """A unit vector for every text. Raises WordNotFound where no word of one is known."""
@@ -96,7 +114,7 @@ class Vocabularies:
         method: Literal["3cosadd", "3cosmul"],
         filters: Filters,
         vocabulary: str,
-    ) -> list[WordNeighbor]:
+    ) -> NearWords:
         """Words near a weighted sum of words and vectors; the words asked with never answer.
 
         3CosAdd: Mikolov et al. 2013; 3CosMul: Levy & Goldberg 2014, over the best 2,000
@@ -104,44 +122,50 @@ class Vocabularies:
         """
         with self._database.read() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
-            query = _query(session, collection, positive, negative)
-            policy = WordPolicy.of(collection.options)
             asked = [item.word for item in (*positive, *negative) if item.word is not None]
-            named = [*asked, *filters.exclude]
+            words = look_up(session, collection, asked)
+            query = _query(collection, positive, negative, words)
+            policy = WordPolicy.of(collection.options)
             # Under any of its spellings a word that was asked with is no answer.
+            named = [*asked, *filters.exclude]
             hidden = {form for word in named for form in policy.spellings(word)}
             if method == "3cosadd":
-                return self._near(session, collection, query.direction(), filters, hidden)
-            wide = Filters(
-                _MUL_CANDIDATES, filters.min_similarity, filters.max_rank, filters.within
-            )
+                found = self._near(session, collection, query.direction(), filters, hidden)
+                return NearWords(found, words.canonical)
+            wide = replace(filters, k=_MUL_CANDIDATES)
             found = self._near(session, collection, query.direction(), wide, hidden)
-            return _by_cos_mul(session, collection, query, found)[: filters.k]
+            found = _by_cos_mul(session, collection, query, found)[: filters.k]
+            return NearWords(found, words.canonical)
 
-    def similarities(self, pairs: Sequence[tuple[str, str]], vocabulary: str) -> list[float]:
-        """Cosine of each pair."""
-        flat = [word for pair in pairs for word in pair]
-        vectors = self._vectors(flat, vocabulary)
-        dots = (vectors[::2] * vectors[1::2]).sum(axis=1)
-        return [float(dot) for dot in np.clip(dots, -1, 1)]
+    def similarities(
+        self, pairs: Sequence[tuple[str, str]], vocabulary: str
+    ) -> tuple[list[float | None], Canonical]:
+        """Cosine of each pair; None where a word of it was skipped."""
+        words = self._look_up([word for pair in pairs for word in pair], vocabulary)
+        vectors = words.vectors()
+        return _cosines((vectors[::2] * vectors[1::2]).sum(axis=1)), words.canonical
 
-    def matrix(self, words: Sequence[str], vocabulary: str) -> list[list[float]]:
-        """Cosine of everything with everything, shape (n, n)."""
-        vectors = self._vectors(words, vocabulary)
-        square: list[list[float]] = np.clip(vectors @ vectors.T, -1, 1).tolist()
-        return square
+    def matrix(
+        self, asked: Sequence[str], vocabulary: str
+    ) -> tuple[list[list[float | None]], Canonical]:
+        """Cosine of everything with everything, n rows of n; None where a word was skipped."""
+        words = self._look_up(asked, vocabulary)
+        vectors = words.vectors()
+        return [_cosines(row) for row in vectors @ vectors.T], words.canonical
 
-    def odd_one_out(self, words: Sequence[str], vocabulary: str) -> tuple[str, list[float]]:
-        """The word least similar to the mean of all, and every word's similarity to it."""
-        vectors = self._vectors(words, vocabulary)
-        mean = l2_normalize(vectors.mean(axis=0))
-        similarities = np.clip(vectors @ mean, -1, 1)
-        return words[int(similarities.argmin())], [float(s) for s in similarities]
+    def odd_one_out(self, asked: Sequence[str], vocabulary: str) -> OddOneOut:
+        """The word least similar to the mean of all."""
+        words = self._look_up(asked, vocabulary)
+        if len(words.known) < _LEAST_OF_ALL:
+            raise InvalidRequest("words", f"at least {_LEAST_OF_ALL} of them must be known")
+        vectors = words.vectors()
+        similarities = vectors @ l2_normalize(np.nanmean(vectors, axis=0))
+        odd = asked[int(np.nanargmin(similarities))]
+        return OddOneOut(odd, _cosines(similarities), words.canonical)
 
-    def _vectors(self, words: Sequence[str], vocabulary: str) -> Matrix:
+    def _look_up(self, asked: Sequence[str], vocabulary: str) -> Lookup:
         with self._database.read() as session:
-            collection = get_collection(session, vocabulary, VOCABULARY)
-            return np.stack([word.vector for word in _require(session, collection, words)])
+            return look_up(session, get_collection(session, vocabulary, VOCABULARY), asked)
 
     def _near(
         self,
@@ -152,7 +176,7 @@ class Vocabularies:
         hidden: set[str],
     ) -> list[WordNeighbor]:
         if filters.within is not None:
-            words = _require(session, collection, filters.within)
+            words = look_up(session, collection, filters.within).known
             found = _compare(
                 direction,
                 [w.text for w in words],
@@ -187,48 +211,41 @@ class Vocabularies:
             asked *= 4
 
 
-def _require(session: Session, collection: Collection, words: Sequence[str]) -> list[Word]:
-    """Every word with its vector, in order; its text is the spelling that the vocabulary holds.
-
-    Raises WordNotFound for the first that is unknown under the vocabulary's policy.
-    """
-    policy = WordPolicy.of(collection.options)
-    spellings = [policy.spellings(word) for word in words]
-    known = find_words(session, collection, [form for forms in spellings for form in forms])
-    found: list[Word] = []
-    for word, forms in zip(words, spellings, strict=True):
-        there = next((known[form] for form in forms if form in known), None)
-        if there is None:
-            close = suggest(session, collection, policy.spellings(word)[0] if forms else word)
-            raise WordNotFound(word, collection.name, close)
-        found.append(there)
-    return found
-
-
 def _query(
-    session: Session, collection: Collection, positive: Sequence[Item], negative: Sequence[Item]
+    collection: Collection, positive: Sequence[Item], negative: Sequence[Item], words: Lookup
 ) -> Query:
-    items = [*positive, *negative]
-    named = [item.word for item in items if item.word is not None]
-    words = _require(session, collection, named)
-    known = {asked: word.vector for asked, word in zip(named, words, strict=True)}
+    """Signed rows of the terms; skipped words are no terms."""
+    known = iter(words.words)
     rows: list[Vector] = []
-    for item in items:
+    weights: list[float] = []
+    signed = [*((1.0, item) for item in positive), *((-1.0, item) for item in negative)]
+    for sign, item in signed:
         if item.word is not None:
-            rows.append(known[item.word])
-            continue
-        vector = np.array(item.vector, dtype=np.float32)
-        if vector.shape != (collection.space.dimension,):
-            raise InvalidRequest(
-                "vector", f"{collection.name} has {collection.space.dimension} dimensions"
-            )
-        rows.append(l2_normalize(vector))
-    signs = [1.0] * len(positive) + [-1.0] * len(negative)
-    weights = [sign * item.weight for sign, item in zip(signs, items, strict=True)]
+            word = next(known)
+            if word is None:
+                continue
+            rows.append(word.vector)
+        else:
+            rows.append(_raw_vector(collection, item))
+        weights.append(sign * item.weight)
     query = Query(np.stack(rows), np.array(weights, dtype=np.float32))
     if not query.direction().any():
         raise InvalidRequest("positive", "the terms cancel each other out")
     return query
+
+
+def _raw_vector(collection: Collection, item: Item) -> Vector:
+    vector = np.array(item.vector, dtype=np.float32)
+    if vector.shape != (collection.space.dimension,):
+        raise InvalidRequest(
+            "vector", f"{collection.name} has {collection.space.dimension} dimensions"
+        )
+    return l2_normalize(vector)
+
+
+def _cosines(dots: Vector) -> list[float | None]:
+    """As numbers from -1 to 1; None for what is none."""
+    return [None if np.isnan(dot) else float(np.clip(dot, -1, 1)) for dot in dots]
 
 
 def _by_cos_mul(

@@ -189,7 +189,7 @@ def test_a_persian_vocabulary_knows_a_word_however_it_is_typed(client: TestClien
 
 def test_lower_case_is_tried_where_the_vocabulary_says_so(client: TestClient) -> None:
     content = b"orange 1 0\njuice 0.9 0.1\nOslo 0 1\n"
-    assert upload(client, content, casing="lowercase")["casing"] == "lowercase"
+    assert upload(client, content, unknown="lowercase")["unknown"] == "lowercase"
     answer = client.get("/words/ORANGE", params={"vocabulary": "mine"}).json()
     assert (answer["word"], answer["canonical"]) == ("ORANGE", "orange")
     assert nearest(client, "Orange", 1) == ["juice"], "not itself in another case"
@@ -197,4 +197,33 @@ def test_lower_case_is_tried_where_the_vocabulary_says_so(client: TestClient) ->
     upload(client, content, name="strict")
     refused = client.get("/words/ORANGE", params={"vocabulary": "strict"}).json()
     assert refused["suggestions"] == ["orange"]
-    assert upload(client, content, name="odd", casing="title")["status"] == 422
+    assert upload(client, content, name="odd", unknown="title")["status"] == 422
+
+
+def test_unknown_words_are_left_out_of_lists_where_the_vocabulary_says_so(
+    client: TestClient,
+) -> None:
+    content = b"orange 1 0\njuice 0.9 0.1\nOslo 0 1\ncereal 0.8 0.3\n"
+    upload(client, content, unknown="skip")
+    mine = {"vocabulary": "mine"}
+    asked = {"positive": ["Orange", "qwertz"], "negative": ["Oslo"], "k": 1, **mine}
+    found = client.post("/words/nearest", json=asked).json()
+    assert [n["word"] for n in found["neighbors"]] == ["juice"]
+    assert found["canonical"] == {"Orange": "orange", "qwertz": None, "Oslo": "Oslo"}
+    pairs = {"pairs": [["orange", "qwertz"], ["orange", "juice"]], **mine}
+    nothing, some = client.post("/words/similarity", json=pairs).json()["similarities"]
+    assert nothing is None
+    assert some == pytest.approx(0.9939, abs=1e-3)
+    square = client.post("/words/similarity", json={"words": ["Oslo", "qwertz"], **mine}).json()
+    assert square["similarities"] == [[pytest.approx(1), None], [None, None]]
+    four = {"words": ["orange", "juice", "qwertz", "Oslo"], **mine}
+    odd = client.post("/words/odd-one-out", json=four).json()
+    assert (odd["word"], odd["similarities"][2], odd["canonical"]["qwertz"]) == ("Oslo", None, None)
+
+    alone = client.get("/words/qwertz/nearest", params=mine)
+    assert (alone.status_code, alone.json()["code"]) == (404, "word_not_found")
+    assert (
+        client.post("/words/odd-one-out", json={**four, "words": ["orange", "x", "y"]})
+        .json()["detail"]
+        .endswith("must be known")
+    )

@@ -281,7 +281,7 @@ def test_words_come_change_and_go_in_every_worker(database: Database, tmp_path: 
 
     def nearest(seed: int) -> str:
         item = Item(None, tuple(vector(seed).tolist()))
-        return words.nearest([item], [], "3cosadd", Filters(1), "words")[0].word
+        return words.nearest([item], [], "3cosadd", Filters(1), "words").neighbors[0].word
 
     assert nearest(7) == "w7"
     editor.put("words", "سیب", vector(7).tolist())

@@ -34,10 +34,11 @@ def test_a_sentence_typed_on_an_arabic_keyboard_is_the_same_sentence() -> None:
         assert policy.spellings(one) == policy.spellings(other)
 
 
-def test_casing() -> None:
+def test_unknown_words() -> None:
     assert WordPolicy().spellings("Orange") == ("Orange",)
     assert WordPolicy("lowercase").spellings("Orange") == ("Orange", "orange")
     assert WordPolicy("lowercase").spellings("orange") == ("orange",)
+    assert WordPolicy("skip").spellings("Orange") == ("Orange", "orange")
     assert WordPolicy.of(WordPolicy("lowercase", "persian").options()) == WordPolicy(
         "lowercase", "persian"
     )
