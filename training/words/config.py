@@ -11,7 +11,10 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class WordConfig(BaseModel):
-    """`negatives` 0 means: by the size of the corpus. `most_words` caps the two softmaxes."""
+    """`negatives` 0 means: by the size of the corpus. `most_words` caps the two softmaxes.
+
+    `save_every` is in seconds: what a kill may cost.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,6 +31,7 @@ class WordConfig(BaseModel):
     hidden: Count = 128
     batch: Count = 1_024
     threads: Count = 2
+    save_every: Annotated[float, Field(ge=0.0)] = 30.0
     seed: int = 1
 
 

@@ -13,7 +13,7 @@ from training.words.config import WordConfig
 from training.words.contexts import RULES, Ids
 from training.words.corpus import END, Vocabulary, count_words, encode
 
-_HELD_OUT = 100  # one line of so many is kept aside for measuring the softmax learners
+_HELD_OUT = 100  # one line of so many is kept aside, for measuring
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +67,26 @@ def _learn(ids: Ids, vocabulary: Vocabulary, run: Path, config: WordConfig) -> M
             bar.update(words)
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
 
+        seen, aside = hold_out(ids)
         if config.objective == "negative-sampling":
             # numba compiles for seconds, torch loads as long: only what is asked for
-            from training.words.negative_sampling import learn_negative_sampling  # noqa: PLC0415
+            from training.words import negative_sampling as sgns  # noqa: PLC0415
 
             kept = run / "checkpoint.npz"
-            return learn_negative_sampling(ids, vocabulary, config, kept, report)
-        from training.words.softmax import held_out_entropy, learn_softmax  # noqa: PLC0415 - torch
+            weights = sgns.learn_negative_sampling(seen, vocabulary, config, kept, report)
+            vectors = weights.source
+            found = sgns.held_out_loss(weights, aside, vocabulary, config)
+        else:
+            from training.words import softmax  # noqa: PLC0415 - torch
 
-        rule = RULES[config.context]
-        seen, aside = hold_out(ids)
-        vectors, network = learn_softmax(seen, len(vocabulary), rule, config, report)
-    found = held_out_entropy(network, aside, rule, config)
+            rule, kept = RULES[config.context], run / "checkpoint.pt"
+            vectors, network = softmax.learn_softmax(
+                seen, len(vocabulary), rule, config, kept, report
+            )
+            entropy = softmax.held_out_entropy(network, aside, rule, config)
+            found = None if entropy is None else (entropy, float(np.log(len(vocabulary))))
     if found is not None:
-        blind = np.log(len(vocabulary))
-        print(f"held-out cross-entropy {found:.4f} nats; guessing blindly {blind:.4f}")
+        print(f"held-out cross-entropy {found[0]:.4f} nats; guessing blindly {found[1]:.4f}")
     return vectors
 
 

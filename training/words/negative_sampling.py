@@ -1,7 +1,7 @@
 """The learner around the compiled kernel: threads, epochs, a falling rate, checkpoints."""
 
-import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from app.vectors import Matrix
+from training.words.checkpoint import Saver, identity, require_identity
 from training.words.config import WordConfig
-from training.words.contexts import Ids
-from training.words.corpus import Vocabulary
+from training.words.contexts import Ids, NearbyWord
+from training.words.corpus import Vocabulary, sentences
 from training.words.kernel import make_kernel, sigmoid_table
 from training.words.sampling import (
     alias_table,
@@ -22,6 +23,7 @@ from training.words.sampling import (
 
 _CHUNK = 200_000  # ids; the rate falls and the progress moves from chunk to chunk
 _LOWEST_RATE = 1e-4
+_MEASURED = 200_000  # held-out examples at most
 
 Report = Callable[[int, float], None]
 """Called with how many words were read, and the mean of `|y - p|` over their pairs."""
@@ -29,25 +31,25 @@ Report = Callable[[int, float], None]
 
 @dataclass(slots=True)
 class Weights:
-    """`source` are the embeddings, `target` and `bias` the classifier's; `epoch` is done."""
+    """`source` are the embeddings, `target` and `bias` the classifier's; `done` counts chunks."""
 
     source: Matrix
     target: Matrix
     bias: Matrix
-    epoch: int = 0
+    done: int = 0
 
 
 def learn_negative_sampling(
     ids: Ids, vocabulary: Vocabulary, config: WordConfig, checkpoint: Path, report: Report
-) -> Matrix:
-    """Word vectors, shape (words, dimension), not normalised.
+) -> Weights:
+    """Weights after all epochs; `source` has shape (words, dimension) and is not normalised.
 
-    After each epoch the weights are kept in `checkpoint`; a later call goes on from there. With
-    one thread the outcome is a function of the seed.
+    Every `save_every` seconds the weights are kept in `checkpoint`; a later call goes on from
+    there. With one thread the outcome is a function of the seed, however often it was stopped.
     """
-    weights = _load(checkpoint, len(vocabulary), config)
-    negatives = config.negatives or default_negatives(vocabulary.total)
-    kernel = make_kernel(config.dimension, negatives, config.window)
+    run = identity(config, ids, len(vocabulary))
+    weights = _load(checkpoint, len(vocabulary), config, run)
+    kernel = make_kernel(config.dimension, negatives_of(config, vocabulary), config.window)
     keep = keep_probabilities(vocabulary.counts, config.sample)
     noise, sigmoid = alias_table(vocabulary.counts), sigmoid_table()
     matrices = (weights.source, weights.target, weights.bias)
@@ -62,32 +64,83 @@ def learn_negative_sampling(
         error, pairs = kernel(part, (0, len(part)), matrices, keep, noise, sigmoid, rate, seed)
         return len(part), error, pairs
 
+    saver = Saver(checkpoint, config.save_every)
     with ThreadPoolExecutor(config.threads) as pool:
-        for epoch in range(weights.epoch, config.epochs):
-            numbers = range(epoch * len(starts), (epoch + 1) * len(starts))
-            for words, error, pairs in pool.map(learn, numbers):
+        while weights.done < chunks:
+            work = _Work(pool, 2 * config.threads, learn, chunks)
+            for words, error, pairs in work.until_due(weights, saver):
                 report(words, error / max(1, pairs))
-            weights.epoch = epoch + 1
-            _save(checkpoint, weights)
-    return weights.source
+            saver.save(lambda file: _save(file, weights, run))
+    return weights
 
 
-def _load(checkpoint: Path, words: int, config: WordConfig) -> Weights:
+def negatives_of(config: WordConfig, vocabulary: Vocabulary) -> int:
+    """k, by the size of the corpus where the configuration leaves it open."""
+    return config.negatives or default_negatives(vocabulary.total)
+
+
+def held_out_loss(
+    weights: Weights, aside: Ids, vocabulary: Vocabulary, config: WordConfig
+) -> tuple[float, float] | None:
+    """Mean cross-entropy (nats) of a pair and its k negatives on unseen lines, and that of
+    guessing blindly, `(k + 1) ln 2`. None where the lines give no pair."""
+    rng = np.random.default_rng((config.seed, 99))
+    rule, negatives = NearbyWord(config.window), negatives_of(config, vocabulary)
+    probability, alias = alias_table(vocabulary.counts)
+    total, count = 0.0, 0
+    for sentence in sentences(aside):
+        found = rule.examples(sentence, rng)
+        if not len(found):
+            continue
+        slot = rng.integers(0, len(vocabulary), (len(found), negatives))
+        drawn = np.where(rng.random(slot.shape) < probability[slot], slot, alias[slot])
+        outputs = np.concatenate([found.targets[:, None], drawn], axis=1)
+        context = weights.source[found.contexts[:, 0]]
+        dots = np.einsum("nd,nmd->nm", context, weights.target[outputs]) + weights.bias[outputs]
+        dots[:, 0] *= -1.0  # -log sigma(x) for the pair, -log sigma(-x) for what was drawn
+        total += float(np.logaddexp(0.0, dots.astype(np.float64)).sum())
+        count += len(found)
+        if count >= _MEASURED:
+            break
+    return (total / count, (negatives + 1) * float(np.log(2.0))) if count else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Chunks in the hands of a pool, at most `ahead` of them at once."""
+
+    pool: ThreadPoolExecutor
+    ahead: int
+    learn: Callable[[int], tuple[int, float, int]]
+    chunks: int
+
+    def until_due(self, weights: Weights, saver: Saver) -> Iterator[tuple[int, float, int]]:
+        """Chunk after chunk until it is time to save; then no thread is at work any more."""
+        first = range(weights.done, min(weights.done + self.ahead, self.chunks))
+        waiting = deque(self.pool.submit(self.learn, number) for number in first)
+        following = first.stop
+        while waiting:
+            yield waiting.popleft().result()
+            weights.done += 1
+            if following < self.chunks and not saver.due():
+                waiting.append(self.pool.submit(self.learn, following))
+                following += 1
+
+
+def _load(checkpoint: Path, words: int, config: WordConfig, run: str) -> Weights:
     if not checkpoint.exists():
         return Weights(*fresh_matrices(words, config.dimension, config.seed))
     with np.load(checkpoint) as kept:
-        if kept["source"].shape != (words, config.dimension):
-            raise ValueError(f"{checkpoint} is of another run: start with an empty folder")
-        return Weights(kept["source"], kept["target"], kept["bias"], int(kept["epoch"]))
+        require_identity(str(kept["run"]), run, checkpoint)
+        return Weights(kept["source"], kept["target"], kept["bias"], int(kept["done"]))
 
 
-def _save(checkpoint: Path, weights: Weights) -> None:
-    fresh = checkpoint.with_suffix(".new.npz")
+def _save(file: Path, weights: Weights, run: str) -> None:
     np.savez(
-        fresh,
+        file,
         source=weights.source,
         target=weights.target,
         bias=weights.bias,
-        epoch=weights.epoch,
+        done=weights.done,
+        run=run,
     )
-    os.replace(fresh, checkpoint)

@@ -1,6 +1,7 @@
 """The two learners with a softmax over all words; their cost grows with the vocabulary."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.vectors import Matrix
+from training.words.checkpoint import Saver, identity, require_identity
 from training.words.config import WordConfig
 from training.words.contexts import ContextRule, Examples, Ids
 from training.words.corpus import sentences
@@ -49,9 +51,12 @@ Report = Callable[[int, float], None]
 
 
 def learn_softmax(
-    ids: Ids, words: int, rule: ContextRule, config: WordConfig, report: Report
+    ids: Ids, words: int, rule: ContextRule, config: WordConfig, checkpoint: Path, report: Report
 ) -> tuple[Matrix, nn.Module]:
-    """Word vectors, shape (words, dimension), and the network; the vectors are its embeddings."""
+    """Word vectors, shape (words, dimension), and the network; the vectors are its embeddings.
+
+    Every `save_every` seconds all is kept in `checkpoint`; a later call goes on from there.
+    """
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     network: SkipGramSoftmax | NeuralLanguageModel
@@ -60,16 +65,48 @@ def learn_softmax(
     else:
         network = NeuralLanguageModel(words, config.dimension, rule.width, config.hidden)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    run = identity(config, ids, words)
+    done = _load(checkpoint, network, optimizer, run)
+    saver = Saver(checkpoint, config.save_every)
+    step = 0
     for epoch in range(config.epochs):
         rng = np.random.default_rng((config.seed, epoch))
         for batch in batches(ids, rule, config.batch, rng):
-            loss = cross_entropy(network, batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            report(len(batch), float(loss.detach()))
+            step += 1
+            if step > done:
+                loss = cross_entropy(network, batch)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                report(len(batch), float(loss.detach()))
+            if step > done and saver.due():
+                _save(saver, network, optimizer, run, step)
+    _save(saver, network, optimizer, run, step)
     vectors: Matrix = network.embeddings.weight.detach().numpy()
     return vectors, network
+
+
+def _load(checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer, run: str) -> int:
+    """Go on from the checkpoint, if there is one; how many batches are done."""
+    if not checkpoint.exists():
+        return 0
+    kept = torch.load(checkpoint, weights_only=True)
+    require_identity(kept["run"], run, checkpoint)
+    network.load_state_dict(kept["network"])
+    optimizer.load_state_dict(kept["optimizer"])
+    return int(kept["step"])
+
+
+def _save(
+    saver: Saver, network: nn.Module, optimizer: torch.optim.Optimizer, run: str, step: int
+) -> None:
+    kept = {
+        "run": run,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+    }
+    saver.save(lambda file: torch.save(kept, file))
 
 
 def cross_entropy(network: nn.Module, batch: Examples) -> Tensor:
