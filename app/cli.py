@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import models, people, store, words
+from app.commands import models, people, store, words, zero_shot
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
 from app.settings import Settings
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(people.persons, name="persons")
 app.add_typer(words.words, name="words")
+app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
 app.add_typer(models.models, name="models")

@@ -173,3 +173,25 @@ class RateLimited(SimaError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many requests; try again in {retry_after} s")
         self.retry_after = retry_after
+
+
+class RefusedLabel(SimaError):
+    """The service does not judge faces by this."""
+
+    code = "refused_label"
+
+    def __init__(self, label: str, topic: str) -> None:
+        super().__init__(f"{label[:80]!r}: {topic} is not inferred from faces here")
+        self.label, self.topic = label, topic
+
+
+class ProjectionNotFound(SimaError):
+    """There is no projection of this name."""
+
+    code = "projection_not_found"
+
+
+class ProjectionExists(SimaError):
+    """The name is taken."""
+
+    code = "projection_exists"

@@ -10,7 +10,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import __version__
-from app.api import collections, embeddings, faces, persons, problems, system, vocabularies, words
+from app.api import (
+    collections,
+    embeddings,
+    faces,
+    persons,
+    problems,
+    system,
+    vocabularies,
+    words,
+    zero_shot,
+    zero_shot_schemas,
+)
 from app.api.deps import Context, Gate
 from app.api.middleware import BodyLimits, Metrics, RequestContext
 from app.logs import configure_logs
@@ -40,7 +51,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     app.add_middleware(RequestContext, limits=_limits(settings), metrics=metrics)
     problems.install(app)
-    for module in (faces, persons, collections, words, vocabularies, embeddings, system):
+    parts = (faces, persons, collections, words, vocabularies, embeddings, zero_shot, system)
+    for module in parts:
         app.include_router(module.router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
@@ -69,6 +81,7 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         )
         schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         parts = schema.pop("$defs", {})
-        document["components"]["schemas"].update({**parts, "Problem": schema})
+        label = zero_shot_schemas.LabelIn.model_json_schema()
+        document["components"]["schemas"].update({**parts, "Problem": schema, "LabelIn": label})
         app.openapi_schema = document
     return app.openapi_schema

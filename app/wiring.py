@@ -1,6 +1,7 @@
 """The composition root: settings -> services. The only place that picks engines."""
 
 import os
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import cv2
 import faiss
 
-from app.errors import CollectionExists
+from app.bags import TextSpace
+from app.errors import CollectionExists, ModelError, VocabularyNotFound
 from app.faces.decode import ImageLimits
 from app.faces.detect import Detector
 from app.faces.embed import Embedder, load_embedder
@@ -24,6 +26,8 @@ from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
 from app.index.faiss import FaissIndex
 from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
+from app.inference.sentence_space import SentenceSpace
+from app.inference.sentences import ENCODER, SentenceEncoder, packaged_encoder
 from app.inference.session import choose_providers
 from app.settings import Settings
 from app.store.collections import Collection, list_collections
@@ -31,7 +35,31 @@ from app.store.database import Database
 from app.store.projection import IndexFactory, IndexProjection
 from app.store.staging import discard_abandoned
 from app.words.editing import VocabularyEditor
+from app.words.sif import SifSpaces
 from app.words.vocabulary import Vocabularies
+from app.zero_shot.learning import Projections
+from app.zero_shot.service import ZeroShot
+
+
+class TextSpaces:
+    """Vocabularies by name, and the sentence encoder by its own, where it is installed."""
+
+    def __init__(self, database: Database) -> None:
+        self._vocabularies = SifSpaces(database)
+        self._encoder: SentenceSpace | None = None
+        self._guard = threading.Lock()
+
+    def open(self, name: str) -> TextSpace:
+        """Raises VocabularyNotFound. The encoder is loaded when it is first asked for."""
+        if name != ENCODER:
+            return self._vocabularies.open(name)
+        with self._guard:
+            if self._encoder is None:
+                try:
+                    self._encoder = SentenceSpace(SentenceEncoder(packaged_encoder()))
+                except ModelError as error:
+                    raise VocabularyNotFound(str(error)) from error
+            return self._encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +76,8 @@ class Services:
     galleries: Galleries
     vocabularies: Vocabularies
     editor: VocabularyEditor
+    spaces: TextSpaces
+    zero_shot: ZeroShot
 
     def prepare(self) -> None:
         """Before the first request: the default gallery is there, the indexes are level."""
@@ -78,6 +108,7 @@ def build_services(settings: Settings) -> Services:
     pipeline = open_pipeline(settings)
     embedder = pipeline.embedder
     thresholds = Thresholds.of(embedder.manifest)
+    spaces = TextSpaces(database)
     return Services(
         settings=settings,
         database=database,
@@ -91,6 +122,8 @@ def build_services(settings: Settings) -> Services:
         galleries=Galleries(database, projection, embedder.space),
         vocabularies=Vocabularies(database, projection),
         editor=VocabularyEditor(database, projection, settings.max_vocabulary_bytes),
+        spaces=spaces,
+        zero_shot=ZeroShot(database, spaces, Projections(database, spaces), embedder.space),
     )
 
 

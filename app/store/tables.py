@@ -1,4 +1,4 @@
-"""The five tables. Vectors are float32, little endian, unit length."""
+"""The tables. Vectors are float32, little endian, unit length."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -136,3 +136,21 @@ class JournalRow(Base):
     revision: Mapped[int] = mapped_column(primary_key=True)
     op: Mapped[str] = mapped_column(String(10))
     template_id: Mapped[int | None]
+
+
+class ProjectionRow(Base):
+    """A map from one space to the words of a vocabulary. `matrices` are float64, little endian:
+    the map, the centre of the source, the covariance of the outputs, one after the other."""
+
+    __tablename__ = "projections"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    source_digest: Mapped[str] = mapped_column(String(80))
+    source_dimension: Mapped[int]
+    vocabulary: Mapped[str] = mapped_column(String(100))
+    vocabulary_digest: Mapped[str] = mapped_column(String(80))
+    vocabulary_dimension: Mapped[int]
+    details: Mapped[dict[str, Any]]
+    matrices: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=now)

@@ -15,7 +15,12 @@ from app.words.suggestions import suggest
 
 _TOKEN = re.compile(r"\w+(?:['’\u200c-]\w+)*")  # with apostrophes, hyphens, zero-width non-joiners
 
-_LONGEST = 400  # characters of a word in the store
+LONGEST_WORD = 400  # characters of a word in the store
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as they stand in it."""
+    return _TOKEN.findall(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,9 @@ def embed_texts(session: Session, collection: Collection, texts: list[str]) -> l
     def forms(word: str) -> list[str]:
         return [*policy.spellings(word), *policy.spellings(word.lower())]
 
-    tokens = [_TOKEN.findall(text) for text in texts]
+    tokens = [words_of(text) for text in texts]
     asked = [*texts, *(word for row in tokens for word in row)]
-    wanted = [form for word in asked for form in forms(word) if len(form) <= _LONGEST]
+    wanted = [form for word in asked for form in forms(word) if len(form) <= LONGEST_WORD]
     known = {text: word.vector for text, word in find_words(session, collection, wanted).items()}
     found = []
     for text, row in zip(texts, tokens, strict=True):
@@ -53,7 +58,9 @@ def embed_texts(session: Session, collection: Collection, texts: list[str]) -> l
         words = tuple(word for word in used if word is not None)
         unknown = tuple(word for word, form in zip(row, used, strict=True) if form is None)
         if not words:
-            raise WordNotFound(text[:_LONGEST], collection.name, suggest(session, collection, text))
+            raise WordNotFound(
+                text[:LONGEST_WORD], collection.name, suggest(session, collection, text)
+            )
         mean = l2_normalize(np.mean([known[word] for word in words], axis=0))
         found.append(TextVector(mean, words, unknown))
     return found

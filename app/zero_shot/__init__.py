@@ -1,0 +1,1 @@
+"""Zero-shot: score labels that nobody trained."""
