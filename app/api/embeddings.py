@@ -7,10 +7,12 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.deps import Ctx, Reader
+from app.api.deps import Context, Ctx, Reader
 from app.api.problems import describe
 from app.errors import InvalidRequest
+from app.inference.sentences import ENCODER
 from app.vectors import Vector
+from app.words.texts import TextVector
 
 router = APIRouter(prefix="/v1", tags=["words"])
 
@@ -18,7 +20,8 @@ _Text = Annotated[str, Field(min_length=1, max_length=100_000, pattern=r"^[^\x00
 
 
 class EmbeddingsRequest(BaseModel):
-    """`model` names a vocabulary. Further fields of that API are taken and left unused."""
+    """`model` names a vocabulary, or the sentence encoder. Further fields of that API are taken
+    and left unused."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"model": "glove-6b-50d", "input": "orange juice"}}
@@ -60,7 +63,7 @@ class EmbeddingsAnswer(BaseModel):
 async def create_embeddings(ctx: Ctx, query: EmbeddingsRequest) -> EmbeddingsAnswer:
     """A vector for every text: that of the word, or the mean of the words' vectors."""
     texts = [query.input] if isinstance(query.input, str) else query.input
-    found = await ctx.run(lambda: ctx.services.vocabularies.texts(texts, query.model))
+    found = await ctx.run(lambda: _vectors(ctx, texts, query.model))
     has = len(found[0].vector)
     if query.dimensions not in (None, has):
         raise InvalidRequest("dimensions", f"{query.model} has {has} dimensions")
@@ -77,6 +80,15 @@ async def create_embeddings(ctx: Ctx, query: EmbeddingsRequest) -> EmbeddingsAns
         model=query.model,
         usage=Usage(prompt_tokens=words, total_tokens=words),
     )
+
+
+def _vectors(ctx: Context, texts: list[str], model: str) -> list[TextVector]:
+    if model != ENCODER:
+        return ctx.services.vocabularies.texts(texts, model)
+    bags = ctx.services.spaces.open(model).texts(texts)
+    if not all(len(bag.tokens) for bag in bags):
+        raise InvalidRequest("input", "there is a text without a letter or a digit")
+    return [TextVector(bag.mean(), bag.tokens, ()) for bag in bags]
 
 
 def _encoded(vector: Vector, encoding: str) -> list[float] | str:

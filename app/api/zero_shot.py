@@ -9,11 +9,11 @@ from app.api import zero_shot_schemas as schemas
 from app.api.deps import Clock, Context, Ctx, Reader, Writer
 from app.api.intake import photo_body, read_photos
 from app.api.problems import describe
+from app.api.schema_base import CollectionName
 from app.errors import InvalidImage, InvalidRequest
 from app.store.projections import StoredProjection
 from app.timing import Timings
 from app.vectors import Vector
-from app.zero_shot.classifier import Order
 from app.zero_shot.service import FACES, Answer, Question, Shown
 
 router = APIRouter(prefix="/zero-shot", tags=["zero-shot"])
@@ -51,18 +51,20 @@ async def score(request: Request, ctx: Ctx, clock: Clock) -> schemas.Scored:
 
 @router.post("/classify", dependencies=[Reader], responses=_ERRORS)
 async def classify(
-    ctx: Ctx, clock: Clock, query: schemas.ClassifyRequest
+    ctx: Ctx,
+    clock: Clock,
+    query: schemas.ClassifyRequest,
+    vocabulary: CollectionName | None = None,
 ) -> list[schemas.Classified] | list[list[schemas.Classified]]:
     """In the shape of Hugging Face's inference API, so that its clients work unchanged."""
     texts = [query.inputs] if isinstance(query.inputs, str) else query.inputs
     order = query.parameters.order()
-    vocabulary = ctx.services.settings.default_vocabulary
+    name = _vocabulary(ctx, vocabulary)
 
-    def work(order: Order = order) -> list[list[schemas.Classified]]:
+    def work() -> list[list[schemas.Classified]]:
         with clock.stage("score"):
             answers = [
-                ctx.services.zero_shot.score(Question(text), order, vocabulary, None)
-                for text in texts
+                ctx.services.zero_shot.score(Question(text), order, name, None) for text in texts
             ]
         return [schemas.classified(answer) for answer in answers]
 

@@ -54,7 +54,7 @@ class SentenceEncoder:
                 int(read["num_attention_heads"]),
                 float(read["layer_norm_eps"]),
             )
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # both libraries raise what has no other public base class
             raise ModelError(f"{folder} holds no readable sentence encoder") from error
         self._tokenizer.enable_truncation(_LONGEST)
         self._tokenizer.no_padding()

@@ -8,6 +8,8 @@ import httpx2
 import numpy as np
 import openai
 import pytest
+from huggingface_hub import InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
 
 from tests.servers import Server
 
@@ -74,3 +76,24 @@ def test_unknown_words_of_a_text_are_reported(server: Server) -> None:
     ).json()
     assert answer["data"][0]["out_of_vocabulary"] == ["peel"]
     assert answer["data"][0]["embedding"] == [0, 0, 1, 0]
+
+
+def test_hugging_face_s_client_classifies(server: Server) -> None:
+    url = f"{server.url}/zero-shot/classify?vocabulary=tiny"
+    client = InferenceClient(model=url, token="sk-read")
+    best, second = client.zero_shot_classification("I like juice", ["like", "orange"])
+    assert (best.label, second.label) == ("like", "orange")
+    assert best.score + second.score == pytest.approx(1.0)
+    several = client.zero_shot_classification("juice", ["juice", "orange"], multi_label=True)
+    assert all(0.0 <= row.score <= 1.0 for row in several)
+    assert several[0].label == "juice"
+
+
+def test_hugging_face_s_client_sees_our_refusals(server: Server) -> None:
+    url = f"{server.url}/zero-shot/classify?vocabulary=tiny"
+    with pytest.raises(HfHubHTTPError) as refused:
+        InferenceClient(model=url, token="wrong").zero_shot_classification("juice", ["orange"])
+    assert refused.value.response.status_code == 401
+    with pytest.raises(HfHubHTTPError) as refused:
+        InferenceClient(model=url, token="sk-read").zero_shot_classification("juice", ["qwxyz"])
+    assert refused.value.response.json()["code"] == "validation_error"
