@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import faiss
 
 from app.bags import TextSpace
 from app.errors import CollectionExists, ModelError, VocabularyNotFound
@@ -102,7 +101,6 @@ class Services:
 
 def build_services(settings: Settings) -> Services:
     """Open the models and the store. Raises ModelError where a model is not what it claims."""
-    faiss.omp_set_num_threads(1)
     database = Database(settings.effective_database_url)
     projection = IndexProjection(_index_factory(settings))
     pipeline = open_pipeline(settings)

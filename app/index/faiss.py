@@ -114,7 +114,12 @@ class FaissIndex:
         self._rows.remove(ids)
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """The nearest rows of each probe; similarities are exact."""
+        """The nearest rows of each probe; similarities are exact.
+
+        Searches run side by side, so one thread is enough for each; OpenMP keeps that number for
+        every thread of ours by itself.
+        """
+        faiss.omp_set_num_threads(1)
         return self._rows.search(np.ascontiguousarray(probes), k)
 
     def size(self) -> int:

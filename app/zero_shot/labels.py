@@ -1,7 +1,7 @@
 """Labels as vectors, made once for each vocabulary."""
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,11 @@ from app.bags import Bag, Label, TextSpace
 from app.errors import InvalidRequest
 from app.zero_shot.matching import LabelSet, LabelVectors, Scores, stack, standardised
 
-_KEPT = 20_000
+_KEPT_BYTES = 64_000_000
+_MOST_CHARACTERS = 400_000
+_MOST_NUMBERS = 10_000_000  # in the vectors of all labels of a request
+
+_Ready = tuple[LabelVectors, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class LabelCache:
     """Label vectors by space, version and what the label says; the least used ones go."""
 
     def __init__(self) -> None:
-        self._known: LRUCache[Hashable, tuple[LabelVectors, tuple[str, ...]]] = LRUCache(_KEPT)
+        self._known: LRUCache[Hashable, _Ready] = LRUCache(_KEPT_BYTES, _size)
         self._guard = threading.Lock()
 
     def ready(
@@ -44,7 +48,7 @@ class LabelCache:
         """Vectors of all labels and their alternatives.
 
         With a `background` of the caller's own nothing is kept. Raises InvalidRequest for a label
-        of which no word is known.
+        of which no word is known, and for too many words.
         """
         flat = [(row, one) for row, label in enumerate(labels) for one in label.alternatives()]
         digest, version = space.space.digest, space.version
@@ -54,27 +58,41 @@ class LabelCache:
         made = _make(space, [flat[number][1] for number in missing], background)
         found |= {keys[number]: one for number, one in zip(missing, made, strict=True)}
         if background is None:
-            with self._guard:
-                self._known.update({keys[number]: found[keys[number]] for number in missing})
+            self._keep({keys[number]: found[keys[number]] for number in missing})
         vectors = [found[key][0] for key in keys]
+        if sum(one.rows.size for one in vectors) > _MOST_NUMBERS:
+            raise InvalidRequest("labels", "they have too many words together")
         owners = np.array([row for row, _ in flat], dtype=np.int64)
         unknown: list[tuple[str, ...]] = [() for _ in labels]
         for (row, _), key in zip(flat, keys, strict=True):
             unknown[row] += found[key][1]
         return ReadyLabels(stack(vectors), owners, tuple(unknown))
 
-    def _those(
-        self, keys: Sequence[Hashable]
-    ) -> dict[Hashable, tuple[LabelVectors, tuple[str, ...]]]:
+    def _keep(self, made: Mapping[Hashable, _Ready]) -> None:
+        with self._guard:
+            for key, ready in made.items():
+                if _size(ready) < _KEPT_BYTES // 10:
+                    self._known[key] = ready
+
+    def _those(self, keys: Sequence[Hashable]) -> dict[Hashable, _Ready]:
         with self._guard:
             return {key: self._known[key] for key in keys if key in self._known}
 
 
+def _size(ready: _Ready) -> int:
+    """Bytes, as far as they count."""
+    vectors, unknown = ready
+    return 2 * vectors.rows.nbytes + sum(len(word) for word in unknown) + 1_000
+
+
 def _make(
     space: TextSpace, labels: Sequence[Label], background: Sequence[Bag] | None
-) -> list[tuple[LabelVectors, tuple[str, ...]]]:
+) -> list[_Ready]:
     if not labels:
         return []
+    said = sum(len(label.description) + 10 * len(label.keywords) for label in labels)
+    if said > _MOST_CHARACTERS:  # before a vector is looked up
+        raise InvalidRequest("labels", f"they say more than {_MOST_CHARACTERS:,} characters")
     bags = space.labels(labels)
     for label, bag in zip(labels, bags, strict=True):
         if not len(bag.tokens):

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from app.bags import Bag, Chance
 from app.vectors import Matrix, Vector, l2_normalize
 
+Floats = NDArray[np.float32]
 Scores = NDArray[np.float64]
 """One number a label, shape (labels,)."""
 
 _SMALLEST_SPREAD = 1e-3
+_MOST_AT_ONCE = 4_000_000  # dot products in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,27 @@ def fit(text: Bag, labels: LabelSet) -> Scores:
     counterpart: the relaxed word mover's distance (Kusner et al. 2015) with cosines. A text of one
     vector and labels of one vector each leave the plain cosine.
     """
-    dots = l2_normalize(text.vectors) @ labels.rows.T
-    towards_label = np.maximum.reduceat(dots, labels.starts, axis=1)
-    there = text.weights @ towards_label / text.weights.sum()
+    there, nearest = _counterparts(text, labels)
     weights = np.add.reduceat(labels.weights, labels.starts)
-    back = np.add.reduceat(dots.max(axis=0) * labels.weights, labels.starts) / weights
+    back = np.add.reduceat(nearest * labels.weights, labels.starts) / weights
     whole = labels.means @ text.mean()
     found: Scores = (0.5 * whole + 0.25 * (there + back)).astype(np.float64)
     return found
+
+
+def _counterparts(text: Bag, labels: LabelSet) -> tuple[Floats, Floats]:
+    """How similar the text's words are to their nearest in each label, by weight, (labels,); and
+    how similar each label's token is to its nearest word of the text, (tokens,)."""
+    unit = l2_normalize(text.vectors)
+    there = np.zeros(len(labels.starts), dtype=np.float32)
+    nearest = np.full(len(labels.rows), -1.0, dtype=np.float32)
+    block = max(1, _MOST_AT_ONCE // len(labels.rows))
+    for start in range(0, len(unit), block):
+        dots = unit[start : start + block] @ labels.rows.T
+        in_labels = np.maximum.reduceat(dots, labels.starts, axis=1)
+        there += text.weights[start : start + block] @ in_labels
+        np.maximum(nearest, dots.max(axis=0), out=nearest)
+    return there / text.weights.sum(), nearest
 
 
 def standard_fit(text: Bag, labels: LabelSet) -> Scores:

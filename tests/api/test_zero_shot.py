@@ -181,6 +181,14 @@ def test_queries_that_make_no_sense(client: TestClient) -> None:
     assert refused(client, **good, projection="nobody")[:2] == (404, "projection_not_found")
 
 
+def test_a_flood_of_words_is_refused_and_a_long_text_is_not(client: TestClient) -> None:
+    flood = [{"name": f"a{n}", "description": "house " * 600} for n in range(400)]
+    assert refused(client, text=RAIN, labels=flood)[:2] == (422, "validation_error")
+    known = [n["word"] for n in client.get("/words/rain/nearest?k=1000").json()["neighbors"]]
+    long = score(client, text=" ".join(known * 2), labels=known)
+    assert len(long["labels"]) == 1000
+
+
 # Faces
 
 

@@ -50,7 +50,7 @@ def test_the_examples_work_as_pasted(server: Server, tmp_path: Path) -> None:
     answers = [
         run(block.replace("http://127.0.0.1:8000", server.url), tmp_path) for block in BLOCKS[1:]
     ]
-    _, recognise, raw, manage, words, own = answers
+    _, recognise, raw, manage, words, own, zero_shot = answers
     assert recognise.count('"person_id"') >= 3
     assert recognise.count('"decision":"match"') == 1
     assert recognise.count('"decision":"unknown"') == 1
@@ -61,6 +61,8 @@ def test_the_examples_work_as_pasted(server: Server, tmp_path: Path) -> None:
     assert '"word":"engine"' in words
     assert '"words":3' in own
     assert '"object":"list"' in own
+    assert '"decision":"weather"' in zero_shot
+    assert '"decision":"cat"' in zero_shot
     assert "urn:sima:problem" not in "".join(answers)
 
 

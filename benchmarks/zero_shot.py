@@ -1,0 +1,100 @@
+"""Zero-shot by the number of labels: milliseconds of a first and of every later request.
+
+    python -m benchmarks.zero_shot [--labels 100 250 500 1000 2000] [--picture FILE.png]
+
+Inside the service, without HTTP: one text of nineteen words against frequent words as labels. With
+`--picture` it also draws labels and texts of the project's own small set in the plane (needs
+matplotlib, which comes with the extra `train`).
+"""
+
+import argparse
+import tempfile
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from app.bags import Label, TextSpace
+from app.commands.setup import ensure_schema, ensure_vocabulary
+from app.settings import PROJECT, Settings
+from app.store.collections import get_collection
+from app.store.words import frequent_texts
+from app.wiring import TextSpaces, open_store
+from app.zero_shot.classifier import Classifier, Order
+from benchmarks.report import conditions, median_ms, table
+
+TEXT = (
+    "they bought a small cottage with a large garden near the river "
+    "in the south of France last summer"
+)
+OWN = PROJECT / "tests" / "data" / "zero-shot" / "topics.tsv"
+
+
+def times(spaces: TextSpaces, vocabulary: str, names: list[str], counts: list[int]) -> None:
+    """A fresh classifier for each number of labels, so that the first request makes them all."""
+    rows = []
+    for count in counts:
+        classifier, order = Classifier(), Order(tuple(Label(name) for name in names[:count]))
+
+        def ask(classifier: Classifier = classifier, order: Order = order) -> None:
+            classifier.score_text(spaces.open(vocabulary), TEXT, order)
+
+        began = perf_counter()
+        ask()
+        first = (perf_counter() - began) * 1000
+        later = median_ms(partial(ask), times=30)
+        rows.append((count, first, later, later / count * 1000))
+    conditions("one text against labels of one word, 400,000 words x 50, one thread")
+    table(("labels", "first ms", "later ms", "microseconds a label"), rows)
+
+
+def draw(space: TextSpace, file: Path) -> None:
+    """Labels and texts by the two directions in which the labels differ most."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415 - an extra
+
+    rows = [line.split("\t") for line in OWN.read_text(encoding="utf-8").splitlines()]
+    names = sorted({name for name, _ in rows})
+    labels = np.stack([bag.mean() for bag in space.labels([Label(name) for name in names])])
+    texts = np.stack([bag.mean() for bag in space.texts([text for _, text in rows])])
+    centre = labels.mean(axis=0)
+    _, _, directions = np.linalg.svd(labels - centre)
+    at_labels, at_texts = ((points - centre) @ directions[:2].T for points in (labels, texts))
+    figure, axes = plt.subplots(figsize=(8, 6))
+    colours = plt.get_cmap("tab10")
+    for number, name in enumerate(names):
+        own = [row for row, (label, _) in enumerate(rows) if label == name]
+        axes.scatter(*at_texts[own].T, color=colours(number), s=22, alpha=0.7)
+        axes.scatter(*at_labels[number], color=colours(number), marker="*", s=260, edgecolor="k")
+        axes.annotate(name, at_labels[number], xytext=(8, 6), textcoords="offset points")
+    axes.set_title("Stars: labels by their name alone. Dots: texts of that topic, nobody trained")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    figure.tight_layout()
+    figure.savefig(file, dpi=110)
+    print(file)
+
+
+def main() -> None:
+    """Import the default vocabulary, measure, perhaps draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", type=int, nargs="+", default=[100, 250, 500, 1000, 2000])
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(_env_file=None, data_dir=Path(folder))
+        ensure_schema(settings)
+        ensure_vocabulary(settings)
+        database, _ = open_store(settings)
+        spaces, vocabulary = TextSpaces(database), settings.default_vocabulary
+        with database.read() as session:
+            texts = frequent_texts(session, get_collection(session, vocabulary), 10_000)
+        names = [text for text in texts if text.isalpha()]
+        times(spaces, vocabulary, names, options.labels)
+        if options.picture is not None:
+            draw(spaces.open(vocabulary), options.picture)
+        database.close()
+
+
+if __name__ == "__main__":
+    main()
