@@ -195,3 +195,9 @@ class ProjectionExists(SimaError):
     """The name is taken."""
 
     code = "projection_exists"
+
+
+class KeyReused(SimaError):
+    """An idempotency key came with another request before."""
+
+    code = "idempotency_key_reused"

@@ -1,8 +1,8 @@
 """detect, embed, enroll, verify, identify."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel
 
 from app.api import face_schemas as schemas
@@ -79,8 +79,18 @@ async def embed(request: Request, ctx: Ctx, clock: Clock) -> schemas.Embedded:
     },
     openapi_extra=_one_photo(schemas.EnrollFields),
 )
-async def enroll(request: Request, response: Response, ctx: Ctx, clock: Clock) -> schemas.Enrolled:
-    """Learn a person from one photo, or add a photo to a known person."""
+async def enroll(
+    request: Request,
+    response: Response,
+    ctx: Ctx,
+    clock: Clock,
+    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
+) -> schemas.Enrolled:
+    """Learn a person from one photo, or add a photo to a known person.
+
+    A request that is sent again with its `Idempotency-Key` within a day is answered like the first
+    time, with `Idempotent-Replayed: true`, and stores nothing.
+    """
     fields, images = await read_photos(request, schemas.EnrollFields, _ONE)
     image = _need(images, "image")
     order = EnrollOrder(
@@ -92,10 +102,13 @@ async def enroll(request: Request, response: Response, ctx: Ctx, clock: Clock) -
         face=fields.face,
         allow_duplicate=fields.on_duplicate == "allow",
         dry_run=fields.dry_run,
+        key=key or None,
     )
     done = await ctx.run(lambda: ctx.services.enroller.enroll(image, order, clock))
     if fields.dry_run:
         response.status_code = 200
+    if done.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     return _enrolled(done, fields.collection, _model(ctx))
 
 

@@ -42,6 +42,7 @@ STATUS = {
     "multiple_faces": 422,
     "poor_quality": 422,
     "refused_label": 422,
+    "idempotency_key_reused": 422,
     "rate_limited": 429,
     "internal_error": 500,
     "not_ready": 503,

@@ -1,5 +1,6 @@
 """Enroll: one photo is enough; the same face under two people is refused."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from app.store.collections import (
     lock_collection,
 )
 from app.store.database import Database
+from app.store.keys import find_enrolled, remember_key
 from app.store.people import (
     NewPerson,
     Person,
@@ -36,7 +38,8 @@ DEFAULT_COLLECTION = "default"
 
 @dataclass(frozen=True, slots=True)
 class EnrollOrder:
-    """What to do with a photo. `person_id` adds it to a known person's support set."""
+    """What to do with a photo. `person_id` adds it to a known person's support set. A second
+    order with the same `key` and photo is answered like the first, and stores nothing."""
 
     name: str | None
     collection: str
@@ -46,6 +49,7 @@ class EnrollOrder:
     face: Literal["only", "largest"]
     allow_duplicate: bool
     dry_run: bool
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Enrollment:
     face: Face
     person: Person | None
     template: Template | None
+    replayed: bool = False
 
 
 class Enroller:
@@ -89,7 +94,8 @@ class Enroller:
         with timings.stage("store"):
             if order.dry_run:
                 return self._rehearse(probe, sighting, order)
-            return self._commit(probe, sighting, order)
+            digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
+            return self._commit(probe, sighting, order, digest)
 
     def _rehearse(self, probe: Matrix, sighting: Sighting, order: EnrollOrder) -> Enrollment:
         with self._database.read() as session:
@@ -102,9 +108,15 @@ class Enroller:
         name = person.name if person else str(order.name)
         return Enrollment(name, sighting.face, person, None)
 
-    def _commit(self, probe: Matrix, sighting: Sighting, order: EnrollOrder) -> Enrollment:
+    def _commit(
+        self, probe: Matrix, sighting: Sighting, order: EnrollOrder, digest: str
+    ) -> Enrollment:
         with self._database.write() as session:
             gallery = lock_collection(session, self._gallery(session, order.collection))
+            if order.key is not None:
+                before = find_enrolled(session, order.key, digest)
+                if before is not None:
+                    return Enrollment(before[0].name, sighting.face, *before, replayed=True)
             # From here on nobody else writes to this gallery, so what the duplicate check does
             # not see cannot come in before the template does.
             person = _known_person(session, order)
@@ -114,6 +126,8 @@ class Enroller:
                 person = add_person(session, gallery, new)
             score = sighting.face.quality.score
             template = add_template(session, gallery, person, probe[0], score)
+            if order.key is not None:
+                remember_key(session, order.key, digest, template)
         return Enrollment(person.name, sighting.face, person, template)
 
     def _gallery(self, session: Session, name: str) -> Collection:

@@ -154,3 +154,18 @@ class ProjectionRow(Base):
     details: Mapped[dict[str, Any]]
     matrices: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class EnrollKeyRow(Base):
+    """The `Idempotency-Key` of an enrollment, with the digest of the request that brought it."""
+
+    __tablename__ = "enroll_keys"
+    __table_args__ = (
+        Index("ix_enroll_keys_template", "template_id"),
+        Index("ix_enroll_keys_created", "created_at"),
+    )
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    template_id: Mapped[int] = mapped_column(ForeignKey("templates.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=now)

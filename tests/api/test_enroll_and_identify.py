@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 from PIL import Image
 
 from tests.conftest import MakeClient, enroll, upload
@@ -216,3 +217,45 @@ def test_a_restart_forgets_nobody(
     enroll(make_client(data), photos["obama"], "Barack Obama")
     again = make_client(data).post("/identify", files=upload(photos["obama"])).json()
     assert again["faces"][0]["person"]["name"] == "Barack Obama"
+
+
+def test_a_retried_enrollment_is_no_second_person(gallery: TestClient, photos: Photos) -> None:
+    def send(photo: str, name: str, key: str = "retry-1") -> Response:
+        fields = {"name": name, "on_duplicate": "allow"}
+        headers = {"Idempotency-Key": key}
+        return gallery.post("/enroll", files=upload(photos[photo]), data=fields, headers=headers)
+
+    first, again = send("obama", "Barack Obama"), send("obama", "Barack Obama")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert len(gallery.get("/persons").json()["persons"]) == 1
+
+    reused = send("obama", "Somebody Else")
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    assert (
+        send("obama", "Barack Obama", "retry-2").json()["person_id"] != (first.json()["person_id"])
+    )
+    gallery.delete(f"/persons/{first.json()['person_id']}")
+    anew = send("obama", "Barack Obama")
+    assert anew.status_code == 201
+    assert "Idempotent-Replayed" not in anew.headers, "what is deleted is gone, its key too"
+
+
+def test_retries_at_the_same_moment_make_one_person(gallery: TestClient, photos: Photos) -> None:
+    def send(_number: int) -> dict[str, object]:
+        answer = gallery.post(
+            "/enroll",
+            files=upload(photos["biden"]),
+            data={"name": "Joe Biden", "on_duplicate": "allow"},
+            headers={"Idempotency-Key": "at-once"},
+        )
+        assert answer.status_code == 201, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert len({str(answer["template_id"]) for answer in answers}) == 1
+    assert len(gallery.get("/persons").json()["persons"]) == 1
