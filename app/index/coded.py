@@ -22,7 +22,7 @@ _WORTH_IT = 16  # below so many rows a candidate all rows are compared exactly
 _DEAD_SHARE = 0.25
 _OUTGROWN = 4  # times the size at training
 _TOO_FEW = 1_024  # rows; fewer are compared exactly, whatever is asked
-_WIDE = 256  # dimensions; from here on a code stands for four of them, below for two
+_DIMENSIONS_A_CODE = ((512, 8), (256, 4), (0, 2))  # from so many dimensions on
 
 
 class CodedRows:
@@ -155,11 +155,11 @@ class CodedRows:
 
 
 def _code_count(dimension: int) -> int:
-    """Codes of a vector (ADR 8 has the measurements)."""
-    for dimensions in (4, 2) if dimension >= _WIDE else (2,):
-        if dimension % dimensions == 0:
-            return dimension // dimensions
-    return dimension
+    """Codes of a vector: one for two, four or eight dimensions (ADR 8 has the measurements)."""
+    wanted = next(each for least, each in _DIMENSIONS_A_CODE if dimension >= least)
+    while dimension % wanted:
+        wanted //= 2
+    return dimension // wanted
 
 
 def _read(stream: IO[bytes], dtype: np.dtype[Number], count: int) -> NDArray[Number]:
