@@ -1,8 +1,8 @@
 """Many vectors: product-quantised codes choose candidates, the exact vectors decide among them.
 
 The codes are compared with SIMD shuffles (Andre et al. 2015, in FAISS `IndexPQFastScan`), 4 bits
-each. A code cannot be taken out: a removed row stays as a tombstone, which no search returns,
-until there are so many of them that the codes are written anew.
+each. A code cannot be taken out: a removed row is overwritten and stays as a tombstone, which no
+search returns, until there are so many of them that the codes are written anew.
 """
 
 from typing import IO, TypeVar
@@ -53,10 +53,10 @@ class CodedRows:
 
     def remove(self, ids: Ids) -> None:
         """Forget rows by id; unknown ids are ignored."""
-        for one in ids.tolist():
-            place = self._place.pop(one, None)
-            if place is not None:
-                self._alive[place] = False
+        found = [place for one in ids.tolist() if (place := self._place.pop(one, -1)) >= 0]
+        places = np.array(found, dtype=np.int64)
+        self._alive[places] = False
+        self._rows.erase(places)
         dead = len(self._rows) - len(self._place)
         if dead > _TRAINED_ON and dead > _DEAD_SHARE * len(self._rows):
             self._compact()

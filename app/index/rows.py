@@ -40,6 +40,12 @@ class RowBlocks:
             found[here] = self._blocks[one][place[here]]
         return found
 
+    def erase(self, numbers: Ids) -> None:
+        """Overwrite some rows with zeros: what is deleted is not kept in memory or snapshots."""
+        block, place = numbers // _BLOCK, numbers % _BLOCK
+        for one in np.unique(block):
+            self._blocks[one][place[block == one]] = 0.0
+
     def dots(self, probe: Vector) -> NDArray[np.float32]:
         """The dot product of every row with `probe`, shape (rows,)."""
         parts = [block[: self._used(number)] @ probe for number, block in enumerate(self._blocks)]

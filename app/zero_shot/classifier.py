@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +19,8 @@ Method = Literal["cosine", "conse", "dap", "eszsl"]
 
 _LEAST_SEEN = 2
 _LEAST_PRIOR, _MOST_PRIOR = 0.05, 0.95
-_MOST_EXPLAINED = 64  # words of a text that are left out in turn
+_LEAST_BACKGROUND = 3
+_MOST_EXPLAINED = 64  # words of a text, and attributes, that are left out in turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,12 @@ class Classifier:
         self, space: TextSpace, evidence: Evidence, order: Order
     ) -> tuple[Scores, list[str]]:
         """One number a label, and the words of labels that nobody knows."""
-        background = space.texts(order.background) if order.background else None
-        if background is not None:
-            background = [bag for bag in background if len(bag.tokens)]
+        background = None
+        if order.background:
+            background = [bag for bag in space.texts(order.background) if len(bag.tokens)]
+            if len(background) < _LEAST_BACKGROUND:
+                told = f"at least {_LEAST_BACKGROUND} of them need a word that is known"
+                raise InvalidRequest("background", told)
         if order.method == "dap":
             return self._by_attributes(space, evidence, order, background)
         labels = self._cache.ready(space, order.labels, background)
@@ -159,12 +164,13 @@ class Classifier:
             if len(rest.tokens)
         ]
         attributes = []
-        for name in best.attributes:
+        for name in list(best.attributes)[:_MOST_EXPLAINED]:
             less = {key: held for key, held in best.attributes.items() if key != name}
             changed = tuple(
                 replace(one, attributes=less) if one is best else one for one in order.labels
             )
-            attributes.append(Effect(name, whole - evidence_without(bag, changed)))
+            with suppress(InvalidRequest):  # without it nothing would be left to score
+                attributes.append(Effect(name, whole - evidence_without(bag, changed)))
         return Explanation(best.name, _strongest(effects), _strongest(attributes))
 
 

@@ -163,6 +163,20 @@ def test_background_texts_of_ones_own(client: TestClient) -> None:
     assert special["sport"] - special["weather"] > plain["sport"] - plain["weather"]
 
 
+def test_backgrounds_that_say_nothing_are_refused(client: TestClient) -> None:
+    for background in (["qwxyzq"], ["rain"], ["rain", "sun", "zzqqx"]):
+        found = refused(client, text=RAIN, labels=["weather"], background=background)
+        assert found[:2] == (422, "validation_error")
+
+
+def test_the_only_attribute_can_be_explained(client: TestClient) -> None:
+    labels = [{"name": "zzqqx", "attributes": {"wings": 1}}, {"name": "law"}]
+    for method in ("cosine", "dap"):
+        found = score(client, text="two wings", labels=labels, method=method, explain=True)
+        assert found["explanation"]["label"] == "zzqqx"
+        assert found["explanation"]["attributes"] == []
+
+
 def test_queries_that_make_no_sense(client: TestClient) -> None:
     good = {"text": RAIN, "labels": ["weather"]}
     for body in (

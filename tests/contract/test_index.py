@@ -167,6 +167,25 @@ def test_tombstones_do_not_crowd_out_the_living() -> None:
     assert [n.template_id for n in found] == [n.template_id for n in expected]
 
 
+@pytest.mark.parametrize("coded_from", [1_000, 100_000])
+def test_a_removed_vector_is_in_no_snapshot(tmp_path: Path, coded_from: int) -> None:
+    file = tmp_path / "one.faiss"
+    vectors = clustered(5_000, 16)
+    index = FaissIndex(16, file, "key", coded_from)
+    index.upsert(numbered(5_000), vectors)
+    index.revision = 1
+    index.flush()
+    assert vectors[6].tobytes() in file.read_bytes(), "it was there"
+    index.remove(numbered(1, first=7))
+    index.upsert(numbered(1, first=9), -vectors[8:9])
+    index.revision = 2
+    index.close()
+    kept = file.read_bytes()
+    assert vectors[6].tobytes() not in kept
+    assert vectors[8].tobytes() not in kept, "what was replaced is gone, too"
+    assert vectors[7].tobytes() in kept
+
+
 @pytest.mark.parametrize("coded_from", [1, 1_000])
 def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, coded_from: int) -> None:
     file = tmp_path / "one.faiss"
