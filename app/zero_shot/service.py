@@ -102,7 +102,7 @@ class ZeroShot:
             space = self._faces
         else:
             text_space = self._spaces.open(source)
-            vectors = [_vector_in(text_space, one) for one in shown]
+            vectors = [_vector_in(text_space, one, "examples") for one in shown]
             space = text_space.space
         examples = [
             Example(vector, one.attributes) for vector, one in zip(vectors, shown, strict=True)
@@ -131,7 +131,7 @@ class ZeroShot:
         else:
             text_space = self._spaces.open(stored.details.source)
             shown = Shown((), text=question.text or question.word, vector=question.vector)
-            space, vector = text_space.space, _vector_in(text_space, shown)
+            space, vector = text_space.space, _vector_in(text_space, shown, "text")
         _, projection = self.projections.usable(name, space)
         if not order.seen:
             order = replace(order, seen=tuple(Label(word) for word in stored.details.seen))
@@ -173,14 +173,14 @@ class ZeroShot:
         return found
 
 
-def _vector_in(space: TextSpace, shown: Shown) -> Vector:
+def _vector_in(space: TextSpace, shown: Shown, where: str) -> Vector:
     if shown.vector is not None:
         return space.raw(np.array(shown.vector, dtype=np.float32)).mean()
     if shown.text is None:
-        raise InvalidRequest("examples", f"{space.space.name} takes texts and vectors")
+        raise InvalidRequest(where, f"{space.space.name} takes texts and vectors")
     bag = space.texts([shown.text])[0]
     if not len(bag.tokens):
-        raise InvalidRequest("examples", f"no word of {shown.text[:40]!r} is known")
+        raise InvalidRequest(where, f"no word of {shown.text[:40]!r} is known")
     return bag.mean()
 
 

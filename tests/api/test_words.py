@@ -3,18 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from app.commands.setup import ensure_schema, ensure_vocabulary
-from tests.conftest import MakeClient, make_settings, services_of
-
-
-@pytest.fixture(scope="module")
-def words(make_client: MakeClient, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
-    """An application with the default vocabulary, imported as `make serve` does."""
-    folder = tmp_path_factory.mktemp("words")
-    settings = make_settings(folder)
-    ensure_schema(settings)
-    ensure_vocabulary(settings)
-    return make_client(folder)
+from app.commands.setup import ensure_vocabulary
+from tests.conftest import services_of
 
 
 def nearest(client: TestClient, **query: object) -> list[str]:

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.vectors import Matrix
-from training.words.contexts import Ids
 
 
 def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:
@@ -53,13 +52,3 @@ def fresh_matrices(words: int, dimension: int, seed: int) -> tuple[Matrix, Matri
         np.zeros((words, dimension), dtype=np.float32),
         np.zeros(words, dtype=np.float32),
     )
-
-
-def split_at_lines(ids: Ids, parts: int) -> list[int]:
-    """Where to cut an id file into about equal parts, each starting behind a line's end."""
-    cuts = [0]
-    for part in range(1, parts):
-        cut = len(ids) * part // parts
-        ahead = np.flatnonzero(np.asarray(ids[cut : cut + 200_000]) < 0)
-        cuts.append(cut + (int(ahead[0]) + 1 if len(ahead) else 0))
-    return [*sorted(set(cuts)), len(ids)]
