@@ -201,3 +201,9 @@ class KeyReused(SimaError):
     """An idempotency key came with another request before."""
 
     code = "idempotency_key_reused"
+
+
+class SettingError(SimaError):
+    """A setting that cannot work; said at the start, never to a client."""
+
+    code = "not_ready"

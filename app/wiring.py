@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from app.bags import TextSpace
+from app.engines import open_engine
 from app.errors import CollectionExists, ModelError, VocabularyNotFound
 from app.faces.decode import ImageLimits
 from app.faces.detect import Detector
@@ -21,17 +22,14 @@ from app.faces.quality import QualityLimits
 from app.faces.recognition import Recognizer
 from app.faces.thresholds import Thresholds
 from app.faces.yunet import YuNet
-from app.index.base import VectorIndex
-from app.index.exact import ExactIndex
-from app.index.faiss import FaissIndex
 from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
 from app.inference.sentence_space import SentenceSpace
 from app.inference.sentences import ENCODER, SentenceEncoder, packaged_encoder
 from app.inference.session import choose_providers
 from app.settings import Settings
-from app.store.collections import Collection, list_collections
+from app.store.collections import list_collections
 from app.store.database import Database
-from app.store.projection import IndexFactory, IndexProjection
+from app.store.projection import IndexProjection
 from app.store.staging import discard_abandoned
 from app.words.editing import VocabularyEditor
 from app.words.sif import SifSpaces
@@ -83,6 +81,8 @@ class Services:
         discard_abandoned(self.database)
         with suppress(CollectionExists):
             self.galleries.create(DEFAULT_COLLECTION)
+        for collection in self.galleries.collections():
+            self.projection.discard_newer(self.database, collection)
         self.catch_up()
 
     def catch_up(self) -> dict[str, int]:
@@ -102,7 +102,8 @@ class Services:
 def build_services(settings: Settings) -> Services:
     """Open the models and the store. Raises ModelError where a model is not what it claims."""
     database = Database(settings.effective_database_url)
-    projection = IndexProjection(_index_factory(settings))
+    open_index, close_engine = open_engine(settings, database)
+    projection = IndexProjection(open_index, close_engine)
     pipeline = open_pipeline(settings)
     embedder = pipeline.embedder
     thresholds = Thresholds.of(embedder.manifest)
@@ -138,7 +139,7 @@ def open_pipeline(settings: Settings) -> FacePipeline:
 def open_store(settings: Settings) -> tuple[Database, IndexProjection]:
     """Only the store, for work that needs no model."""
     database = Database(settings.effective_database_url)
-    return database, IndexProjection(_index_factory(settings))
+    return database, IndexProjection(*open_engine(settings, database))
 
 
 def available_models(settings: Settings) -> list[Manifest]:
@@ -161,15 +162,3 @@ def _detector(settings: Settings) -> Detector:
             settings.inference_threads,
         )
     return YuNet(Path(settings.detector))
-
-
-def _index_factory(settings: Settings) -> IndexFactory:
-    def open_index(collection: Collection) -> VectorIndex:
-        dimension = collection.space.dimension
-        if settings.index_url == "exact:":
-            return ExactIndex(dimension)
-        key = f"{collection.id} {collection.created_at.isoformat()} {collection.space.digest}"
-        snapshot = settings.data_dir / "index" / f"collection-{collection.id}.faiss"
-        return FaissIndex(dimension, snapshot, key)
-
-    return open_index

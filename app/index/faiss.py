@@ -4,6 +4,7 @@ Exact while that is the fastest; from `coded_from` rows on by codes, with exact 
 """
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -84,6 +85,8 @@ class FaissIndex:
     """Few rows flat, many rows coded. A snapshot that is damaged or of another collection is
     ignored: the store knows everything that it held."""
 
+    shared = False
+
     def __init__(
         self,
         dimension: int,
@@ -97,6 +100,10 @@ class FaissIndex:
         self._saved = 0
         self._rows: _Rows = FlatRows(dimension)
         self._load()
+
+    def applying(self) -> AbstractContextManager[None]:
+        """It is this process's own."""
+        return nullcontext()
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; within one call the last of an id's rows wins."""
@@ -142,6 +149,13 @@ class FaissIndex:
             self._saved = self.revision
         except OSError as error:
             _log.warning("index snapshot not written: %s", error.strerror)
+
+    def drop(self) -> None:
+        """Forget everything, the snapshot as well."""
+        self.clear()
+        self._saved = 0
+        if self._snapshot is not None:
+            self._snapshot.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Keep a snapshot for the next start."""

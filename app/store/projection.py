@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.index.base import VectorIndex
-from app.store.collections import Collection
+from app.store.collections import Collection, collection_by_id
+from app.store.database import Database
 from app.store.tables import REBUILD, REMOVE, JournalRow, TemplateRow
 from app.store.vectors import to_matrix
 from app.vectors import Ids, Matrix, Neighbor
@@ -35,8 +36,10 @@ class IndexProjection:
     Several processes on one database therefore see each other's committed work.
     """
 
-    def __init__(self, open_index: IndexFactory) -> None:
-        self._open_index = open_index
+    def __init__(
+        self, open_index: IndexFactory, close_engine: Callable[[], None] = lambda: None
+    ) -> None:
+        self._open_index, self._close_engine = open_index, close_engine
         self._live: dict[int, _Live] = {}
         self._guard = threading.Lock()
 
@@ -57,19 +60,18 @@ class IndexProjection:
     def rebuild(self, session: Session, collection: Collection) -> int:
         """Throw the index away and read every template again; returns how many there are."""
         live = self._of(collection)
-        with live.lock.gen_wlock():
+        with live.lock.gen_wlock(), live.index.applying():
             self._reload(session, collection, live)
             live.index.flush()
             return live.index.size()
 
     def forget(self, collection: Collection) -> None:
         """Drop the index of a collection that was deleted."""
+        live = self._of(collection)
         with self._guard:
-            live = self._live.pop(collection.id, None)
-        if live is not None:
-            with live.lock.gen_wlock():
-                live.index.clear()
-                live.index.flush()
+            self._live.pop(collection.id, None)
+        with live.lock.gen_wlock():
+            live.index.drop()
 
     def close(self) -> None:
         """Close every index; each keeps what its engine can keep."""
@@ -78,21 +80,32 @@ class IndexProjection:
                 with live.lock.gen_wlock():
                     live.index.close()
             self._live.clear()
+        self._close_engine()
 
     def _of(self, collection: Collection) -> _Live:
         with self._guard:
             live = self._live.get(collection.id)
             if live is None:
                 live = self._live[collection.id] = _Live(self._open_index(collection))
-                if live.index.revision > collection.revision:
+                if not live.index.shared and live.index.revision > collection.revision:
                     live.index.clear()  # a snapshot of a database that was rolled back since
             return live
+
+    def discard_newer(self, database: Database, collection: Collection) -> None:
+        """Empty an index that knows more than the database: a backup was put back.
+
+        Others move a shared index on meanwhile, so both are read while nobody can.
+        """
+        live = self._of(collection)
+        with live.lock.gen_wlock(), live.index.applying(), database.read() as session:
+            if live.index.revision > collection_by_id(session, collection.id).revision:
+                live.index.clear()
 
     def _caught_up(self, session: Session, collection: Collection) -> _Live:
         live = self._of(collection)
         if live.index.revision >= collection.revision:
             return live
-        with live.lock.gen_wlock():
+        with live.lock.gen_wlock(), live.index.applying():
             if live.index.revision < collection.revision:
                 self._apply(session, collection, live)
         return live

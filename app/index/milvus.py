@@ -1,0 +1,183 @@
+"""Milvus: a collection of its own for each of ours, behind an alias.
+
+Milvus has no transactions. Rows are written by id, so applying a journal row twice changes
+nothing; the ledger keeps the revision and lets one process apply at a time. A rebuild fills a
+collection beside the one that answers, and then moves the alias.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymilvus import DataType, MilvusClient
+from pymilvus.exceptions import MilvusException
+
+from app.errors import NotReady
+from app.index.base import Transactions
+from app.index.ledger import Ledger
+from app.vectors import Ids, Matrix, Neighbor
+
+_log = logging.getLogger(__name__)
+
+_BATCH_BYTES = 4_000_000  # of vectors a message; the servers refuse some dozen megabytes
+_MOST = 16_384  # answers a search may have in Milvus
+_LEAST_EF = 400
+_CANDIDATES = 20  # times k, which the graph looks at
+
+
+class MilvusIndex:
+    """`index_type` is `FLAT` for the embedded Lite, whose collections are small, or `HNSW`."""
+
+    shared = True
+
+    def __init__(
+        self,
+        dimension: int,
+        client: MilvusClient,
+        transactions: Transactions,
+        name: str,
+        key: str,
+        index_type: str = "HNSW",
+    ) -> None:
+        self._dimension, self._client, self._alias = dimension, client, name
+        self._index_type = index_type
+        self._ledger = Ledger(transactions, name, key)
+        self._draft: str | None = None
+        fresh = not self._ledger.prepare()
+        with _translated(), self._ledger.hold() as held:  # one process creates
+            if fresh or self._standing() is None:
+                self._publish(self._create())
+                held.revision = 0
+            self.revision = held.revision
+
+    @contextmanager
+    def applying(self) -> Iterator[None]:
+        """The ledger's lock. After an error the same journal rows are applied once more."""
+        with _translated(), self._ledger.hold() as held:
+            self.revision = held.revision
+            try:
+                yield
+                if self._draft is not None:
+                    self._publish(self._draft)
+                held.revision = self.revision
+            except BaseException:
+                self.revision = 0  # unknown; the next one to apply reads it again
+                if self._draft is not None:
+                    self._client.drop_collection(self._draft)
+                raise
+            finally:
+                self._draft = None
+
+    def upsert(self, ids: Ids, vectors: Matrix) -> None:
+        """Add or replace rows; within one call the last of an id's rows wins."""
+        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        rows = [{"id": one, "vector": vectors[row].tolist()} for one, row in last.items()]
+        size = max(1, _BATCH_BYTES // (4 * self._dimension))
+        for start in range(0, len(rows), size):
+            self._client.upsert(self._target, rows[start : start + size])
+
+    def remove(self, ids: Ids) -> None:
+        """Drop rows by id."""
+        for start in range(0, len(ids), _MOST):
+            some = [int(one) for one in ids[start : start + _MOST]]
+            self._client.delete(self._target, ids=some)
+
+    def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
+        """What Milvus finds after everything that was written before; similarities are exact."""
+        wanted = min(k, _MOST)
+        if wanted < 1 or not len(probes):
+            return [[] for _ in probes]
+        effort = {"ef": max(_LEAST_EF, _CANDIDATES * wanted)} if self._index_type == "HNSW" else {}
+        with _translated():
+            found = self._client.search(
+                self._alias,
+                data=[probe.tolist() for probe in probes],
+                limit=wanted,
+                search_params={"metric_type": "IP", "params": effort},
+                output_fields=["id"],
+                consistency_level="Strong",
+            )
+        return [
+            sorted(
+                (Neighbor(int(hit["id"]), float(hit["distance"])) for hit in row),
+                key=lambda neighbor: (-neighbor.similarity, neighbor.template_id),
+            )
+            for row in found
+        ]
+
+    def size(self) -> int:
+        """Rows held."""
+        with _translated():
+            [row] = self._client.query(
+                self._target, filter="", output_fields=["count(*)"], consistency_level="Strong"
+            )
+        return int(row["count(*)"])
+
+    def clear(self) -> None:
+        """From now on rows go into an empty collection; it answers when `applying` ends."""
+        if self._draft is None:
+            self._draft = self._create()
+        self.revision = 0
+
+    def flush(self) -> None:
+        """Milvus keeps a log of its own."""
+
+    def drop(self) -> None:
+        """Collection, alias and state."""
+        with self._ledger.hold() as held:
+            standing = self._standing()
+            if standing is not None:
+                self._client.drop_alias(self._alias)
+                self._client.drop_collection(standing)
+            self._ledger.drop(held.session)
+
+    def close(self) -> None:
+        """The client belongs to the one who opened it."""
+
+    @property
+    def _target(self) -> str:
+        return self._draft or self._alias
+
+    def _standing(self) -> str | None:
+        """The collection that answers."""
+        named = f"{self._alias}_"
+        for name in self._client.list_collections():
+            if name.startswith(named) and self._alias in self._aliases(name):
+                return str(name)
+        return None
+
+    def _aliases(self, collection: str) -> list[str]:
+        return list(self._client.list_aliases(collection).get("aliases", []))
+
+    def _create(self) -> str:
+        name = f"{self._alias}_{secrets.token_hex(4)}"
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("id", DataType.INT64, is_primary=True)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self._dimension)
+        index = self._client.prepare_index_params()
+        settings = {"M": 24, "efConstruction": 200} if self._index_type == "HNSW" else {}
+        index.add_index("vector", index_type=self._index_type, metric_type="IP", params=settings)
+        self._client.create_collection(
+            name, schema=schema, index_params=index, consistency_level="Strong"
+        )
+        return name
+
+    def _publish(self, name: str) -> None:
+        """Let `name` answer from now on; what answered before is dropped."""
+        before = self._standing()
+        if before is None:
+            self._client.create_alias(name, self._alias)
+            return
+        self._client.alter_alias(name, self._alias)
+        self._client.drop_collection(before)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Milvus out of reach is a service that is not ready."""
+    try:
+        yield
+    except MilvusException as error:
+        _log.error("milvus: %s", error.message)
+        raise NotReady("the vector index cannot be used at the moment") from error

@@ -1,0 +1,189 @@
+"""pgvector in PostgreSQL: a table a collection, an HNSW graph once the table is large.
+
+The graph holds half-precision vectors; its candidates are ranked anew by the exact ones (Malkov &
+Yashunin 2016 for HNSW). Below `APPROXIMATE_FROM` rows, and where more is asked than the graph can
+give, PostgreSQL compares every row.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.index.base import Transactions
+from app.index.ledger import Ledger
+from app.vectors import Ids, Matrix, Neighbor, Vector
+
+APPROXIMATE_FROM = 20_000
+"""Rows from which on there is a graph."""
+
+_MOST_DIMENSIONS = 4_000  # of an indexed halfvec
+_EF_SEARCH, _LARGEST_EF = 400, 1_000  # pgvector's default of 40 misses most faces (ADR 10)
+_CANDIDATES = 20  # times k, ranked by the exact vectors
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_TRAILER = b"\xff\xff"
+
+
+class PgVectorIndex:
+    """Rows and revision change in one transaction, whatever process changes them."""
+
+    shared = True
+
+    def __init__(
+        self,
+        dimension: int,
+        transactions: Transactions,
+        name: str,
+        key: str,
+        approximate_from: int = APPROXIMATE_FROM,
+    ) -> None:
+        self._dimension, self._transactions, self._table = dimension, transactions, name
+        self._approximate_from = approximate_from
+        self._session: Session | None = None
+        self._ledger = Ledger(transactions, name, key)
+        self._create(fresh=not self._ledger.prepare())
+        self.revision = self._ledger.revision()
+
+    @contextmanager
+    def applying(self) -> Iterator[None]:
+        """One transaction around everything that is done meanwhile."""
+        with self._ledger.hold() as held:
+            self._session, self.revision = held.session, held.revision
+            try:
+                yield
+                self._build_graph(held.session)
+                held.revision = self.revision
+            except BaseException:
+                self.revision = 0  # unknown; the next one to apply reads it again
+                raise
+            finally:
+                self._session = None
+
+    def upsert(self, ids: Ids, vectors: Matrix) -> None:
+        """Add or replace rows; within one call the last of an id's rows wins."""
+        if not len(ids):
+            return
+        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        fresh = np.array(list(last), dtype=np.int64)
+        with self._writing() as session:
+            session.execute(text("CREATE TEMP TABLE incoming (id bigint, embedding vector)"))
+            _copy(session, fresh, vectors[list(last.values())])
+            session.execute(
+                text(
+                    f"INSERT INTO {self._table} SELECT id, embedding FROM incoming "  # noqa: S608 - our name
+                    "ON CONFLICT (id) DO UPDATE SET embedding = excluded.embedding"
+                )
+            )
+            session.execute(text("DROP TABLE incoming"))
+
+    def remove(self, ids: Ids) -> None:
+        """Drop rows by id."""
+        with self._writing() as session:
+            query = f"DELETE FROM {self._table} WHERE id = ANY(:ids)"  # noqa: S608 - our name
+            session.execute(text(query), {"ids": [int(i) for i in ids]})
+
+    def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
+        """The graph proposes, exact vectors decide."""
+        if k < 1:
+            return [[] for _ in probes]
+        candidates = max(_EF_SEARCH, _CANDIDATES * k)
+        with self._transactions.read() as session:
+            if candidates > _LARGEST_EF:
+                session.execute(text("SET LOCAL enable_indexscan = off"))
+            else:
+                session.execute(text(f"SET LOCAL hnsw.ef_search = {candidates}"))
+            return [self._nearest(session, probe, k, candidates) for probe in probes]
+
+    def size(self) -> int:
+        """Rows held."""
+        with self._transactions.read() as session:
+            return session.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0  # noqa: S608 - our name
+
+    def clear(self) -> None:
+        """Empty table, revision 0; the others see it when the transaction ends."""
+        with self._writing() as session:
+            session.execute(text(f"DELETE FROM {self._table}"))  # noqa: S608 - our name
+        self.revision = 0
+
+    def flush(self) -> None:
+        """Every transaction was durable already."""
+
+    def drop(self) -> None:
+        """Table and state."""
+        with self._transactions.write() as session:
+            session.execute(text(f"DROP TABLE IF EXISTS {self._table}"))
+            self._ledger.drop(session)
+
+    def close(self) -> None:
+        """The connections belong to the one who opened them."""
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        if self._session is not None:
+            yield self._session
+        else:
+            with self._transactions.write() as session:
+                yield session
+
+    def _create(self, fresh: bool) -> None:
+        with self._transactions.write() as session:
+            # Two processes that start at once would both create; the lock lets one do it.
+            session.execute(text("SELECT pg_advisory_xact_lock(hashtext('sima index'))"))
+            session.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
+            if fresh:
+                session.execute(text(f"DROP TABLE IF EXISTS {self._table}"))
+            session.execute(
+                text(
+                    f"CREATE TABLE IF NOT EXISTS {self._table} "
+                    f"(id bigint PRIMARY KEY, embedding vector({self._dimension}) NOT NULL)"
+                )
+            )
+
+    def _build_graph(self, session: Session) -> None:
+        name = f"{self._table}_graph"
+        if session.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None:
+            return
+        rows = session.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0  # noqa: S608 - our name
+        if rows >= self._approximate_from and self._dimension <= _MOST_DIMENSIONS:
+            session.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
+            session.execute(
+                text(
+                    f"CREATE INDEX {name} ON {self._table} USING hnsw "
+                    f"((embedding::halfvec({self._dimension})) halfvec_ip_ops) "
+                    "WITH (m = 24, ef_construction = 128)"
+                )
+            )
+
+    def _nearest(self, session: Session, probe: Vector, k: int, candidates: int) -> list[Neighbor]:
+        size = self._dimension
+        # By way of text: one parameter has one type, and a rounded probe would rank the rows.
+        query = f"""
+            SELECT id, -(embedding <#> CAST(CAST(:probe AS text) AS vector)) AS similarity FROM (
+                SELECT id, embedding FROM {self._table}
+                ORDER BY
+                    embedding::halfvec({size}) <#> CAST(CAST(:probe AS text) AS halfvec({size}))
+                LIMIT :candidates
+            ) AS candidate ORDER BY similarity DESC, id LIMIT :k"""  # noqa: S608 - our name
+        written = "[" + ",".join(f"{value:.9g}" for value in probe) + "]"
+        given = {"probe": written, "candidates": candidates, "k": k}
+        return [
+            Neighbor(row.id, float(row.similarity)) for row in session.execute(text(query), given)
+        ]
+
+
+def _copy(session: Session, ids: Ids, vectors: Matrix) -> None:
+    """Rows into `incoming` by PostgreSQL's binary COPY, big endian, without a text in between."""
+    size = vectors.shape[1]
+    layout = [("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("size", ">i4")]
+    layout += [("dimension", ">i2"), ("unused", ">i2"), ("values", ">f4", (size,))]  # type: ignore[list-item]  # a sub-array has a shape
+    rows = np.zeros(len(ids), dtype=np.dtype(cast(Any, layout)))
+    rows["fields"], rows["id_size"], rows["id"] = 2, 8, ids
+    rows["size"], rows["dimension"], rows["values"] = 4 + 4 * size, size, vectors
+    driver: Any = session.connection().connection.driver_connection  # psycopg's, for its COPY
+    with driver.cursor() as cursor, cursor.copy("COPY incoming FROM STDIN (FORMAT BINARY)") as out:
+        out.write(_COPY_HEADER)
+        out.write(rows.tobytes())
+        out.write(_COPY_TRAILER)

