@@ -12,6 +12,8 @@ from app.settings import Settings
 from app.store.collections import Collection
 from app.store.database import Database
 from app.store.projection import IndexFactory
+from app.store.tables import GALLERY
+from app.vault import Vault
 
 Close = Callable[[], None]
 
@@ -25,7 +27,7 @@ def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, C
     if engine == "exact":
         return (lambda collection: ExactIndex(collection.space.dimension)), _nothing
     if engine == "faiss":
-        return _faiss(settings.data_dir / "index"), _nothing
+        return _faiss(settings.data_dir / "index", database.vault), _nothing
     if engine == "pgvector":
         return _pgvector(where or settings.effective_database_url)
     if engine == "milvus":
@@ -42,10 +44,11 @@ def _key(collection: Collection) -> str:
     return f"{collection.id} {collection.created_at.isoformat()} {collection.space.digest}"
 
 
-def _faiss(folder: Path) -> IndexFactory:
+def _faiss(folder: Path, vault: Vault) -> IndexFactory:
     def open_index(collection: Collection) -> VectorIndex:
         file = folder / f"collection-{collection.id}.faiss"
-        return FaissIndex(collection.space.dimension, file, _key(collection))
+        sealed = vault if collection.kind == GALLERY else Vault()  # words are nobody's
+        return FaissIndex(collection.space.dimension, file, _key(collection), vault=sealed)
 
     return open_index
 

@@ -207,3 +207,15 @@ class SettingError(SimaError):
     """A setting that cannot work; said at the start, never to a client."""
 
     code = "not_ready"
+
+
+class ErasureNotFound(SimaError):
+    """There is no receipt with this id."""
+
+    code = "erasure_not_found"
+
+
+class SealBroken(SimaError):
+    """What is sealed cannot be opened: another key, or changed bytes."""
+
+    code = "not_ready"

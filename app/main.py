@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+import anyio
 import anyio.to_thread
+import structlog
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -24,9 +26,13 @@ from app.api import (
 )
 from app.api.deps import Context, Gate
 from app.api.middleware import BodyLimits, Metrics, RequestContext
+from app.errors import SimaError
+from app.housekeeping import Housekeeper
 from app.logs import configure_logs
 from app.settings import Settings
 from app.wiring import build_services, concurrency
+
+_log = structlog.get_logger("sima")
 
 _DESCRIPTION = """Enroll a person with **one photo**, verify and identify with others; ask the
 same embedding store for the nearest words. Errors are `application/problem+json`."""
@@ -44,7 +50,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await anyio.to_thread.run_sync(services.prepare)
             threads = CapacityLimiter(concurrency(settings))
             app.state.context = Context(services, Gate(settings), metrics, threads)
-            yield
+            async with anyio.create_task_group() as background:
+                background.start_soon(_keep_house, services.housekeeper)
+                yield
+                background.cancel_scope.cancel()
         finally:
             await anyio.to_thread.run_sync(services.close)
 
@@ -54,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     parts = (faces, persons, collections, words, vocabularies, embeddings, zero_shot, system)
     for module in parts:
         app.include_router(module.router)
+    app.include_router(persons.receipts)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
@@ -63,6 +73,16 @@ def serve_app() -> FastAPI:
     settings = Settings()
     configure_logs(settings.log_level)
     return create_app(settings)
+
+
+async def _keep_house(housekeeper: Housekeeper) -> None:
+    """Tidy now and then; what fails today is done the next time."""
+    while True:
+        try:
+            await anyio.to_thread.run_sync(housekeeper.tidy)
+        except SimaError as error:
+            _log.warning("housekeeping put off", reason=str(error))
+        await anyio.sleep(housekeeper.seconds)
 
 
 def _limits(settings: Settings) -> BodyLimits:

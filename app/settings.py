@@ -51,6 +51,18 @@ class Settings(BaseSettings):
     ambiguity_margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     duplicate_fpir: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
 
+    encryption_keys: SecretStr | None = None
+    """32 random bytes in base64 (`sima keys new`), several with commas, newest first: templates,
+    metadata, photos and index snapshots of people are sealed with the first."""
+    encryption_key_file: Path | None = None
+    """Or a file with one key a line."""
+    store_photos: bool = False
+    """Keep the photos of enrollments, sealed; needs a key."""
+    photo_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """How long a photo is kept."""
+    housekeeping_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
+    """How often expired photos go, and what was deleted leaves snapshots and logs."""
+
     api_keys: dict[str, Role] = {}
     """Key -> role. Empty: everybody who reaches the port may do everything."""
     rate_limit: str | None = None

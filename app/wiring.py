@@ -4,13 +4,14 @@ import os
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import cv2
 
 from app.bags import TextSpace
 from app.engines import open_engine
-from app.errors import CollectionExists, ModelError, VocabularyNotFound
+from app.errors import CollectionExists, ModelError, SettingError, VocabularyNotFound
 from app.faces.decode import ImageLimits
 from app.faces.detect import Detector
 from app.faces.embed import Embedder, load_embedder
@@ -22,6 +23,7 @@ from app.faces.quality import QualityLimits
 from app.faces.recognition import Recognizer
 from app.faces.thresholds import Thresholds
 from app.faces.yunet import YuNet
+from app.housekeeping import Housekeeper
 from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
 from app.inference.sentence_space import SentenceSpace
 from app.inference.sentences import ENCODER, SentenceEncoder, packaged_encoder
@@ -31,6 +33,7 @@ from app.store.collections import list_collections
 from app.store.database import Database
 from app.store.projection import IndexProjection
 from app.store.staging import discard_abandoned
+from app.vault import Vault, read_keys
 from app.words.editing import VocabularyEditor
 from app.words.sif import SifSpaces
 from app.words.vocabulary import Vocabularies
@@ -75,6 +78,7 @@ class Services:
     editor: VocabularyEditor
     spaces: TextSpaces
     zero_shot: ZeroShot
+    housekeeper: Housekeeper
 
     def prepare(self) -> None:
         """Before the first request: the default gallery is there, the indexes are level."""
@@ -101,13 +105,15 @@ class Services:
 
 def build_services(settings: Settings) -> Services:
     """Open the models and the store. Raises ModelError where a model is not what it claims."""
-    database = Database(settings.effective_database_url)
+    database = open_database(settings)
     open_index, close_engine = open_engine(settings, database)
     projection = IndexProjection(open_index, close_engine)
     pipeline = open_pipeline(settings)
     embedder = pipeline.embedder
     thresholds = Thresholds.of(embedder.manifest)
     spaces = TextSpaces(database)
+    housekeeper = Housekeeper(database, projection, settings.housekeeping_seconds)
+    keep_for = timedelta(days=settings.photo_days) if settings.store_photos else None
     return Services(
         settings=settings,
         database=database,
@@ -117,12 +123,15 @@ def build_services(settings: Settings) -> Services:
         recognizer=Recognizer(
             pipeline, thresholds, database, projection, settings.ambiguity_margin
         ),
-        enroller=Enroller(pipeline, thresholds, database, projection, settings.duplicate_fpir),
-        galleries=Galleries(database, projection, embedder.space),
+        enroller=Enroller(
+            pipeline, thresholds, database, projection, settings.duplicate_fpir, keep_for
+        ),
+        galleries=Galleries(database, projection, embedder.space, housekeeper.within),
         vocabularies=Vocabularies(database, projection),
         editor=VocabularyEditor(database, projection, settings.max_vocabulary_bytes),
         spaces=spaces,
         zero_shot=ZeroShot(database, spaces, Projections(database, spaces), embedder.space),
+        housekeeper=housekeeper,
     )
 
 
@@ -136,9 +145,18 @@ def open_pipeline(settings: Settings) -> FacePipeline:
     return FacePipeline(_detector(settings), embedder, limits, QualityLimits())
 
 
+def open_database(settings: Settings) -> Database:
+    """The store's database with its keys. Raises SettingError for keys that are none."""
+    written = settings.encryption_keys
+    keys = read_keys(written.get_secret_value() if written else None, settings.encryption_key_file)
+    if settings.store_photos and not keys:
+        raise SettingError("store_photos: photos are kept sealed only; set encryption_keys")
+    return Database(settings.effective_database_url, Vault(keys))
+
+
 def open_store(settings: Settings) -> tuple[Database, IndexProjection]:
     """Only the store, for work that needs no model."""
-    database = Database(settings.effective_database_url)
+    database = open_database(settings)
     return database, IndexProjection(*open_engine(settings, database))
 
 

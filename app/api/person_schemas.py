@@ -100,3 +100,18 @@ class Collection(BaseModel):
 
 class CollectionList(BaseModel):
     collections: list[Collection]
+
+
+class ErasureReceipt(BaseModel):
+    """What a deletion removed. `subject` is the SHA-256 of the id that was deleted, `digest` that
+    of the other fields as JSON with sorted keys; `complete_by` is when the bytes are out of logs
+    and index snapshots, too."""
+
+    id: str
+    subject: str
+    collection: str
+    templates: int
+    photos: int
+    erased_at: datetime
+    complete_by: datetime
+    digest: str

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -13,6 +14,10 @@ from app.api.schema_base import CollectionName, Request
 from app.errors import InvalidRequest
 
 router = APIRouter(prefix="/persons", tags=["persons"])
+receipts = APIRouter(prefix="/erasures", tags=["persons"])
+
+RECEIPT = "Sima-Erasure"
+"""The header with the id of a deletion's receipt."""
 
 _ERRORS = describe(404)
 
@@ -61,8 +66,8 @@ async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges
 @router.delete("/{person_id}", status_code=204, dependencies=[Writer], responses=_ERRORS)
 async def delete_person(ctx: Ctx, person_id: str) -> Response:
     """Forget a person: no search that starts after the answer finds them."""
-    await ctx.run(lambda: ctx.services.galleries.delete(person_id))
-    return Response(status_code=204)
+    receipt = await ctx.run(lambda: ctx.services.galleries.delete(person_id))
+    return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
 @router.get("/{person_id}/photos", dependencies=[Reader], responses=_ERRORS)
@@ -85,8 +90,27 @@ async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
 )
 async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
     """Forget one photo of a person."""
-    await ctx.run(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
-    return Response(status_code=204)
+    receipt = await ctx.run(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
+    return Response(status_code=204, headers={RECEIPT: receipt.id})
+
+
+@router.get(
+    "/{person_id}/photos/{template_id}/image",
+    dependencies=[Writer],
+    responses=_ERRORS,
+    response_class=Response,
+)
+async def get_image(ctx: Ctx, person_id: str, template_id: str) -> Response:
+    """The photo itself, as it was sent, where the service keeps photos and its time is not over."""
+    image = await ctx.run(lambda: ctx.services.galleries.image(person_id, template_id))
+    return Response(image, media_type="application/octet-stream")
+
+
+@receipts.get("/{erasure_id}", dependencies=[Reader], responses=_ERRORS)
+async def get_erasure(ctx: Ctx, erasure_id: str) -> schemas.ErasureReceipt:
+    """What a deletion removed; its id came with the answer, in `Sima-Erasure`."""
+    found = await ctx.run(lambda: ctx.services.galleries.erasure(erasure_id))
+    return schemas.ErasureReceipt.model_validate(asdict(found))
 
 
 def _encode_cursor(entry_id: int) -> str:

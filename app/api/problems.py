@@ -30,6 +30,7 @@ STATUS = {
     "vocabulary_not_found": 404,
     "photo_not_found": 404,
     "projection_not_found": 404,
+    "erasure_not_found": 404,
     "already_enrolled": 409,
     "collection_exists": 409,
     "projection_exists": 409,

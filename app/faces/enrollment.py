@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -27,9 +28,10 @@ from app.store.people import (
     add_template,
     get_person,
 )
+from app.store.photos import keep_photo
 from app.store.projection import IndexProjection
 from app.store.search import NearestEntry, nearest_entries
-from app.store.tables import GALLERY
+from app.store.tables import GALLERY, now
 from app.timing import Timings
 from app.vectors import Matrix
 
@@ -64,7 +66,7 @@ class Enrollment:
 
 
 class Enroller:
-    """Puts people into galleries."""
+    """Puts people into galleries. `keep_for`: how long photos are kept; None for not at all."""
 
     def __init__(
         self,
@@ -73,10 +75,12 @@ class Enroller:
         database: Database,
         projection: IndexProjection,
         duplicate_fpir: float,
+        keep_for: timedelta | None = None,
     ) -> None:
         self._pipeline, self._thresholds = pipeline, thresholds
         self._database, self._projection = database, projection
         self._duplicate_fpir = duplicate_fpir
+        self._keep_for = keep_for
 
     def enroll(self, image: bytes, order: EnrollOrder, timings: Timings) -> Enrollment:
         """One photo into the gallery, in one transaction.
@@ -94,8 +98,7 @@ class Enroller:
         with timings.stage("store"):
             if order.dry_run:
                 return self._rehearse(probe, sighting, order)
-            digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
-            return self._commit(probe, sighting, order, digest)
+            return self._commit(image, probe, sighting, order)
 
     def _rehearse(self, probe: Matrix, sighting: Sighting, order: EnrollOrder) -> Enrollment:
         with self._database.read() as session:
@@ -109,8 +112,9 @@ class Enroller:
         return Enrollment(name, sighting.face, person, None)
 
     def _commit(
-        self, probe: Matrix, sighting: Sighting, order: EnrollOrder, digest: str
+        self, image: bytes, probe: Matrix, sighting: Sighting, order: EnrollOrder
     ) -> Enrollment:
+        digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
         with self._database.write() as session:
             gallery = lock_collection(session, self._gallery(session, order.collection))
             if order.key is not None:
@@ -126,6 +130,8 @@ class Enroller:
                 person = add_person(session, gallery, new)
             score = sighting.face.quality.score
             template = add_template(session, gallery, person, probe[0], score)
+            if self._keep_for is not None:
+                keep_photo(session, template.template_id, image, now() + self._keep_for)
             if order.key is not None:
                 remember_key(session, order.key, digest, template)
         return Enrollment(person.name, sighting.face, person, template)

@@ -1,12 +1,15 @@
 """Looking after the people of a gallery, and the galleries themselves."""
 
+from datetime import timedelta
 from typing import Any
 
 from app.store import collections as collection_store
 from app.store import people
 from app.store.collections import Collection, get_collection
 from app.store.database import Database
+from app.store.erasures import Erasure, read_receipt
 from app.store.people import Person, Template
+from app.store.photos import read_photo
 from app.store.projection import IndexProjection
 from app.store.tables import GALLERY
 from app.vectors import EmbeddingSpace
@@ -16,9 +19,14 @@ class Galleries:
     """Reads and changes that need no photo. Each method is one transaction."""
 
     def __init__(
-        self, database: Database, projection: IndexProjection, space: EmbeddingSpace
+        self,
+        database: Database,
+        projection: IndexProjection,
+        space: EmbeddingSpace,
+        erased_within: timedelta,
     ) -> None:
         self._database, self._projection, self._space = database, projection, space
+        self._within = erased_within
 
     def persons(
         self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
@@ -38,20 +46,30 @@ class Galleries:
         with self._database.write() as session:
             return people.change_person(session, person_id, changes)
 
-    def delete(self, person_id: str) -> None:
+    def delete(self, person_id: str) -> Erasure:
         """Forget a person; every search that starts afterwards does."""
         with self._database.write() as session:
-            people.delete_person(session, person_id)
+            return people.delete_person(session, person_id, self._within)
 
     def photos(self, person_id: str) -> list[Template]:
         """The support set, oldest first."""
         with self._database.read() as session:
             return people.list_templates(session, person_id)
 
-    def delete_photo(self, person_id: str, template_id: str) -> None:
+    def image(self, person_id: str, template_id: str) -> bytes:
+        """The photo as it was sent, where photos are kept. Raises PhotoNotFound."""
+        with self._database.read() as session:
+            return read_photo(session, person_id, template_id)
+
+    def erasure(self, erasure_id: str) -> Erasure:
+        """What a deletion removed. Raises ErasureNotFound."""
+        with self._database.read() as session:
+            return read_receipt(session, erasure_id)
+
+    def delete_photo(self, person_id: str, template_id: str) -> Erasure:
         """Forget one photo."""
         with self._database.write() as session:
-            people.delete_template(session, person_id, template_id)
+            return people.delete_template(session, person_id, template_id, self._within)
 
     def collections(self) -> list[Collection]:
         """Galleries and vocabularies, by name."""

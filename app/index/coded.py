@@ -5,13 +5,14 @@ each. A code cannot be taken out: a removed row is overwritten and stays as a to
 search returns, until there are so many of them that the codes are written anew.
 """
 
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from app.index.rows import RowBlocks
+from app.index.snapshot import Sink, Source
 from app.vectors import Ids, Matrix, Neighbor, Vector
 
 Number = TypeVar("Number", bound=np.generic)
@@ -76,7 +77,7 @@ class CodedRows:
         """Living rows."""
         return len(self._place)
 
-    def write(self, stream: IO[bytes]) -> None:
+    def write(self, stream: Sink) -> None:
         """Codes, ids and rows; of the dead ones, too."""
         count = len(self._rows)
         codes = faiss.serialize_index(self._codes) if self._codes else np.empty(0, dtype=np.uint8)
@@ -84,7 +85,7 @@ class CodedRows:
         for part in (head, self._ids[:count], self._alive[:count], codes, *self._rows.blocks()):
             stream.write(np.ascontiguousarray(part).data)
 
-    def read(self, stream: IO[bytes]) -> None:
+    def read(self, stream: Source) -> None:
         """What `write` wrote. Raises ValueError where it ends too early."""
         count, size, self._trained_at = (int(n) for n in _read(stream, np.dtype(np.int64), 3))
         self._ids = _read(stream, np.dtype(np.int64), count)
@@ -162,7 +163,7 @@ def _code_count(dimension: int) -> int:
     return dimension // wanted
 
 
-def _read(stream: IO[bytes], dtype: np.dtype[Number], count: int) -> NDArray[Number]:
+def _read(stream: Source, dtype: np.dtype[Number], count: int) -> NDArray[Number]:
     raw = stream.read(count * dtype.itemsize)
     if len(raw) != count * dtype.itemsize:
         raise ValueError("it ends too early")

@@ -11,8 +11,18 @@ from typing import IO, Protocol
 import faiss
 import numpy as np
 
+from app.errors import SealBroken
 from app.index.coded import CodedRows
-from app.index.snapshot import SnapshotHead, open_snapshot, write_snapshot
+from app.index.sealed_stream import SealedReader, SealedWriter
+from app.index.snapshot import (
+    Sink,
+    SnapshotHead,
+    Source,
+    newest_revision,
+    open_snapshot,
+    write_snapshot,
+)
+from app.vault import Vault
 from app.vectors import Ids, Matrix, Neighbor
 
 _log = logging.getLogger(__name__)
@@ -26,8 +36,8 @@ class _Rows(Protocol):
     def remove(self, ids: Ids) -> None: ...
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]: ...
     def size(self) -> int: ...
-    def write(self, stream: IO[bytes]) -> None: ...
-    def read(self, stream: IO[bytes]) -> None: ...
+    def write(self, stream: Sink) -> None: ...
+    def read(self, stream: Source) -> None: ...
 
 
 class FlatRows:
@@ -69,11 +79,11 @@ class FlatRows:
         ids = faiss.vector_to_array(self._index.id_map)
         return ids, self._index.index.reconstruct_n(0, self.size())
 
-    def write(self, stream: IO[bytes]) -> None:
+    def write(self, stream: Sink) -> None:
         """FAISS's own format."""
         stream.write(faiss.serialize_index(self._index).data)
 
-    def read(self, stream: IO[bytes]) -> None:
+    def read(self, stream: Source) -> None:
         """What `write` wrote; FAISS finds its end itself. Raises RuntimeError."""
         found = faiss.deserialize_index(np.frombuffer(stream.read(), dtype=np.uint8))
         if not isinstance(found, faiss.IndexIDMap2):
@@ -83,7 +93,7 @@ class FlatRows:
 
 class FaissIndex:
     """Few rows flat, many rows coded. A snapshot that is damaged or of another collection is
-    ignored: the store knows everything that it held."""
+    ignored: the store knows everything that it held. With keys in `vault` it is sealed."""
 
     shared = False
 
@@ -93,8 +103,10 @@ class FaissIndex:
         snapshot: Path | None = None,
         key: str = "",
         coded_from: int = CODED_FROM,
+        vault: Vault | None = None,
     ) -> None:
         self.revision = 0
+        self._vault = vault or Vault()
         self._dimension, self._snapshot, self._key = dimension, snapshot, key
         self._coded_from = coded_from
         self._saved = 0
@@ -139,13 +151,18 @@ class FaissIndex:
         self.revision = 0
 
     def flush(self) -> None:
-        """Write the snapshot; a full disk costs only the snapshot."""
+        """Write the snapshot; a full disk costs only the snapshot.
+
+        One of another process that is further stays: it may lack what was deleted since.
+        """
         if self._snapshot is None or self.revision == self._saved:
             return
+        if newest_revision(self._snapshot, self._key) > self.revision:
+            return
         kind = "flat" if isinstance(self._rows, FlatRows) else "coded"
-        head = SnapshotHead(self._key, kind, self.revision, self._dimension)
+        head = SnapshotHead(self._key, kind, self.revision, self._dimension, bool(self._vault))
         try:
-            write_snapshot(self._snapshot, head, self._rows.write)
+            write_snapshot(self._snapshot, head, self._write)
             self._saved = self.revision
         except OSError as error:
             _log.warning("index snapshot not written: %s", error.strerror)
@@ -161,6 +178,14 @@ class FaissIndex:
         """Keep a snapshot for the next start."""
         self.flush()
 
+    def _write(self, stream: IO[bytes]) -> None:
+        if not self._vault:
+            self._rows.write(stream)
+            return
+        sealed = SealedWriter(stream, self._vault, self._key)
+        self._rows.write(sealed)
+        sealed.finish()
+
     def _load(self) -> None:
         if self._snapshot is None or not self._snapshot.is_file():
             return
@@ -170,8 +195,10 @@ class FaissIndex:
                     raise ValueError("it belongs to another collection")
                 flat = head.kind == "flat"
                 rows: _Rows = FlatRows(self._dimension) if flat else CodedRows(self._dimension)
-                rows.read(stream)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+                if head.sealed != bool(self._vault):
+                    raise ValueError("it was written before the keys changed")
+                rows.read(SealedReader(stream, self._vault, self._key) if head.sealed else stream)
+        except (OSError, ValueError, KeyError, RuntimeError, SealBroken) as error:
             _log.warning("index snapshot ignored: %s", error)
             return
         self._rows = rows

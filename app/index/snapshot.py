@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 _BLOCK = 1 << 20
+_LONGEST_HEAD = 4_096
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -22,6 +23,33 @@ class SnapshotHead:
     kind: str
     revision: int
     dimension: int
+    sealed: bool = False
+
+
+class Sink(Protocol):
+    """Where a body is written to."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Like a file's."""
+        ...
+
+
+class Source(Protocol):
+    """Where a body is read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Like a file's."""
+        ...
+
+
+def newest_revision(file: Path, key: str) -> int:
+    """Of the snapshot that is there, if it is the same collection's; else 0. Damage is not seen."""
+    try:
+        with file.open("rb") as stream:
+            head = SnapshotHead(**json.loads(stream.readline(_LONGEST_HEAD)))
+    except (OSError, TypeError, ValueError):
+        return 0
+    return head.revision if head.key == key else 0
 
 
 def write_snapshot(file: Path, head: SnapshotHead, write: Callable[[IO[bytes]], None]) -> None:

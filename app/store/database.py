@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import NotReady
+from app.vault import Vault
 
 _log = logging.getLogger(__name__)
 
@@ -23,10 +24,13 @@ class Database:
     """SQLite (WAL) or PostgreSQL, by URL.
 
     A read scope sees one consistent state from its first statement to its last; a write scope
-    is one transaction, serialised with all other writers of the same collection.
+    is one transaction, serialised with all other writers of the same collection. `vault` comes
+    with every session: what is kept about people is sealed with it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, vault: Vault | None = None) -> None:
+        self.vault = vault or Vault()
+        self._info = {"vault": self.vault}
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database not in (None, "", ":memory:"):
@@ -43,7 +47,7 @@ class Database:
         with (
             _translated(),
             self._engine.connect().execution_options(**options) as connection,
-            Session(connection, expire_on_commit=False) as session,
+            Session(connection, expire_on_commit=False, info=self._info) as session,
         ):
             yield session
             session.rollback()
@@ -55,7 +59,7 @@ class Database:
             _translated(),
             self._engine.connect().execution_options(sima_write=True) as connection,
             connection.begin(),
-            Session(connection, expire_on_commit=False) as session,
+            Session(connection, expire_on_commit=False, info=self._info) as session,
         ):
             yield session
             session.flush()
@@ -64,6 +68,14 @@ class Database:
         """Raises NotReady where the database cannot be reached or lacks the schema."""
         with self.read() as session:
             session.execute(text("SELECT 1 FROM collections LIMIT 1"))
+
+    def forget_pages(self) -> None:
+        """Let SQLite's write-ahead log go, which still holds pages of what was deleted."""
+        if self.is_sqlite:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("ROLLBACK")  # a checkpoint is no transaction's business
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("BEGIN")
 
     def close(self) -> None:
         """Give all connections back."""

@@ -34,12 +34,17 @@ def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Temp
     return get_person(session, str(person_id)), template
 
 
+def discard_old_keys(session: Session) -> None:
+    """Forget the keys that are older than a day."""
+    session.execute(delete(EnrollKeyRow).where(EnrollKeyRow.created_at < now() - KEPT_FOR))
+
+
 def remember_key(session: Session, key: str, digest: str, template: Template) -> None:
     """Bind the key to a template; it goes when the template goes, and after a day.
 
     Raises KeyReused where another request took it meanwhile.
     """
-    session.execute(delete(EnrollKeyRow).where(EnrollKeyRow.created_at < now() - KEPT_FOR))
+    discard_old_keys(session)
     row_id = session.scalar(
         select(TemplateRow.id).where(TemplateRow.public_id == template.template_id)
     )

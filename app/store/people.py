@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from app.errors import PersonNotFound, PhotoNotFound
 from app.store.collections import Collection, collection_by_id, lock_collection, write_journal
+from app.store.erasures import Erasure, write_receipt
+from app.store.photos import discard_photos
+from app.store.sealing import open_metadata, seal_metadata, seal_vector
 from app.store.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
-from app.store.vectors import to_bytes
 from app.vectors import Vector
 
 
@@ -50,28 +52,30 @@ class Template:
 
 def add_person(session: Session, collection: Collection, new: NewPerson) -> Person:
     """A person without a photo yet; the caller holds the collection's lock."""
+    person_id = secrets.token_hex(12)
     row = EntryRow(
-        public_id=secrets.token_hex(12),
+        public_id=person_id,
         collection_id=collection.id,
         name=new.name,
         external_id=new.external_id,
-        attributes=new.metadata,
+        attributes=seal_metadata(session, person_id, new.metadata),
     )
     session.add(row)
     session.flush()
     write_journal(session, collection, UPSERT, [], new_entries=1)
-    return _person(row, collection.name, 0)
+    return _person(session, row, collection.name, 0)
 
 
 def add_template(
     session: Session, collection: Collection, person: Person, vector: Vector, quality: float
 ) -> Template:
     """One more embedding of a person, with its journal row."""
+    template_id = secrets.token_hex(12)
     row = TemplateRow(
-        public_id=secrets.token_hex(12),
+        public_id=template_id,
         collection_id=collection.id,
         entry_id=person.id,
-        vector=to_bytes(vector),
+        vector=seal_vector(session, template_id, vector),
         quality=quality,
     )
     session.add(row)
@@ -91,7 +95,7 @@ def get_person(session: Session, person_id: str) -> Person:
     if found is None:
         raise PersonNotFound("no person has this id")
     row, collection = found
-    return _person(row, collection, _photo_counts(session, [row.id]).get(row.id, 0))
+    return _person(session, row, collection, _photo_counts(session, [row.id]).get(row.id, 0))
 
 
 def list_persons(
@@ -115,7 +119,7 @@ def list_persons(
         query = query.where(EntryRow.external_id == external_id)
     rows = list(session.scalars(query))
     photos = _photo_counts(session, [row.id for row in rows])
-    return [_person(row, collection.name, photos.get(row.id, 0)) for row in rows]
+    return [_person(session, row, collection.name, photos.get(row.id, 0)) for row in rows]
 
 
 def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
@@ -123,18 +127,24 @@ def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> 
     person = get_person(session, person_id)
     row = session.get_one(EntryRow, person.id)
     for column, value in changes.items():
-        setattr(row, column, value)
+        sealing = column == "attributes"
+        setattr(row, column, seal_metadata(session, person_id, value) if sealing else value)
     session.flush()
     return get_person(session, person_id)
 
 
-def delete_person(session: Session, person_id: str) -> None:
-    """The person, every template, and a journal row for each so that all indexes forget."""
+def delete_person(session: Session, person_id: str, within: timedelta) -> Erasure:
+    """The person, every template and photo, and a journal row for each so that all indexes forget.
+
+    `within` is how long snapshots and logs may take to forget, for the receipt.
+    """
     person, collection = _locked(session, person_id)
     ids = list(session.scalars(select(TemplateRow.id).where(TemplateRow.entry_id == person.id)))
+    photos = discard_photos(session, ids)
     session.execute(delete(TemplateRow).where(TemplateRow.entry_id == person.id))
     session.execute(delete(EntryRow).where(EntryRow.id == person.id))
     write_journal(session, collection, REMOVE, ids, new_entries=-1)
+    return write_receipt(session, person_id, collection.name, len(ids), photos, within)
 
 
 def list_templates(session: Session, person_id: str) -> list[Template]:
@@ -144,17 +154,19 @@ def list_templates(session: Session, person_id: str) -> list[Template]:
     return [_template(row) for row in session.scalars(query)]
 
 
-def delete_template(session: Session, person_id: str, template_id: str) -> None:
-    """One photo of a person. Raises PersonNotFound or PhotoNotFound."""
+def delete_template(
+    session: Session, person_id: str, template_id: str, within: timedelta
+) -> Erasure:
+    """One photo, with its image where that was kept. Raises PersonNotFound or PhotoNotFound."""
     person, collection = _locked(session, person_id)
-    removed = session.scalar(
-        delete(TemplateRow)
-        .where(TemplateRow.entry_id == person.id, TemplateRow.public_id == template_id)
-        .returning(TemplateRow.id)
-    )
-    if removed is None:
+    mine = (TemplateRow.entry_id == person.id) & (TemplateRow.public_id == template_id)
+    row_id = session.scalar(select(TemplateRow.id).where(mine))
+    if row_id is None:
         raise PhotoNotFound("this person has no photo with this id")
-    write_journal(session, collection, REMOVE, [removed])
+    photos = discard_photos(session, [row_id])
+    session.execute(delete(TemplateRow).where(TemplateRow.id == row_id))
+    write_journal(session, collection, REMOVE, [row_id])
+    return write_receipt(session, template_id, collection.name, 1, photos, within)
 
 
 def _locked(session: Session, person_id: str) -> tuple[Person, Collection]:
@@ -173,14 +185,14 @@ def _photo_counts(session: Session, entry_ids: Sequence[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def _person(row: EntryRow, collection: str, photos: int) -> Person:
+def _person(session: Session, row: EntryRow, collection: str, photos: int) -> Person:
     assert row.public_id is not None, "people have public ids, words have none"
     return Person(
         row.id,
         row.public_id,
         row.name,
         row.external_id,
-        row.attributes,
+        open_metadata(session, row.public_id, row.attributes),
         collection,
         photos,
         row.created_at,

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from app.index.base import VectorIndex
 from app.store.collections import Collection, collection_by_id
 from app.store.database import Database
+from app.store.sealing import open_vectors
 from app.store.tables import REBUILD, REMOVE, JournalRow, TemplateRow
-from app.store.vectors import to_matrix
 from app.vectors import Ids, Matrix, Neighbor
 
 IndexFactory = Callable[[Collection], VectorIndex]
@@ -28,6 +28,7 @@ class _Live:
         self.index = index
         self.lock = RWLockFair()
         self.unsaved = 0
+        self.erased = False  # whether rows went since the last snapshot
 
 
 class IndexProjection:
@@ -56,6 +57,14 @@ class IndexProjection:
         live = self._caught_up(session, collection)
         with live.lock.gen_rlock():
             return live.index.size()
+
+    def settle(self, session: Session, collection: Collection) -> None:
+        """Level with the journal, and no snapshot of ours holds what was deleted."""
+        live = self._caught_up(session, collection)
+        with live.lock.gen_wlock():
+            if live.erased:
+                live.index.flush()
+                live.unsaved, live.erased = 0, False
 
     def rebuild(self, session: Session, collection: Collection) -> int:
         """Throw the index away and read every template again; returns how many there are."""
@@ -135,9 +144,10 @@ class IndexProjection:
         live.index.remove(np.array(sorted(removed), dtype=np.int64))
         live.index.revision = collection.revision
         live.unsaved += len(rows)
+        live.erased = live.erased or bool(removed)
         if live.unsaved >= _FLUSH_EVERY:
             live.index.flush()
-            live.unsaved = 0
+            live.unsaved, live.erased = 0, False
 
     def _reload(self, session: Session, collection: Collection, live: _Live) -> None:
         live.index.clear()
@@ -157,7 +167,7 @@ def _templates(
     session: Session, collection: Collection, only: set[int] | None
 ) -> Iterator[tuple[Ids, Matrix]]:
     """Ids and vectors in blocks; all of the collection, or only some ids."""
-    query = select(TemplateRow.id, TemplateRow.vector).where(
+    query = select(TemplateRow.id, TemplateRow.public_id, TemplateRow.vector).where(
         TemplateRow.collection_id == collection.id
     )
     if only is None:
@@ -169,4 +179,5 @@ def _templates(
     for one in queries:
         for rows in session.execute(one).partitions(_CHUNK):
             ids = np.array([row.id for row in rows], dtype=np.int64)
-            yield ids, to_matrix([row.vector for row in rows], collection.space.dimension)
+            stored = [(row.public_id, row.vector) for row in rows]
+            yield ids, open_vectors(session, stored, collection.space.dimension)

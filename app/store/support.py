@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
 from app.store.people import Person
+from app.store.sealing import open_vectors
 from app.store.tables import TemplateRow
-from app.store.vectors import to_matrix
 from app.vectors import Matrix, Vector
 
 _MOST_PARAMETERS = 500
@@ -17,9 +17,12 @@ _MOST_PARAMETERS = 500
 def support_set(session: Session, collection: Collection, person: Person) -> Matrix:
     """Every template of the person, shape (photos, dimension), oldest first."""
     query = (
-        select(TemplateRow.vector).where(TemplateRow.entry_id == person.id).order_by(TemplateRow.id)
+        select(TemplateRow.public_id, TemplateRow.vector)
+        .where(TemplateRow.entry_id == person.id, TemplateRow.collection_id == collection.id)
+        .order_by(TemplateRow.id)
     )
-    return to_matrix(list(session.scalars(query)), collection.space.dimension)
+    stored = [(public_id, vector) for public_id, vector in session.execute(query)]
+    return open_vectors(session, stored, collection.space.dimension)
 
 
 def templates_by_id(
@@ -32,6 +35,7 @@ def templates_by_id(
             TemplateRow.collection_id == collection.id,
             TemplateRow.public_id.in_(template_ids[start : start + _MOST_PARAMETERS]),
         )
-        for public_id, vector in session.execute(query):
-            found[str(public_id)] = to_matrix([vector], collection.space.dimension)[0]
+        rows = [(public_id, vector) for public_id, vector in session.execute(query)]
+        vectors = open_vectors(session, rows, collection.space.dimension)
+        found.update((str(row[0]), vector) for row, vector in zip(rows, vectors, strict=True))
     return found

@@ -99,7 +99,7 @@ class EntryRow(Base):
     name: Mapped[str] = mapped_column(String(400))
     external_id: Mapped[str | None] = mapped_column(String(200))
     rank: Mapped[int | None]
-    attributes: Mapped[dict[str, Any]] = mapped_column("metadata", default=dict)
+    attributes: Mapped[Any] = mapped_column("metadata", JSON, default=dict)  # see store/sealing
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -120,6 +120,34 @@ class TemplateRow(Base):
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     quality: Mapped[float | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class PhotoRow(Base):
+    """A photo that was kept, sealed; it goes with its template, and when its time is over."""
+
+    __tablename__ = "photos"
+    __table_args__ = (Index("ix_photos_kept_until", "kept_until"),)
+
+    template_id: Mapped[int] = mapped_column(
+        ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
+    )
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    kept_until: Mapped[datetime]
+
+
+class ErasureRow(Base):
+    """What a deletion removed; nothing of whom, but a digest that only the id can be held to."""
+
+    __tablename__ = "erasures"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))
+    collection: Mapped[str] = mapped_column(String(100))
+    templates: Mapped[int]
+    photos: Mapped[int]
+    erased_at: Mapped[datetime]
+    complete_by: Mapped[datetime]
+    digest: Mapped[str] = mapped_column(String(64))
 
 
 class JournalRow(Base):

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from app.words.formats import BrokenFile
 from app.words.vocabulary import Filters, Item, Vocabularies
 from tests.conftest import PROJECT
 
+WITHIN = timedelta(minutes=10)
 SPACE = EmbeddingSpace("test", "sha256:test", 4)
 
 
@@ -188,7 +190,7 @@ def test_two_workers_see_each_other(database: Database) -> None:
     add(database, 2)
     assert find(database, two, 2)[0] == "P2"
     with database.write() as session:
-        delete_person(session, person.person_id)
+        delete_person(session, person.person_id, WITHIN)
     assert find(database, one, 1) == find(database, two, 1) == ["P2"]
 
 
@@ -206,7 +208,7 @@ def test_the_journal_counts_without_gaps(database: Database) -> None:
     person = add(database, 1)
     add(database, 2)
     with database.write() as session:
-        delete_person(session, person.person_id)
+        delete_person(session, person.person_id, WITHIN)
     with database.read() as session:
         gallery = get_collection(session, "people")
         rows = session.execute(

@@ -1,0 +1,54 @@
+"""Photos that a setting keeps, sealed. Every function works inside the caller's session."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.errors import PhotoNotFound
+from app.store.sealing import open_photo, seal_photo
+from app.store.tables import EntryRow, PhotoRow, TemplateRow, now
+
+
+def keep_photo(session: Session, template_id: str, image: bytes, until: datetime) -> None:
+    """Keep the photo behind a template."""
+    row_id = session.scalar(select(TemplateRow.id).where(TemplateRow.public_id == template_id))
+    assert row_id is not None, "the template was just added"
+    sealed = seal_photo(session, template_id, image)
+    session.add(PhotoRow(template_id=row_id, sealed=sealed, kept_until=until))
+    session.flush()
+
+
+def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
+    """The file as it was sent. Raises PhotoNotFound, also once its time is over; SealBroken."""
+    query = (
+        select(PhotoRow.sealed)
+        .join(TemplateRow, TemplateRow.id == PhotoRow.template_id)
+        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+        .where(
+            TemplateRow.public_id == template_id,
+            EntryRow.public_id == person_id,
+            PhotoRow.kept_until > now(),
+        )
+    )
+    sealed = session.scalar(query)
+    if sealed is None:
+        raise PhotoNotFound("this photo is not kept")
+    return open_photo(session, template_id, sealed)
+
+
+def discard_expired(session: Session) -> int:
+    """Remove the photos whose time is over; how many there were."""
+    gone = delete(PhotoRow).where(PhotoRow.kept_until <= now()).returning(PhotoRow.template_id)
+    return len(list(session.scalars(gone)))
+
+
+def discard_photos(session: Session, template_rows: list[int]) -> int:
+    """Remove those behind some templates, by database id; how many there were."""
+    gone = delete(PhotoRow).where(PhotoRow.template_id.in_(template_rows))
+    return len(list(session.scalars(gone.returning(PhotoRow.template_id))))
+
+
+def count_photos(session: Session) -> int:
+    """How many are kept at the moment."""
+    return session.scalar(select(func.count()).select_from(PhotoRow)) or 0
