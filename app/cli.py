@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import keys, models, people, store, words, zero_shot
+from app.commands import keys, models, people, store, transfer, words, zero_shot
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
 from app.settings import Settings
@@ -29,6 +29,8 @@ app.add_typer(models.models, name="models")
 app.command()(people.enroll)
 app.command()(people.identify)
 app.command()(people.verify)
+app.command("import")(transfer.bulk_import)
+app.command()(transfer.export)
 
 
 @app.command()

@@ -219,3 +219,9 @@ class SealBroken(SimaError):
     """What is sealed cannot be opened: another key, or changed bytes."""
 
     code = "not_ready"
+
+
+class ArchiveRefused(SimaError):
+    """An archive that is damaged, changed, sealed for others, or signed by a stranger."""
+
+    code = "validation_error"

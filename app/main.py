@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app import __version__
 from app.api import (
+    batch,
     collections,
     embeddings,
     faces,
@@ -60,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     app.add_middleware(RequestContext, limits=_limits(settings), metrics=metrics)
     problems.install(app)
-    parts = (faces, persons, collections, words, vocabularies, embeddings, zero_shot, system)
+    parts = (faces, batch, persons, collections, words, vocabularies, embeddings, zero_shot, system)
     for module in parts:
         app.include_router(module.router)
     app.include_router(persons.receipts)

@@ -49,7 +49,7 @@ def sampled_pair(words: int) -> float:
     rng = np.random.default_rng(0)
     ids = rng.integers(0, words, WORDS).astype(np.int32)
     counts = np.full(words, 10, dtype=np.int64)
-    kernel = make_kernel(DIMENSION, NEGATIVES, WINDOW)
+    kernel = make_kernel(DIMENSION, NEGATIVES, WINDOW, shared=NEGATIVES)
     arguments = (
         ids,
         (0, WORDS),

@@ -93,7 +93,18 @@ async def enroll(
     """
     fields, images = await read_photos(request, schemas.EnrollFields, _ONE)
     image = _need(images, "image")
-    order = EnrollOrder(
+    order = order_of(fields, key or None)
+    done = await ctx.run(lambda: ctx.services.enroller.enroll(image, order, clock))
+    if fields.dry_run:
+        response.status_code = 200
+    if done.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return enrolled_answer(done, fields.collection, _model(ctx))
+
+
+def order_of(fields: schemas.EnrollFields, key: str | None) -> EnrollOrder:
+    """What the fields of a request ask for."""
+    return EnrollOrder(
         name=fields.name,
         collection=fields.collection,
         person_id=fields.person_id,
@@ -102,14 +113,8 @@ async def enroll(
         face=fields.face,
         allow_duplicate=fields.on_duplicate == "allow",
         dry_run=fields.dry_run,
-        key=key or None,
+        key=key,
     )
-    done = await ctx.run(lambda: ctx.services.enroller.enroll(image, order, clock))
-    if fields.dry_run:
-        response.status_code = 200
-    if done.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return _enrolled(done, fields.collection, _model(ctx))
 
 
 @router.post(
@@ -174,7 +179,8 @@ def _model(ctx: Context) -> str:
     return ctx.services.embedder.space.name
 
 
-def _enrolled(done: Enrollment, collection: str, model: str) -> schemas.Enrolled:
+def enrolled_answer(done: Enrollment, collection: str, model: str) -> schemas.Enrolled:
+    """The answer to one enrollment."""
     return schemas.Enrolled(
         person_id=done.person.person_id if done.person else None,
         name=done.name,

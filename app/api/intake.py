@@ -79,7 +79,7 @@ async def _multipart(request: Request, names: tuple[str, ...]) -> _Parts:
             elif isinstance(value, UploadFile):
                 raise InvalidRequest(key, f"no file is expected here, only {', '.join(names)}")
             elif key in names:
-                _put(parts.images, key, _base64(value, key))
+                _put(parts.images, key, decode_base64(value, key))
             else:
                 _put(parts.fields, key, value)
     finally:
@@ -99,13 +99,13 @@ def _json(body: bytes, names: tuple[str, ...]) -> _Parts:
         if key not in names:
             parts.fields[key] = value
         elif isinstance(value, str):
-            parts.images[key] = _base64(value, key)
+            parts.images[key] = decode_base64(value, key)
         elif value is not None:
             raise InvalidRequest(key, "an image is a base64 string")
     return parts
 
 
-def _base64(text: str, where: str) -> bytes:
+def decode_base64(text: str, where: str) -> bytes:
     """Plain base64 or a `data:` URL."""
     if text.startswith("data:"):
         head, comma, text = text.partition(",")

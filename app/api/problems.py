@@ -117,8 +117,22 @@ def problem(
     request_id: str, code: str, detail: str, status: int | None = None, **more: object
 ) -> Response:
     """The response for one error; `more` are further members of `Problem`."""
-    status = status or STATUS[code]
-    body = Problem(
+    body = _body(request_id, code, detail, status or STATUS[code], **more)
+    return Response(
+        body.model_dump_json(exclude_none=True),
+        body.status,
+        media_type="application/problem+json",
+        headers={"WWW-Authenticate": "ApiKey"} if body.status == 401 else None,
+    )
+
+
+def problem_of(request_id: str, error: SimaError) -> Problem:
+    """An error of the domain, for an answer that holds more than one."""
+    return _body(request_id, error.code, _detail(error), STATUS[error.code], **_more(error))
+
+
+def _body(request_id: str, code: str, detail: str, status: int, **more: Any) -> Problem:
+    return Problem(
         type=f"urn:sima:problem:{code}",
         title=code.replace("_", " ").capitalize(),
         status=status,
@@ -126,12 +140,6 @@ def problem(
         code=code,
         request_id=request_id,
         **more,
-    )
-    return Response(
-        body.model_dump_json(exclude_none=True),
-        status,
-        media_type="application/problem+json",
-        headers={"WWW-Authenticate": "ApiKey"} if status == 401 else None,
     )
 
 

@@ -129,7 +129,7 @@ def test_one_step_of_the_kernel_by_hand() -> None:
     bias = np.zeros(3, dtype=np.float32)
     before_s, before_t = source.copy(), target.copy()
     certain = (np.array([0.0, 0.0, 1.0], dtype=np.float32), np.array([2, 2, 2], dtype=np.int32))
-    kernel = make_kernel(2, negatives=1, window=1)
+    kernel = make_kernel(2, negatives=1, window=1, shared=1)
     ids, keep = np.array([0, 1], dtype=np.int32), np.ones(3, dtype=np.float32)
     rate = 0.1
     matrices = (source, target, bias)

@@ -1,4 +1,4 @@
-"""How word vectors are learned; the defaults are word2vec's, but for `sample`."""
+"""How word vectors are learned; the defaults are word2vec's, but for `shared`."""
 
 import tomllib
 from pathlib import Path
@@ -11,7 +11,8 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class WordConfig(BaseModel):
-    """`negatives` 0 means: by the size of the corpus. `most_words` caps the two softmaxes.
+    """`negatives` 0 means: by the size of the corpus. A window shares `shared` times as many, of
+    less weight each (training/LOG.md has what it brings). `most_words` caps the two softmaxes.
 
     `save_every` is in seconds: what a kill may cost.
     """
@@ -23,9 +24,10 @@ class WordConfig(BaseModel):
     dimension: Annotated[int, Field(ge=2, le=4096)] = 100
     window: Annotated[int, Field(ge=1, le=50)] = 5
     negatives: Annotated[int, Field(ge=0, le=50)] = 0
+    shared: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
     epochs: Count = 5
     rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.025
-    sample: Annotated[float, Field(ge=0.0)] = 3e-4  # of 1e-3 to 1e-5; see training/LOG.md
+    sample: Annotated[float, Field(ge=0.0)] = 1e-3
     min_count: Count = 5
     most_words: Annotated[int, Field(ge=2)] = 10_000
     hidden: Count = 128

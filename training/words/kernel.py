@@ -1,7 +1,9 @@
 """Skip-gram with negative sampling (Mikolov et al. 2013), compiled by numba.
 
-`p(y = 1 | t, c) = sigma(w_t . e_c + b_t)`. The k negatives of a target are shared by all words of
-its window (Ji et al. 2016, pWord2Vec), so that they are read once a window, not once a pair.
+`p(y = 1 | t, c) = sigma(w_t . e_c + b_t)`. The negatives of a target are shared by all words of
+its window (Ji et al. 2016, pWord2Vec), so that they are read once a window, not once a pair. There
+may be more of them than k, each with the weight k / number: the same gradient in the mean, with
+less noise.
 Threads may run the kernel on the same matrices without a lock (Recht et al. 2011, Hogwild).
 """
 
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 
 _LONGEST = 1_000  # words of a sentence after subsampling; longer lines are cut
 _RANGE, _STEPS = 8.0, 4_096  # the sigmoid is read from a table
+
+BLOCK = 6
+"""Outputs that are moved together: more of them no longer fit into the registers."""
 
 Kernel = Callable[..., tuple[float, int]]
 
@@ -63,9 +68,11 @@ def _draw_negatives(drawn: Any, probability: Any, alias: Any, state: Any) -> Non
         drawn[m] = other
 
 
-def _make_window(dimension: int, outputs: int) -> Callable[..., float]:  # noqa: C901 - nested loops
+def _make_window(dimension: int, outputs: int, weight: float) -> Callable[..., float]:  # noqa: C901 - nested loops
     """The update of one window; sizes are constants, so that the compiler unrolls over them."""
     scale = (_STEPS - 1) / (2 * _RANGE)
+    share = np.float32(weight)
+    in_block = min(outputs, BLOCK)
 
     @_compiled
     def errors(vector: Any, rows: Any, drawn: Any, bias: Any, sigmoid: Any, out: Any) -> float:
@@ -82,11 +89,21 @@ def _make_window(dimension: int, outputs: int) -> Callable[..., float]:  # noqa:
         return total
 
     @_compiled
-    def learn_window(
+    def move(vector: Any, old: Any, error: Any, rows: Any, change: Any) -> None:
+        """Some outputs pull at the context word; what it does to them is kept in `change`."""
+        for d in range(dimension):
+            pull = float32(0.0)
+            for m in range(in_block):
+                pull += error[m] * rows[m, d]
+                change[m, d] += error[m] * old[d]
+            vector[d] += pull
+
+    @_compiled
+    def learn_window(  # noqa: C901 - nested loops, which the compiler unrolls only in one place
         near: Any, drawn: Any, matrices: Any, rows: Any, change: Any, sigmoid: Any, step: Any
     ) -> float:
         source, target, bias = matrices
-        error = np.empty(outputs, np.float32)
+        error, old = np.empty(outputs, np.float32), np.empty(dimension, np.float32)
         total = 0.0
         for m in range(outputs):
             for d in range(dimension):
@@ -96,15 +113,19 @@ def _make_window(dimension: int, outputs: int) -> Callable[..., float]:  # noqa:
             vector = source[word]
             total += errors(vector, rows, drawn, bias, sigmoid, error)
             for m in range(outputs):
-                error[m] *= step
+                error[m] *= step if m == 0 else step * share
                 bias[drawn[m]] += error[m]
             for d in range(dimension):
-                value = vector[d]
-                pull = float32(0.0)
-                for m in range(outputs):
-                    pull += error[m] * rows[m, d]
-                    change[m, d] += error[m] * value
-                vector[d] = value + pull
+                old[d] = vector[d]
+            for block in range(outputs // in_block):
+                first = block * in_block
+                for d in range(dimension):
+                    value = old[d]
+                    pull = float32(0.0)
+                    for m in range(in_block):
+                        pull += error[first + m] * rows[first + m, d]
+                        change[first + m, d] += error[first + m] * value
+                    vector[d] += pull
         for m in range(outputs):
             for d in range(dimension):
                 target[drawn[m], d] += change[m, d]
@@ -113,13 +134,14 @@ def _make_window(dimension: int, outputs: int) -> Callable[..., float]:  # noqa:
     return learn_window
 
 
-def make_kernel(dimension: int, negatives: int, window: int) -> Kernel:
-    """The loop over `ids[start:stop]` for these sizes.
+def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Kernel:
+    """The loop over `ids[start:stop]` for these sizes; `shared` negatives stand for `negatives`.
 
     It returns the sum of `|y - p|` over all pairs and their number; it holds no interpreter lock.
     """
-    outputs = negatives + 1
-    learn_window = _make_window(dimension, outputs)
+    assert shared < BLOCK or (shared + 1) % BLOCK == 0, "outputs fill whole blocks"
+    outputs = shared + 1
+    learn_window = _make_window(dimension, outputs, negatives / shared)
 
     @_compiled
     def kernel(

@@ -19,6 +19,7 @@ from training.words.sampling import (
     default_negatives,
     fresh_matrices,
     keep_probabilities,
+    shared_negatives,
 )
 
 _CHUNK = 200_000  # ids; the rate falls and the progress moves from chunk to chunk
@@ -49,7 +50,9 @@ def learn_negative_sampling(
     """
     run = identity(config, ids, len(vocabulary))
     weights = _load(checkpoint, len(vocabulary), config, run)
-    kernel = make_kernel(config.dimension, negatives_of(config, vocabulary), config.window)
+    negatives = negatives_of(config, vocabulary)
+    shared = shared_negatives(negatives, config.shared)
+    kernel = make_kernel(config.dimension, negatives, config.window, shared)
     keep = keep_probabilities(vocabulary.counts, config.sample)
     noise, sigmoid = alias_table(vocabulary.counts), sigmoid_table()
     matrices = (weights.source, weights.target, weights.bias)

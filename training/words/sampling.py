@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.vectors import Matrix
+from training.words.kernel import BLOCK
 
 
 def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:
@@ -23,6 +24,12 @@ def default_negatives(words: int) -> int:
     if words < 1_000_000:
         return 15
     return 5 if words < 1_000_000_000 else 3
+
+
+def shared_negatives(negatives: int, times: float) -> int:
+    """How many a window shares: about `times` as many, so that with the target they fill blocks."""
+    outputs = round(negatives * times) + 1
+    return (outputs if outputs <= BLOCK else -(-outputs // BLOCK) * BLOCK) - 1
 
 
 def alias_table(

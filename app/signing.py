@@ -1,0 +1,50 @@
+"""Ed25519 signatures (RFC 8032) under what leaves one installation for another."""
+
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from app.errors import ArchiveRefused
+
+
+class Signer:
+    """This installation's key, kept in a file that only its owner reads."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+
+    @classmethod
+    def of(cls, file: Path) -> "Signer":
+        """The key in the file; it is made when it is first needed."""
+        if file.exists():
+            return cls(Ed25519PrivateKey.from_private_bytes(file.read_bytes()))
+        key = Ed25519PrivateKey.generate()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # another process was faster
+            return cls.of(file)
+        with os.fdopen(number, "wb") as stream:
+            stream.write(key.private_bytes_raw())
+        return cls(key)
+
+    @property
+    def public(self) -> str:
+        """The public key in hexadecimal: who it is."""
+        raw = serialization.PublicFormat.Raw
+        return self._key.public_key().public_bytes(serialization.Encoding.Raw, raw).hex()
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes."""
+        return self._key.sign(message)
+
+
+def check_signature(public: str, message: bytes, signature: bytes) -> None:
+    """Raises ArchiveRefused where `public` did not sign `message`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise ArchiveRefused("its signature does not fit: it was changed") from error
