@@ -12,7 +12,7 @@ else
 install = $(PIP) -e .$(2)
 endif
 
-.PHONY: serve test lint bench text train-deps train-faces-demo lock clean
+.PHONY: serve test lint bench torture text train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev  ## formatting, style, import rules, types
 bench: $(VENV)/.dev  ## load and search benchmarks on this machine
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.load
+
+torture: $(VENV)/.dev  ## 4 workers, 50 clients, kill -9: counts of what was lost
+	$(BIN)/python -m benchmarks.torture
 
 text: $(VENV)/.text  ## the sentence encoder: all-MiniLM-L6-v2, without torch
 

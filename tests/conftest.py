@@ -36,11 +36,10 @@ def encode(pixels: NDArray[Any] | Image.Image, kind: str = "JPEG", **options: ob
     return stream.getvalue()
 
 
-@pytest.fixture(scope="session")
-def portrait_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def find_portraits() -> dict[str, bytes]:
     """obama, obama2, obama3, biden: photos among the tests of the package face_recognition.
 
-    pip brings the source distribution at test time; it is kept beside the environment.
+    pip brings the source distribution when first asked; it is kept beside the environment.
     """
     kept = Path(sys.prefix) / "test-photos"
     archive = kept / "face_recognition-1.3.0.tar.gz"
@@ -54,6 +53,12 @@ def portrait_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]
             for member in tar
             if "test_images" in member.name and (stream := tar.extractfile(member)) is not None
         }
+
+
+@pytest.fixture(scope="session")
+def portrait_files() -> dict[str, bytes]:
+    """The portraits, by name."""
+    return find_portraits()
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,13 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import float32, int32, int64, uint64
+from llvmlite import ir
+from numba import float32, int32, int64, types, uint64
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+_LINE = 16  # floats of a cache line
 _LONGEST = 1_000  # words of a sentence after subsampling; longer lines are cut
 _RANGE, _STEPS = 8.0, 4_096  # the sigmoid is read from a table
 
@@ -54,21 +58,46 @@ def _read_sentence(ids: Any, at: int, stop: int, keep: Any, state: Any, out: Any
     return at, length
 
 
+@intrinsic
+def _prefetch(_typing: Any, array: Any, place: Any) -> Any:
+    """Ask for the cache line of a flat place in a C-ordered array; nothing waits for it."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        shown = context.make_array(signature.args[0])(context, builder, value=arguments[0])
+        byte = ir.IntType(8).as_pointer()
+        line = builder.bitcast(builder.gep(shown.data, [arguments[1]]), byte)
+        number = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0i8")
+        builder.call(function, [line, number(0), number(3), number(1)])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, place), emit
+
+
 @_compiled
 def _draw_negatives(drawn: Any, probability: Any, alias: Any, state: Any) -> None:
-    """Fill `drawn[1:]` with words other than `drawn[0]`, by Walker's alias method."""
+    """Fill `drawn` with words by Walker's alias method."""
     words = uint64(len(alias))
-    for m in range(1, len(drawn)):
-        other = drawn[0]
-        while other == drawn[0]:
-            bits = _random(state)
-            slot = int64((bits >> uint64(32)) * words >> uint64(32))
-            part = float32((bits >> uint64(8)) & uint64(0xFFFFFF)) * float32(2.0**-24)
-            other = int32(slot) if part < probability[slot] else alias[slot]
-        drawn[m] = other
+    for m in range(len(drawn)):
+        bits = _random(state)
+        slot = int64((bits >> uint64(32)) * words >> uint64(32))
+        part = float32((bits >> uint64(8)) & uint64(0xFFFFFF)) * float32(2.0**-24)
+        drawn[m] = int32(slot) if part < probability[slot] else alias[slot]
 
 
-def _make_window(dimension: int, outputs: int, weight: float) -> Callable[..., float]:  # noqa: C901 - nested loops
+@_compiled
+def _call_for(drawn: Any, target: Any) -> None:
+    """Let the rows of outputs come into the cache while something else is computed."""
+    dimension = target.shape[1]
+    for word in drawn:
+        for d in range(0, dimension, _LINE):
+            _prefetch(target, int64(word) * dimension + d)
+
+
+def _make_window(  # noqa: C901 - nested loops, which the compiler unrolls in one place only
+    dimension: int, outputs: int, weight: float
+) -> Callable[..., float]:
     """The update of one window; sizes are constants, so that the compiler unrolls over them."""
     scale = (_STEPS - 1) / (2 * _RANGE)
     share = np.float32(weight)
@@ -76,7 +105,10 @@ def _make_window(dimension: int, outputs: int, weight: float) -> Callable[..., f
 
     @_compiled
     def errors(vector: Any, rows: Any, drawn: Any, bias: Any, sigmoid: Any, out: Any) -> float:
-        """`y - p` of one context word with the target (m = 0, y = 1) and each negative (y = 0)."""
+        """`y - p` of one context word with the target (m = 0, y = 1) and each negative (y = 0).
+
+        A negative that happens to be the target says nothing.
+        """
         total = 0.0
         for m in range(outputs):
             dot = bias[drawn[m]]
@@ -85,30 +117,21 @@ def _make_window(dimension: int, outputs: int, weight: float) -> Callable[..., f
             dot = min(max(dot, float32(-_RANGE)), float32(_RANGE))
             said = sigmoid[int64((dot + float32(_RANGE)) * float32(scale))]
             out[m] = (float32(1.0) if m == 0 else float32(0.0)) - said
+            if m > 0 and drawn[m] == drawn[0]:
+                out[m] = float32(0.0)
             total += abs(out[m])
         return total
 
     @_compiled
-    def move(vector: Any, old: Any, error: Any, rows: Any, change: Any) -> None:
-        """Some outputs pull at the context word; what it does to them is kept in `change`."""
-        for d in range(dimension):
-            pull = float32(0.0)
-            for m in range(in_block):
-                pull += error[m] * rows[m, d]
-                change[m, d] += error[m] * old[d]
-            vector[d] += pull
-
-    @_compiled
-    def learn_window(  # noqa: C901 - nested loops, which the compiler unrolls only in one place
-        near: Any, drawn: Any, matrices: Any, rows: Any, change: Any, sigmoid: Any, step: Any
+    def learn_window(
+        near: Any, drawn: Any, matrices: Any, buffers: Any, sigmoid: Any, step: Any
     ) -> float:
         source, target, bias = matrices
-        error, old = np.empty(outputs, np.float32), np.empty(dimension, np.float32)
+        rows, change, error, old = buffers
         total = 0.0
         for m in range(outputs):
-            for d in range(dimension):
-                rows[m, d] = target[drawn[m], d]
-                change[m, d] = float32(0.0)
+            rows[m] = target[drawn[m]]
+            change[m] = float32(0.0)
         for word in near:
             vector = source[word]
             total += errors(vector, rows, drawn, bias, sigmoid, error)
@@ -117,18 +140,15 @@ def _make_window(dimension: int, outputs: int, weight: float) -> Callable[..., f
                 bias[drawn[m]] += error[m]
             for d in range(dimension):
                 old[d] = vector[d]
-            for block in range(outputs // in_block):
-                first = block * in_block
+            for first in range(0, outputs, in_block):
                 for d in range(dimension):
-                    value = old[d]
                     pull = float32(0.0)
                     for m in range(in_block):
                         pull += error[first + m] * rows[first + m, d]
-                        change[first + m, d] += error[first + m] * value
+                        change[first + m, d] += error[first + m] * old[d]
                     vector[d] += pull
         for m in range(outputs):
-            for d in range(dimension):
-                target[drawn[m], d] += change[m, d]
+            target[drawn[m]] += change[m]
         return total
 
     return learn_window
@@ -157,12 +177,16 @@ def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Ker
         state = np.empty(1, np.uint64)
         state[0] = uint64(seed * 2 + 1)
         probability, alias = noise
+        source, target, _ = matrices
         sentence = np.empty(_LONGEST, np.int32)
         near = np.empty(2 * window, np.int32)
         drawn = np.empty(outputs, np.int32)
         rows = np.empty((outputs, dimension), np.float32)
         change = np.empty((outputs, dimension), np.float32)
+        buffers = (rows, change, np.empty(outputs, np.float32), np.empty(dimension, np.float32))
         error, pairs = 0.0, 0
+        following = np.empty(outputs - 1, np.int32)  # the negatives of the window after this one
+        _draw_negatives(following, probability, alias, state)
         at, stop = span
         while at < stop:
             at, length = _read_sentence(ids, at, stop, keep, state, sentence)
@@ -176,9 +200,14 @@ def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Ker
                 if found == 0:
                     continue
                 drawn[0] = sentence[centre]
-                _draw_negatives(drawn, probability, alias, state)
+                drawn[1:] = following
+                _draw_negatives(following, probability, alias, state)
+                _call_for(following, target)
+                _call_for(sentence[centre + 1 : min(centre + 2, length)], target)
+                ahead = min(centre + window + 1, length)
+                _call_for(sentence[ahead : min(ahead + 1, length)], source)
                 error += learn_window(
-                    near[:found], drawn, matrices, rows, change, sigmoid, float32(rate)
+                    near[:found], drawn, matrices, buffers, sigmoid, float32(rate)
                 )
                 pairs += found * outputs
         return error, pairs
