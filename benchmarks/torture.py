@@ -39,7 +39,6 @@ from benchmarks.report import conditions, table
 from tests.conftest import find_portraits
 from tests.servers import running
 
-_ACKNOWLEDGED = 1_000
 _DIMENSION = 512
 
 
@@ -185,7 +184,7 @@ def write(folder: Path) -> None:
         print(person.person_id, flush=True)
 
 
-def kills(folder: Path) -> Counter[str]:
+def kills(folder: Path, wanted: int) -> Counter[str]:
     """Kill the writer again and again; everything it acknowledged is there, and whole."""
     settings = Settings(_env_file=None, data_dir=folder)
     ensure_schema(settings)
@@ -194,8 +193,8 @@ def kills(folder: Path) -> Counter[str]:
         create_collection(session, "killed", GALLERY, EmbeddingSpace("t", "torture", _DIMENSION))
     said: set[str] = set()
     counts: Counter[str] = Counter()
-    with tqdm(desc="kills", total=_ACKNOWLEDGED) as bar:
-        while len(said) < _ACKNOWLEDGED:
+    with tqdm(desc="kills", total=wanted) as bar:
+        while len(said) < wanted:
             command = [sys.executable, "-m", "benchmarks.torture", "--write", str(folder)]
             writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             said_by = cast(IO[str], writer.stdout)
@@ -208,7 +207,7 @@ def kills(folder: Path) -> Counter[str]:
             said |= {line.strip() for line in said_by if line.endswith("\n")}
             writer.wait()
             counts["kills"] += 1
-            bar.update(min(len(said), _ACKNOWLEDGED) - bar.n)
+            bar.update(min(len(said), wanted) - bar.n)
     with database.read() as session:
         gallery = get_collection(session, "killed", GALLERY)
         mine = EntryRow.collection_id == gallery.id
@@ -244,6 +243,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--enrollments", type=int, default=1_000, help="of the writer that dies")
     parser.add_argument("--database", help="for the first part; SQLite when absent")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -251,7 +251,7 @@ def main() -> None:
         write(options.write)
     with tempfile.TemporaryDirectory() as folder:
         stormed = storm(options, Path(folder) / "storm")
-        killed = kills(Path(folder) / "killed")
+        killed = kills(Path(folder) / "killed", options.enrollments)
     store = "SQLite" if options.database is None else "PostgreSQL"
     conditions(
         f"{options.workers} workers, {options.clients} clients, {options.seconds:.0f} s, {store}; "

@@ -25,7 +25,12 @@ from training.words.contexts import RULES, ContextRule, NearbyWord, PreviousWord
 from training.words.corpus import END, count_words, encode, sentences
 from training.words.kernel import make_kernel, sigmoid_table
 from training.words.learn import hold_out, learn_words
-from training.words.sampling import alias_table, default_negatives, keep_probabilities
+from training.words.sampling import (
+    alias_table,
+    default_negatives,
+    keep_probabilities,
+    shared_negatives,
+)
 
 SENTENCE = [
     "I",
@@ -120,6 +125,30 @@ def test_frequent_words_are_thinned_out() -> None:
     assert kept[0] == pytest.approx((np.sqrt(share / 1e-3) + 1) * 1e-3 / share)
     assert default_negatives(10_000) == 15
     assert default_negatives(17_000_000) == 5
+
+
+@pytest.mark.parametrize(
+    ("negatives", "times", "expected"), [(1, 1.0, 1), (5, 1.0, 5), (5, 2.0, 11), (15, 2.0, 35)]
+)
+def test_shared_negatives_fill_whole_blocks(negatives: int, times: float, expected: int) -> None:
+    assert shared_negatives(negatives, times) == expected
+
+
+def test_many_negatives_weigh_as_much_as_few() -> None:
+    """The same negative eleven times, each with a share of 5 / 11, moves a word like five of it."""
+    certain = (np.zeros(3, dtype=np.float32), np.array([2, 2, 2], dtype=np.int32))
+    ids, keep = np.array([0, 1], dtype=np.int32), np.ones(3, dtype=np.float32)
+    moved = []
+    for shared in (5, 11):
+        source = np.array([[0.1, 0.2], [0.3, -0.1], [0.2, 0.2]], dtype=np.float32)
+        target = np.zeros((3, 2), dtype=np.float32)
+        target[2] = (0.1, 0.3)
+        kernel = make_kernel(2, negatives=5, window=1, shared=shared)
+        matrices = (source, target, np.zeros(3, dtype=np.float32))
+        kernel(ids, (0, 2), matrices, keep, certain, sigmoid_table(), 0.01, 1)
+        moved.append((source.copy(), target.copy()))
+    assert np.abs(moved[0][0] - moved[1][0]).max() < 1e-5
+    assert np.abs(moved[0][1] - moved[1][1]).max() < 1e-5
 
 
 def test_one_step_of_the_kernel_by_hand() -> None:
