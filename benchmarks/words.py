@@ -20,7 +20,7 @@ from training.words.config import WordConfig
 from training.words.corpus import Vocabulary, count_words, encode
 from training.words.negative_sampling import learn_negative_sampling
 
-_CONFIG = WordConfig(epochs=1, negatives=5, save_every=1e9)
+_CONFIG = WordConfig(epochs=1, negatives=5, sample=1e-3, save_every=1e9)
 
 
 def ours(corpus: Path, folder: Path, vocabulary: Vocabulary) -> float:
