@@ -4,13 +4,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.settings import Settings
 from app.store.migrate import upgrade
-from app.wiring import open_store
+from app.wiring import open_database
 from app.words.packaged import import_default_vocabulary
 
 
 def ensure_schema(settings: Settings) -> None:
     """Run the migrations that are missing."""
-    database, _ = open_store(settings)
+    database = open_database(settings)
     upgrade(database)
     database.close()
 
@@ -19,7 +19,7 @@ def ensure_vocabulary(settings: Settings) -> None:
     """Import the default vocabulary once, with a progress bar."""
     if not settings.default_vocabulary:
         return
-    database, _ = open_store(settings)
+    database = open_database(settings)
     columns = (
         TextColumn("importing {task.fields[name]}"),
         BarColumn(),

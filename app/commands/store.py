@@ -9,7 +9,7 @@ from app.settings import Settings
 from app.store.collections import list_collections
 from app.store.migrate import downgrade, upgrade
 from app.store.projection import count_templates
-from app.wiring import open_store
+from app.wiring import open_database
 
 index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
 db = typer.Typer(no_args_is_help=True, help="The database schema.")
@@ -63,7 +63,7 @@ def downgrade_schema(
 
 def _migrate(revision: str, as_json: bool, up: bool) -> None:
     with refusals():
-        database, _ = open_store(Settings())
+        database = open_database(Settings())
         (upgrade if up else downgrade)(database, revision)
         database.close()
     if as_json:

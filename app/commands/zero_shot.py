@@ -12,7 +12,7 @@ from app.commands.output import AsJson, print_json, print_table, refusals
 from app.errors import InvalidRequest
 from app.inference.sentences import ENCODER
 from app.settings import PROJECT, Settings
-from app.wiring import TextSpaces, open_store
+from app.wiring import TextSpaces, open_database
 from app.zero_shot.classifier import Classifier, Order
 from app.zero_shot.evaluation import (
     Dataset,
@@ -50,7 +50,7 @@ def score_labels(
         names = tuple(name.strip() for name in labels.split(",") if name.strip())
         if not names:
             raise InvalidRequest("labels", "name one label or more, separated by commas")
-        database, _ = open_store(settings)
+        database = open_database(settings)
         space = TextSpaces(database).open(vocabulary or settings.default_vocabulary)
         order = Order(tuple(Label(name) for name in names), multi_label=multi_label)
         found = Classifier().score_text(space, text, order)
@@ -79,7 +79,7 @@ def evaluate_labels(
     """Accuracy without a single training example."""
     with refusals():
         settings = Settings()
-        database, _ = open_store(settings)
+        database = open_database(settings)
         name = vocabulary or settings.default_vocabulary
         space = TextSpaces(database).open(name)
         rows: list[tuple[str, str, float]] = []
