@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from app.errors import SettingError
+from app.errors import NotReady, SettingError
 from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
 from app.index.faiss import FaissIndex
@@ -68,6 +68,7 @@ def _pgvector(url: str) -> tuple[IndexFactory, Close]:
 def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFactory, Close]:
     try:
         from pymilvus import MilvusClient  # noqa: PLC0415 - an extra
+        from pymilvus.exceptions import MilvusException  # noqa: PLC0415 - an extra
 
         from app.index.milvus import MilvusIndex  # noqa: PLC0415 - needs the extra
     except ImportError as error:
@@ -76,7 +77,12 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
     if not remote:
         Path(where).parent.mkdir(parents=True, exist_ok=True)
     token = settings.index_token.get_secret_value() if settings.index_token else ""
-    client = MilvusClient(where, token=token)
+    try:
+        client = MilvusClient(where, token=token)
+    except MilvusException as error:  # out of reach; or Lite, which one process has for itself
+        raise NotReady(
+            "the vector index cannot be opened: Milvus is not there, or in use"
+        ) from error
     # With SQLite the ledger has a file of its own: a writer of the store would wait for itself.
     own = f"sqlite:///{settings.data_dir / 'index' / 'ledger.db'}"
     ledger = Database(own if database.is_sqlite else settings.effective_database_url)

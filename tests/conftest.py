@@ -74,6 +74,13 @@ def postgres(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture(scope="session")
+def postgres_indexes(postgres_server: PostgresServer) -> str:
+    """The URL of a database for indexes alone: what they leave there meets no other test."""
+    postgres_server.psql("CREATE DATABASE indexes;")
+    return str(postgres_server.get_uri("indexes")).replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(scope="session")
 def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
     """Everything that tests look at: portraits, an astronaut, a cup of coffee, two people."""
     obama, biden = (

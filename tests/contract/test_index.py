@@ -54,7 +54,7 @@ def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
         if engine.startswith("faiss"):
             return FaissIndex(DIMENSION, coded_from=1 if "coded" in engine else 1_000_000)
         if engine.startswith("pgvector"):
-            database = transactions(request.getfixturevalue("postgres"))
+            database = transactions(request.getfixturevalue("postgres_indexes"))
             graph_from = 1 if "graph" in engine else 1_000_000
             return PgVectorIndex(DIMENSION, database, name, "key", graph_from)
         ledger = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")

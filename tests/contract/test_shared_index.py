@@ -29,7 +29,7 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
 
     def make(key: str = "key") -> VectorIndex:
         if request.param == "pgvector":
-            database = Database(request.getfixturevalue("postgres"))
+            database = Database(request.getfixturevalue("postgres_indexes"))
             closing.append(database.close)
             return PgVectorIndex(DIMENSION, database, name, key)
         ledger = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
