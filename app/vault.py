@@ -8,8 +8,7 @@ import base64
 import binascii
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -83,11 +82,6 @@ def read_keys(written: str | None, file: Path | None) -> list[bytes]:
             raise SettingError("encryption_key_file: it cannot be read") from error
     words = (written or "").replace(",", "\n").split()
     return [_decode(word) for word in words]
-
-
-def keys_in_use(sealed: Iterable[bytes]) -> Counter[str]:
-    """How often each key occurs, by id in hexadecimal."""
-    return Counter(_key_of(one).hex() for one in sealed)
 
 
 def _decode(word: str) -> bytes:

@@ -1,4 +1,4 @@
-"""People who are enrolled, and their photos (templates, never images)."""
+"""People who are enrolled, and their photos (templates; images only where a setting keeps them)."""
 
 import base64
 import binascii

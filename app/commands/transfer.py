@@ -91,16 +91,13 @@ def export(
             found = get_collection(session, collection, GALLERY)
             manifest = write_archive(session, found, file, _own(settings))
         database.close()
-    rows = {
+    rows: dict[str, object] = {
         "people": manifest.people,
         "templates": manifest.templates,
         "sealed": manifest.sealed,
         "signer": manifest.signer,
     }
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(("", collection), list(rows.items()))
+    _show(rows, collection, as_json)
 
 
 def _import_archive(file: Path, name: str | None, signer: str | None, as_json: bool) -> None:
@@ -116,16 +113,20 @@ def _import_archive(file: Path, name: str | None, signer: str | None, as_json: b
         with database.write() as session:
             collection = read_archive(session, file, name)
         database.close()
-    rows = {
+    rows: dict[str, object] = {
         "collection": collection.name,
         "people": manifest.people,
         "templates": manifest.templates,
     }
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(("", "imported"), list(rows.items()))
+    _show(rows, "imported", as_json)
 
 
 def _own(settings: Settings) -> Signer:
     return Signer.of(settings.data_dir / "signing.key")
+
+
+def _show(rows: dict[str, object], title: str, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(("", title), list(rows.items()))

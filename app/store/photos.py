@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import PhotoNotFound
@@ -47,8 +47,3 @@ def discard_photos(session: Session, template_rows: list[int]) -> int:
     """Remove those behind some templates, by database id; how many there were."""
     gone = delete(PhotoRow).where(PhotoRow.template_id.in_(template_rows))
     return len(list(session.scalars(gone.returning(PhotoRow.template_id))))
-
-
-def count_photos(session: Session) -> int:
-    """How many are kept at the moment."""
-    return session.scalar(select(func.count()).select_from(PhotoRow)) or 0
