@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import keys, models, people, store, transfer, words, zero_shot
+from app.commands import collections, keys, models, people, store, transfer, words, zero_shot
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
 from app.settings import Settings
@@ -25,6 +25,7 @@ app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(collections.collections, name="collections")
 app.add_typer(models.models, name="models")
 app.command()(people.enroll)
 app.command()(people.identify)

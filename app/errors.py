@@ -142,6 +142,24 @@ class SpaceMismatch(SimaError):
     code = "space_mismatch"
 
 
+class CounterpartExists(SimaError):
+    """The collection has templates of another model beside its own, or is on that one already."""
+
+    code = "counterpart_exists"
+
+
+class NoCounterpart(SimaError):
+    """There is no second space to change to, or to discard."""
+
+    code = "no_counterpart"
+
+
+class PeopleMissing(SimaError):
+    """Some people would not be found any more: they have to be photographed again first."""
+
+    code = "people_missing"
+
+
 class WordNotFound(SimaError):
     """The vocabulary does not hold this word; `suggestions` are words that look like it."""
 

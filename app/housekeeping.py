@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app.store.collections import list_collections
+from app.store.collections import indexed_collections
 from app.store.database import Database
 from app.store.keys import discard_old_keys
 from app.store.photos import discard_expired
@@ -28,6 +28,6 @@ class Housekeeper:
             discard_expired(session)
             discard_old_keys(session)
         with self._database.read() as session:
-            for collection in list_collections(session):
+            for collection in indexed_collections(session):
                 self._projection.settle(session, collection)
         self._database.forget_pages()

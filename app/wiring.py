@@ -29,10 +29,11 @@ from app.inference.sentence_space import SentenceSpace
 from app.inference.sentences import ENCODER, SentenceEncoder, packaged_encoder
 from app.inference.session import choose_providers
 from app.settings import Settings
-from app.store.collections import list_collections
+from app.store.collections import indexed_collections
 from app.store.database import Database
 from app.store.projection import IndexProjection
 from app.store.staging import discard_abandoned
+from app.store.tables import COUNTERPART
 from app.vault import Vault, read_keys
 from app.words.editing import VocabularyEditor
 from app.words.sif import SifSpaces
@@ -85,17 +86,19 @@ class Services:
         discard_abandoned(self.database)
         with suppress(CollectionExists):
             self.galleries.create(DEFAULT_COLLECTION)
-        for collection in self.galleries.collections():
+        with self.database.read() as session:
+            known = indexed_collections(session)
+        for collection in known:
             self.projection.discard_newer(self.database, collection)
         self.catch_up()
 
     def catch_up(self) -> dict[str, int]:
         """Bring every index level with the journal; entries by collection."""
         with self.database.read() as session:
-            known = list_collections(session)
+            known = indexed_collections(session)
             for collection in known:
                 self.projection.size(session, collection)
-            return {collection.name: collection.size for collection in known}
+            return {c.name: c.size for c in known if c.kind != COUNTERPART}
 
     def close(self) -> None:
         """Keep index snapshots, give connections back."""

@@ -30,8 +30,13 @@ async def create_collection(ctx: Ctx, new: schemas.NewCollection) -> schemas.Col
 
 @router.get("/{name}", dependencies=[Reader], responses=describe(404))
 async def get_collection(ctx: Ctx, name: str) -> schemas.Collection:
-    """One collection."""
-    return schemas.Collection.of(await ctx.run(lambda: ctx.services.galleries.collection(name)))
+    """One collection, and how far it is on its way to another model."""
+    galleries = ctx.services.galleries
+    found = await ctx.run(lambda: galleries.collection(name))
+    other = await ctx.run(lambda: galleries.counterpart(found))
+    return schemas.Collection.of(
+        found, schemas.Counterpart(model=other[0].space.name, missing=other[1]) if other else None
+    )
 
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=describe(404))

@@ -76,8 +76,16 @@ class PhotoList(BaseModel):
     photos: list[Photo]
 
 
+class Counterpart(BaseModel):
+    """The same people in the space of another model, which does not answer; `missing` have no
+    template there yet."""
+
+    model: str
+    missing: int
+
+
 class Collection(BaseModel):
-    """`size` counts people or words."""
+    """`size` counts people or words; `counterpart` is set while a gallery changes its model."""
 
     name: str
     kind: Literal["gallery", "vocabulary"]
@@ -85,10 +93,14 @@ class Collection(BaseModel):
     dimension: int
     size: int
     created_at: datetime
+    counterpart: Counterpart | None = None
 
     @classmethod
-    def of(cls, collection: store.Collection) -> "Collection":
+    def of(
+        cls, collection: store.Collection, counterpart: Counterpart | None = None
+    ) -> "Collection":
         return cls(
+            counterpart=counterpart,
             name=collection.name,
             kind=collection.kind,
             model=collection.space.name,

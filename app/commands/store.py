@@ -6,7 +6,7 @@ import typer
 
 from app.commands.output import AsJson, open_services, print_json, print_table, refusals
 from app.settings import Settings
-from app.store.collections import list_collections
+from app.store.collections import indexed_collections
 from app.store.migrate import downgrade, upgrade
 from app.store.projection import count_templates
 from app.wiring import open_database
@@ -21,7 +21,7 @@ def check_index(as_json: AsJson = False) -> None:
     with open_services() as services, services.database.read() as session:
         rows = [
             (c.name, count_templates(session, c), services.projection.size(session, c))
-            for c in list_collections(session)
+            for c in indexed_collections(session)
         ]
     keys = ("collection", "stored", "indexed")
     if as_json:
@@ -36,7 +36,7 @@ def rebuild_index(as_json: AsJson = False) -> None:
     """Read every template again and write fresh snapshots."""
     with open_services() as services, services.database.read() as session:
         rows = [
-            (c.name, services.projection.rebuild(session, c)) for c in list_collections(session)
+            (c.name, services.projection.rebuild(session, c)) for c in indexed_collections(session)
         ]
     if as_json:
         print_json([{"collection": name, "indexed": count} for name, count in rows])

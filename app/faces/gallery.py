@@ -6,6 +6,7 @@ from typing import Any
 from app.store import collections as collection_store
 from app.store import people
 from app.store.collections import Collection, get_collection
+from app.store.counterparts import count_people_missing, find_counterpart
 from app.store.database import Database
 from app.store.erasures import Erasure, read_receipt
 from app.store.people import Person, Template
@@ -81,6 +82,14 @@ class Galleries:
         with self._database.read() as session:
             return get_collection(session, name)
 
+    def counterpart(self, gallery: Collection) -> tuple[Collection, int] | None:
+        """The counterpart in another space, and how many people have no template there."""
+        with self._database.read() as session:
+            found = find_counterpart(session, gallery)
+            if found is None:
+                return None
+            return found, count_people_missing(session, gallery, found)
+
     def create(self, name: str) -> Collection:
         """An empty gallery of the running model. Raises CollectionExists."""
         with self._database.write() as session:
@@ -89,6 +98,9 @@ class Galleries:
     def delete_collection(self, name: str) -> None:
         """A collection with everything in it."""
         with self._database.write() as session:
-            collection = collection_store.lock_collection(session, get_collection(session, name))
-            collection_store.delete_collection(session, collection)
-        self._projection.forget(collection)
+            named = get_collection(session, name)
+            family = collection_store.lock_family(session, named.id)
+            for collection in family:
+                collection_store.delete_collection(session, collection)
+        for collection in family:
+            self._projection.forget(collection)

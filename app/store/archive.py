@@ -131,7 +131,7 @@ def _people(session: Session, collection: Collection) -> Iterator[tuple[dict[str
             "created_at": entry.created_at.isoformat(),
             "templates": [
                 {
-                    "template_id": row.public_id,
+                    "template_id": row.shown_id,
                     "quality": row.quality,
                     "created_at": row.created_at.isoformat(),
                 }

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Row, bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
 from app.store.tables import (
+    COUNTERPART,
     GALLERY,
     STAGED,
     VOCABULARY,
@@ -105,17 +106,23 @@ def collection_by_id(session: Session, collection_id: int) -> Collection:
 
 
 def list_collections(session: Session, kind: str | None = None) -> list[Collection]:
-    """All collections, or those of one kind, by name; none that is still being read."""
+    """Galleries and vocabularies, or those of one kind, by name."""
+    kinds = (GALLERY, VOCABULARY) if kind is None else (kind,)
+    query = _ALL.order_by(CollectionRow.name).where(CollectionRow.kind.in_(kinds))
+    return _collections(session.execute(query))
+
+
+def indexed_collections(session: Session) -> list[Collection]:
+    """Everything that has an index, by name: counterparts, too; nothing that is still read."""
     query = _ALL.order_by(CollectionRow.name).where(CollectionRow.kind != STAGED)
-    if kind is not None:
-        query = query.where(CollectionRow.kind == kind)
     return _collections(session.execute(query))
 
 
 def lock_collection(session: Session, collection: Collection) -> Collection:
     """Wait until no other writer works on it; then as it is now. Ends with the transaction.
 
-    Raises CollectionNotFound if it was deleted meanwhile.
+    Raises CollectionNotFound if it was deleted meanwhile, SpaceMismatch if its counterpart took
+    its place.
     """
     touched = session.scalar(
         update(CollectionRow)
@@ -125,7 +132,32 @@ def lock_collection(session: Session, collection: Collection) -> Collection:
     )
     if touched is None:
         raise CollectionNotFound(f"there is no collection named {collection.name!r}")
-    return collection_by_id(session, collection.id)
+    found = collection_by_id(session, collection.id)
+    if collection.kind == GALLERY and found.kind == COUNTERPART:
+        raise SpaceMismatch(f"collection {collection.name!r} has just moved to another model")
+    return found
+
+
+def lock_family(session: Session, collection_id: int) -> list[Collection]:
+    """Lock a gallery together with its counterpart, whichever of them is named; as they are now.
+
+    Locked by rising id, whatever they are at the time, so that two who do it never deadlock.
+    Raises CollectionNotFound.
+    """
+    named = select(CollectionRow.counterpart_of).where(CollectionRow.id == collection_id)
+    family = or_(
+        CollectionRow.id == collection_id,
+        CollectionRow.counterpart_of == collection_id,
+        CollectionRow.id == named.scalar_subquery(),
+    )
+    ids = session.scalars(select(CollectionRow.id).where(family).order_by(CollectionRow.id)).all()
+    for one in ids:
+        touched = update(CollectionRow).where(CollectionRow.id == one)
+        session.execute(touched.values(size=CollectionRow.size))
+    found = _collections(session.execute(_ALL.where(CollectionRow.id.in_(ids))))
+    if not found:
+        raise CollectionNotFound("the collection was deleted meanwhile")
+    return found
 
 
 def write_journal(

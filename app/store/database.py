@@ -106,7 +106,6 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
         "secure_delete=ON",
         f"mmap_size={_MAPPED_BYTES}",
         f"cache_size=-{_CACHE_KIB}",
-        "cache_size=-65536",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 

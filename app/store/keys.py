@@ -30,7 +30,7 @@ def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Temp
     before, row, person_id = found
     if before != digest:
         raise KeyReused("this Idempotency-Key came with another request before")
-    template = Template(str(row.public_id), row.quality, row.created_at)
+    template = Template(str(row.shown_id), row.quality, row.created_at)
     return get_person(session, str(person_id)), template
 
 

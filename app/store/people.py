@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import PersonNotFound, PhotoNotFound
-from app.store.collections import Collection, collection_by_id, lock_collection, write_journal
+from app.store.collections import Collection, lock_family, write_journal
 from app.store.erasures import Erasure, write_receipt
 from app.store.photos import discard_photos
 from app.store.sealing import open_metadata, seal_metadata, seal_vector
 from app.store.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
 from app.vectors import Vector
+
+_IN_USE = TemplateRow.collection_id == EntryRow.collection_id  # not those in another space
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class NewPerson:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A stored embedding, without the embedding."""
+    """A stored embedding, without the embedding. Its id stays when the photo is embedded anew."""
 
     template_id: str
     quality: float | None
@@ -138,19 +140,23 @@ def delete_person(session: Session, person_id: str, within: timedelta) -> Erasur
 
     `within` is how long snapshots and logs may take to forget, for the receipt.
     """
-    person, collection = _locked(session, person_id)
-    ids = list(session.scalars(select(TemplateRow.id).where(TemplateRow.entry_id == person.id)))
-    photos = discard_photos(session, ids)
-    session.execute(delete(TemplateRow).where(TemplateRow.entry_id == person.id))
+    person, family = _locked(session, person_id)
+    templates, photos = _discard(session, family, TemplateRow.entry_id == person.id)
     session.execute(delete(EntryRow).where(EntryRow.id == person.id))
-    write_journal(session, collection, REMOVE, ids, new_entries=-1)
-    return write_receipt(session, person_id, collection.name, len(ids), photos, within)
+    [gallery] = [collection for collection in family if collection.kind == GALLERY]
+    write_journal(session, gallery, REMOVE, [], new_entries=-1)
+    return write_receipt(session, person_id, person.collection, templates, photos, within)
 
 
 def list_templates(session: Session, person_id: str) -> list[Template]:
     """The support set of a person, oldest first. Raises PersonNotFound."""
     person = get_person(session, person_id)
-    query = select(TemplateRow).where(TemplateRow.entry_id == person.id).order_by(TemplateRow.id)
+    query = (
+        select(TemplateRow)
+        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+        .where(EntryRow.id == person.id, _IN_USE)
+        .order_by(TemplateRow.id)
+    )
     return [_template(row) for row in session.scalars(query)]
 
 
@@ -158,28 +164,40 @@ def delete_template(
     session: Session, person_id: str, template_id: str, within: timedelta
 ) -> Erasure:
     """One photo, with its image where that was kept. Raises PersonNotFound or PhotoNotFound."""
-    person, collection = _locked(session, person_id)
-    mine = (TemplateRow.entry_id == person.id) & (TemplateRow.public_id == template_id)
-    row_id = session.scalar(select(TemplateRow.id).where(mine))
-    if row_id is None:
+    person, family = _locked(session, person_id)
+    mine = (TemplateRow.entry_id == person.id) & (TemplateRow.shown_id == template_id)
+    templates, photos = _discard(session, family, mine)
+    if not templates:
         raise PhotoNotFound("this person has no photo with this id")
-    photos = discard_photos(session, [row_id])
-    session.execute(delete(TemplateRow).where(TemplateRow.id == row_id))
-    write_journal(session, collection, REMOVE, [row_id])
-    return write_receipt(session, template_id, collection.name, 1, photos, within)
+    return write_receipt(session, template_id, person.collection, templates, photos, within)
 
 
-def _locked(session: Session, person_id: str) -> tuple[Person, Collection]:
-    """The person as they are once the collection's lock is held."""
+def _discard(
+    session: Session, family: Sequence[Collection], which: ColumnElement[bool]
+) -> tuple[int, int]:
+    """Remove templates in every space, with their photos; how many there were of both."""
+    query = select(TemplateRow.id, TemplateRow.collection_id).where(which)
+    rows = [(row_id, collection_id) for row_id, collection_id in session.execute(query)]
+    photos = discard_photos(session, [row_id for row_id, _ in rows])
+    session.execute(delete(TemplateRow).where(which))
+    for collection in family:
+        ids = [row_id for row_id, collection_id in rows if collection_id == collection.id]
+        write_journal(session, collection, REMOVE, ids)
+    return len(rows), photos
+
+
+def _locked(session: Session, person_id: str) -> tuple[Person, list[Collection]]:
+    """The person as they are once the gallery's lock is held, and its counterpart's."""
     row = session.get_one(EntryRow, get_person(session, person_id).id)
-    collection = lock_collection(session, collection_by_id(session, row.collection_id))
-    return get_person(session, person_id), collection
+    family = lock_family(session, row.collection_id)
+    return get_person(session, person_id), family
 
 
 def _photo_counts(session: Session, entry_ids: Sequence[int]) -> dict[int, int]:
     query = (
         select(TemplateRow.entry_id, func.count())
-        .where(TemplateRow.entry_id.in_(entry_ids))
+        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+        .where(TemplateRow.entry_id.in_(entry_ids), _IN_USE)
         .group_by(TemplateRow.entry_id)
     )
     return {row[0]: row[1] for row in session.execute(query)}
@@ -200,5 +218,5 @@ def _person(session: Session, row: EntryRow, collection: str, photos: int) -> Pe
 
 
 def _template(row: TemplateRow) -> Template:
-    assert row.public_id is not None, "templates of people have public ids"
-    return Template(row.public_id, row.quality, row.created_at)
+    assert row.shown_id is not None, "templates of people have public ids"
+    return Template(row.shown_id, row.quality, row.created_at)

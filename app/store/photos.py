@@ -26,7 +26,7 @@ def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
         .join(TemplateRow, TemplateRow.id == PhotoRow.template_id)
         .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
         .where(
-            TemplateRow.public_id == template_id,
+            TemplateRow.shown_id == template_id,
             EntryRow.public_id == person_id,
             PhotoRow.kept_until > now(),
         )

@@ -19,6 +19,7 @@ from app.store.sealing import (
     vault_of,
 )
 from app.store.tables import (
+    COUNTERPART,
     GALLERY,
     CollectionRow,
     EmbeddingSpaceRow,
@@ -70,7 +71,7 @@ def _templates(session: Session, after: int) -> tuple[int, int, int]:
         select(TemplateRow.id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
         .join(CollectionRow, CollectionRow.id == TemplateRow.collection_id)
         .join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
-        .where(CollectionRow.kind == GALLERY, TemplateRow.id > after)
+        .where(CollectionRow.kind.in_((GALLERY, COUNTERPART)), TemplateRow.id > after)
         .order_by(TemplateRow.id)
         .limit(_BLOCK)
         .with_for_update(of=TemplateRow)
@@ -112,7 +113,7 @@ def _people(session: Session, after: int) -> tuple[int, int, int]:
 
 def _photos(session: Session, after: int) -> tuple[int, int, int]:
     query = (
-        select(PhotoRow, TemplateRow.public_id)
+        select(PhotoRow, TemplateRow.shown_id)
         .join(TemplateRow, TemplateRow.id == PhotoRow.template_id)
         .where(PhotoRow.template_id > after)
         .order_by(PhotoRow.template_id)

@@ -15,7 +15,7 @@ _MOST_PARAMETERS = 500
 _BY_ID = (  # built once: composing a statement takes longer than SQLite takes to answer it
     select(
         TemplateRow.id,
-        TemplateRow.public_id,
+        TemplateRow.shown_id,
         EntryRow.id,
         EntryRow.public_id,
         EntryRow.name,

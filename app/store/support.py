@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
@@ -31,11 +31,13 @@ def templates_by_id(
     """Templates of a gallery by their public ids; unknown ids are absent."""
     found: dict[str, Vector] = {}
     for start in range(0, len(template_ids), _MOST_PARAMETERS):
-        query = select(TemplateRow.public_id, TemplateRow.vector).where(
+        some = template_ids[start : start + _MOST_PARAMETERS]
+        query = select(TemplateRow.public_id, TemplateRow.vector, TemplateRow.shown_id).where(
             TemplateRow.collection_id == collection.id,
-            TemplateRow.public_id.in_(template_ids[start : start + _MOST_PARAMETERS]),
+            or_(TemplateRow.public_id.in_(some), TemplateRow.origin.in_(some)),
         )
-        rows = [(public_id, vector) for public_id, vector in session.execute(query)]
-        vectors = open_vectors(session, rows, collection.space.dimension)
-        found.update((str(row[0]), vector) for row, vector in zip(rows, vectors, strict=True))
+        rows = session.execute(query).all()
+        stored = [(row.public_id, row.vector) for row in rows]
+        vectors = open_vectors(session, stored, collection.space.dimension)
+        found.update((str(row[2]), vector) for row, vector in zip(rows, vectors, strict=True))
     return found

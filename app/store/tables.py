@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -12,12 +13,15 @@ from sqlalchemy import (
     LargeBinary,
     String,
     TypeDecorator,
+    func,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 GALLERY, VOCABULARY = "gallery", "vocabulary"
 STAGED = "staged"  # a vocabulary that is still being read
+COUNTERPART = "counterpart"  # templates of a gallery's people in another space
 UPSERT, REMOVE, REBUILD = "upsert", "remove", "rebuild"
 
 
@@ -57,12 +61,15 @@ class EmbeddingSpaceRow(Base):
 
 
 class CollectionRow(Base):
-    """A gallery or a vocabulary. `revision` is that of its newest journal row, `size` counts
-    entries; both change only under the lock that a writer takes on this row. `options` say how a
-    vocabulary looks words up."""
+    """A gallery, a vocabulary, or a gallery's counterpart. `revision` is that of its newest journal
+    row, `size` counts entries; both change only under the lock that a writer takes on this row.
+    `options` say how a vocabulary looks words up."""
 
     __tablename__ = "collections"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        Index("uq_collections_counterpart", "counterpart_of", unique=True),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
@@ -71,6 +78,7 @@ class CollectionRow(Base):
     revision: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    counterpart_of: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -104,12 +112,17 @@ class EntryRow(Base):
 
 
 class TemplateRow(Base):
-    """One stored embedding. Ids are never used twice, so an index can't confuse two."""
+    """One stored embedding. Ids are never used twice, so an index can't confuse two.
+
+    `origin` is the public id of the template that its photo was enrolled as, where the photo was
+    embedded anew for another model: clients know both by that id.
+    """
 
     __tablename__ = "templates"
     __table_args__ = (
         Index("ix_templates_entry", "entry_id"),
         Index("ix_templates_collection", "collection_id", "id"),
+        Index("ix_templates_origin", "origin"),
         {"sqlite_autoincrement": True},
     )
 
@@ -119,7 +132,18 @@ class TemplateRow(Base):
     entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id", ondelete="CASCADE"))
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     quality: Mapped[float | None]
+    origin: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+    @hybrid_property
+    def shown_id(self) -> str | None:
+        """The id that clients know; it stays when the photo is embedded anew."""
+        return self.origin or self.public_id
+
+    @shown_id.inplace.expression
+    @classmethod
+    def _shown_id(cls) -> ColumnElement[str | None]:
+        return func.coalesce(cls.origin, cls.public_id)
 
 
 class PhotoRow(Base):

@@ -3,9 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from sqlalchemy import inspect, select, text
 from app.errors import CollectionExists, NotReady
 from app.index.faiss import FaissIndex
 from app.store.collections import (
-    Collection,
     create_collection,
     get_collection,
     list_collections,
@@ -24,73 +21,14 @@ from app.store.collections import (
 )
 from app.store.database import Database
 from app.store.migrate import downgrade, upgrade
-from app.store.people import NewPerson, Person, add_person, add_template, delete_person
-from app.store.projection import IndexProjection, count_templates
-from app.store.search import nearest_entries
+from app.store.people import NewPerson, add_person, add_template, delete_person
+from app.store.projection import count_templates
 from app.store.tables import GALLERY, Base, JournalRow
-from app.vectors import EmbeddingSpace, l2_normalize
 from app.words.editing import VocabularyEditor
 from app.words.formats import BrokenFile
 from app.words.vocabulary import Filters, Item, Vocabularies
 from tests.conftest import PROJECT
-
-WITHIN = timedelta(minutes=10)
-SPACE = EmbeddingSpace("test", "sha256:test", 4)
-
-
-def vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """A unit vector."""
-    return l2_normalize(np.random.default_rng(seed).normal(size=4))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database of either kind, without a schema."""
-    if request.param == "sqlite":
-        opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    else:
-        opened = Database(request.getfixturevalue("postgres"))
-    yield opened
-    with opened.write() as session:
-        Base.metadata.drop_all(session.connection())
-        session.execute(text("DROP TABLE IF EXISTS alembic_version"))
-    opened.close()
-
-
-@pytest.fixture
-def database(empty: Database) -> Database:
-    """A migrated database with one empty gallery, `people`."""
-    upgrade(empty)
-    with empty.write() as session:
-        create_collection(session, "people", GALLERY, SPACE)
-    return empty
-
-
-def projection(folder: Path | None = None) -> IndexProjection:
-    """As a worker opens it; with snapshots in `folder`."""
-
-    def open_index(collection: Collection) -> FaissIndex:
-        file = folder / f"{collection.id}.faiss" if folder else None
-        return FaissIndex(collection.space.dimension, file, "key")
-
-    return IndexProjection(open_index)
-
-
-def add(database: Database, seed: int, person: Person | None = None) -> Person:
-    """Enroll somebody with the vector of `seed`."""
-    with database.write() as session:
-        gallery = lock_collection(session, get_collection(session, "people"))
-        person = person or add_person(session, gallery, NewPerson(f"P{seed}", None, {}))
-        add_template(session, gallery, person, vector(seed), 0.9)
-        return person
-
-
-def find(database: Database, index: IndexProjection, seed: int, k: int = 3) -> list[str]:
-    """Names near the vector of `seed`."""
-    with database.read() as session:
-        gallery = get_collection(session, "people")
-        rows = nearest_entries(session, index, gallery, vector(seed)[None], k)[0]
-    return [row.name for row in rows]
+from tests.stores import SPACE, WITHIN, add, find, projection, vector
 
 
 def test_the_migrated_schema_is_that_of_the_tables(empty: Database) -> None:

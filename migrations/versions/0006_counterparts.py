@@ -1,0 +1,29 @@
+"""Counterparts: the same people in the space of another model, side by side."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Two columns, empty for all that is there."""
+    op.add_column("collections", sa.Column("counterpart_of", sa.Integer, nullable=True))
+    op.create_index("uq_collections_counterpart", "collections", ["counterpart_of"], unique=True)
+    op.add_column("templates", sa.Column("origin", sa.String(40), nullable=True))
+    op.create_index("ix_templates_origin", "templates", ["origin"])
+
+
+def downgrade() -> None:
+    """Drop the counterparts with what was embedded for them; the galleries stay."""
+    counterparts = "SELECT id FROM collections WHERE counterpart_of IS NOT NULL"
+    for table in ("journal", "templates"):
+        op.execute(f"DELETE FROM {table} WHERE collection_id IN ({counterparts})")
+    op.execute("DELETE FROM collections WHERE counterpart_of IS NOT NULL")
+    op.drop_index("ix_templates_origin", "templates")
+    op.drop_column("templates", "origin")
+    op.drop_index("uq_collections_counterpart", "collections")
+    op.drop_column("collections", "counterpart_of")
