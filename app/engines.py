@@ -8,6 +8,7 @@ from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
 from app.index.faiss import FaissIndex
 from app.index.pgvector import PgVectorIndex
+from app.index.rows import in_files, in_memory
 from app.settings import Settings
 from app.store.collections import Collection
 from app.store.database import Database
@@ -27,7 +28,7 @@ def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, C
     if engine == "exact":
         return (lambda collection: ExactIndex(collection.space.dimension)), _nothing
     if engine == "faiss":
-        return _faiss(settings.data_dir / "index", database.vault), _nothing
+        return _faiss(settings.data_dir / "index", database.vault, where), _nothing
     if engine == "pgvector":
         return _pgvector(where or settings.effective_database_url)
     if engine == "milvus":
@@ -44,11 +45,18 @@ def _key(collection: Collection) -> str:
     return f"{collection.id} {collection.created_at.isoformat()} {collection.space.digest}"
 
 
-def _faiss(folder: Path, vault: Vault) -> IndexFactory:
+def _faiss(folder: Path, vault: Vault, where: str) -> IndexFactory:
+    mapped = where == "mapped"
+    if mapped and vault:
+        raise SettingError("index_url: mapped vectors lie on the disk unsealed; there are keys")
+    allocate = in_files(folder) if mapped else in_memory
+
     def open_index(collection: Collection) -> VectorIndex:
         file = folder / f"collection-{collection.id}.faiss"
         sealed = vault if collection.kind == GALLERY else Vault()  # words are nobody's
-        return FaissIndex(collection.space.dimension, file, _key(collection), vault=sealed)
+        return FaissIndex(
+            collection.space.dimension, file, _key(collection), vault=sealed, allocate=allocate
+        )
 
     return open_index
 

@@ -24,9 +24,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     database_url: str | None = None
     """SQLAlchemy URL; an SQLite file in `data_dir` when unset."""
-    index_url: Annotated[str, Field(pattern=r"^(faiss:|exact:|pgvector:.*|milvus:.*)$")] = "faiss:"
-    """`faiss:` in the process; `pgvector:` in the store's PostgreSQL, or `pgvector:URL` in another;
-    `milvus:` embedded in `data_dir`, or `milvus:http://HOST:19530`; `exact:` to check others."""
+    index_url: Annotated[
+        str, Field(pattern=r"^(faiss:(mapped)?|exact:|pgvector:.*|milvus:.*)$")
+    ] = "faiss:"
+    """`faiss:` in the process, `faiss:mapped` with its vectors in files; `pgvector:` in the store's
+    PostgreSQL, or `pgvector:URL` in another; `milvus:` embedded in `data_dir`, or
+    `milvus:http://HOST:19530`; `exact:` to check others."""
     index_token: SecretStr | None = None
     """For Milvus, where it asks for one: `user:password` or an API key."""
 

@@ -1,15 +1,16 @@
 """index and db on the command line."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from app.commands.output import AsJson, open_services, print_json, print_table, refusals
+from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import indexed_collections
 from app.store.migrate import downgrade, upgrade
-from app.store.projection import count_templates
-from app.wiring import open_database
+from app.wiring import open_database, open_store
 
 index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
 db = typer.Typer(no_args_is_help=True, help="The database schema.")
@@ -17,18 +18,26 @@ db = typer.Typer(no_args_is_help=True, help="The database schema.")
 
 @index.command("check")
 def check_index(as_json: AsJson = False) -> None:
-    """Compare every index with the store; exit status 1 if one differs."""
-    with open_services() as services, services.database.read() as session:
-        rows = [
-            (c.name, count_templates(session, c), services.projection.size(session, c))
-            for c in indexed_collections(session)
-        ]
-    keys = ("collection", "stored", "indexed")
+    """Hold every index against the journal and the tables; exit status 1 if one differs.
+
+    `behind` are journal rows that were not applied yet, which the next search does; templates that
+    are missing, that should not be there, or that have another vector are mended by `rebuild`.
+    """
+    with refusals():
+        settings = Settings()
+        ensure_schema(settings)
+        database, projection = open_store(settings)
+        with database.read() as session:
+            known = indexed_collections(session)
+        found = {c.name: projection.compare(database, c) for c in known}
+        projection.close()
+        database.close()
+    rows = [{"collection": name, **asdict(difference)} for name, difference in found.items()]
     if as_json:
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
-    else:
-        print_table(keys, rows)
-    raise typer.Exit(0 if all(stored == indexed for _, stored, indexed in rows) else 1)
+        print_json(rows)
+    elif rows:
+        print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+    raise typer.Exit(0 if all(difference.level for difference in found.values()) else 1)
 
 
 @index.command("rebuild")

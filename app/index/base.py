@@ -56,6 +56,10 @@ class VectorIndex(Protocol):
         """How many ids it holds."""
         ...
 
+    def ids(self) -> Ids:
+        """Every id it holds, in no order."""
+        ...
+
     def clear(self) -> None:
         """Forget everything; revision becomes 0."""
         ...

@@ -1,8 +1,7 @@
-"""Many vectors: product-quantised codes choose candidates, the exact vectors decide among them.
+"""Many vectors: codes choose candidates, the exact vectors decide among them (ADR 8).
 
-The codes are compared with SIMD shuffles (Andre et al. 2015, in FAISS `IndexPQFastScan`), 4 bits
-each. A code cannot be taken out: a removed row is overwritten and stays as a tombstone, which no
-search returns, until there are so many of them that the codes are written anew.
+Deleted rows are overwritten at once and their places used again; only codes of theirs are left,
+which lead nowhere, until there are so many of them that all codes are written anew beside the old.
 """
 
 from typing import TypeVar
@@ -11,56 +10,56 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.index.rows import RowBlocks
+from app.index.codes import NOWHERE, Codes, Rewriting
+from app.index.rows import Allocate, RowBlocks, in_memory
 from app.index.snapshot import Sink, Source
 from app.vectors import Ids, Matrix, Neighbor, Vector
 
 Number = TypeVar("Number", bound=np.generic)
 
-_TRAINED_ON = 20_000  # rows that the quantiser learns from
 _LEAST_CANDIDATES, _CANDIDATES = 256, 80  # re-ranked exactly: so many, and so many times k
 _WORTH_IT = 16  # below so many rows a candidate all rows are compared exactly
-_DEAD_SHARE = 0.25
+_MOST_DEAD, _DEAD_SHARE = 20_000, 0.25  # codes that lead nowhere
 _OUTGROWN = 4  # times the size at training
 _TOO_FEW = 1_024  # rows; fewer are compared exactly, whatever is asked
-_DIMENSIONS_A_CODE = ((512, 8), (256, 4), (0, 2))  # from so many dimensions on
+_BULK = 10_000  # rows that come at once; then nobody is served faster by codes written later
+_NOBODY = -1  # the id at a free place
 
 
 class CodedRows:
     """Rows with their ids, found by codes and re-ranked by exact dot products."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, allocate: Allocate = in_memory) -> None:
         self._dimension = dimension
-        self._rows = RowBlocks(dimension)
-        self._ids: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # by row; grows by doubling
-        self._alive: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+        self._rows = RowBlocks(dimension, allocate)
+        self._ids: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # by place; grows by doubling
+        self._positions: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # of codes, by place
         self._place: dict[int, int] = {}
-        self._codes: faiss.Index | None = None
-        self._trained_at = 0
+        self._free: list[int] = []
+        self._codes: Codes | None = None
+        self._rewriting: Rewriting | None = None
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; ids occur once."""
-        self.remove(ids)
-        first = len(self._rows)
-        self._reserve(first + len(ids))
-        self._rows.append(vectors)
-        self._ids[first : first + len(ids)] = ids
-        self._alive[first : first + len(ids)] = True
-        self._place.update(zip(ids.tolist(), range(first, first + len(ids)), strict=True))
-        if self._codes is not None and len(self._rows) <= _OUTGROWN * self._trained_at:
-            self._codes.add(vectors)
-        else:
-            self._encode()
+        self._adopt(wait=False)
+        self._forget(ids)
+        places, used = self._room(len(ids))
+        self._rows.put(places[:used], vectors[:used])
+        self._rows.append(vectors[used:])
+        self._ids[places] = ids
+        self._place.update(zip(ids.tolist(), places.tolist(), strict=True))
+        if self._codes is not None:
+            first = self._codes.index.ntotal
+            self._positions[places] = np.arange(first, first + len(places))
+            self._codes.add(places, vectors)
+        self._tell(places)
+        self._renew(at_once=len(ids) >= _BULK)
 
     def remove(self, ids: Ids) -> None:
         """Forget rows by id; unknown ids are ignored."""
-        found = [place for one in ids.tolist() if (place := self._place.pop(one, -1)) >= 0]
-        places = np.array(found, dtype=np.int64)
-        self._alive[places] = False
-        self._rows.erase(places)
-        dead = len(self._rows) - len(self._place)
-        if dead > _TRAINED_ON and dead > _DEAD_SHARE * len(self._rows):
-            self._compact()
+        self._adopt(wait=False)
+        self._forget(ids)
+        self._renew(at_once=False)
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
         """Almost always the exact answer; similarities are exact in any case."""
@@ -70,46 +69,119 @@ class CodedRows:
         candidates = max(_LEAST_CANDIDATES, _CANDIDATES * wanted)
         if self._codes is None or candidates * _WORTH_IT > len(self._rows):
             return [self._exact(probe, wanted) for probe in probes]
-        _, found = self._codes.search(probes, candidates)
-        return [self._ranked(probe, row, wanted) for probe, row in zip(probes, found, strict=True)]
+        found = self._codes.candidates(probes, candidates)
+        return [
+            self._best(places, self._rows.take(places) @ probe, wanted)
+            if len(places) >= min(wanted * 2, self.size())
+            else self._exact(probe, wanted)  # the dead took the places
+            for probe, places in zip(probes, found, strict=True)
+        ]
 
     def size(self) -> int:
-        """Living rows."""
+        """Rows held."""
         return len(self._place)
 
+    def ids(self) -> Ids:
+        """Their ids, in no order."""
+        return np.array(list(self._place), dtype=np.int64)
+
+    def settle(self) -> None:
+        """Wait for codes that are being written, and use them."""
+        self._adopt(wait=True)
+
+    def close(self) -> None:
+        """End what runs beside; the rows are not used afterwards."""
+        if self._rewriting is not None:
+            self._rewriting.cancel()
+            self._rewriting = None
+
     def write(self, stream: Sink) -> None:
-        """Codes, ids and rows; of the dead ones, too."""
-        count = len(self._rows)
-        codes = faiss.serialize_index(self._codes) if self._codes else np.empty(0, dtype=np.uint8)
-        head = np.array([count, len(codes), self._trained_at], dtype=np.int64)
-        for part in (head, self._ids[:count], self._alive[:count], codes, *self._rows.blocks()):
+        """Ids, codes and rows; free places are zeros."""
+        count, codes = len(self._rows), self._codes
+        index = faiss.serialize_index(codes.index) if codes else np.empty(0, dtype=np.uint8)
+        places = codes.places[: codes.index.ntotal] if codes else self._ids[:0]
+        head = np.array([count, len(index), len(places), codes.trained_at if codes else 0])
+        for part in (head, self._ids[:count], index, places, *self._rows.blocks()):
             stream.write(np.ascontiguousarray(part).data)
 
     def read(self, stream: Source) -> None:
         """What `write` wrote. Raises ValueError where it ends too early."""
-        count, size, self._trained_at = (int(n) for n in _read(stream, np.dtype(np.int64), 3))
-        self._ids = _read(stream, np.dtype(np.int64), count)
-        self._alive = _read(stream, np.dtype(np.bool_), count)
-        codes = _read(stream, np.dtype(np.uint8), size)
-        self._codes = faiss.deserialize_index(codes) if size else None
+        integers = np.dtype(np.int64)
+        count, size, coded, trained_at = (int(number) for number in _read(stream, integers, 4))
+        self._ids = _read(stream, integers, count)
+        index = _read(stream, np.dtype(np.uint8), size)
+        places = _read(stream, integers, coded)
         while len(self._rows) < count:
-            some = min(_TRAINED_ON, count - len(self._rows))
+            some = min(_BULK, count - len(self._rows))
             flat = _read(stream, np.dtype(np.float32), some * self._dimension)
             self._rows.append(flat.reshape(some, self._dimension))
-        living = np.flatnonzero(self._alive)
-        self._place = dict(zip(self._ids[living].tolist(), living.tolist(), strict=True))
+        held = np.flatnonzero(self._ids != _NOBODY)
+        self._place = dict(zip(self._ids[held].tolist(), held.tolist(), strict=True))
+        self._free = np.flatnonzero(self._ids == _NOBODY).tolist()
+        self._positions = np.zeros(count, dtype=np.int64)
+        if size:
+            self._use(Codes(faiss.deserialize_index(index), places, trained_at))
+
+    def _room(self, count: int) -> tuple[Ids, int]:
+        """So many places, and how many of them were free ones; the others are behind the rows."""
+        used = [self._free.pop() for _ in range(min(count, len(self._free)))]
+        needed = len(self._rows) + count - len(used)
+        places = np.array([*used, *range(len(self._rows), needed)], dtype=np.int64)
+        if needed > len(self._ids):
+            more = max(needed, 2 * len(self._ids)) - len(self._ids)
+            self._ids = np.concatenate([self._ids, np.full(more, _NOBODY)])
+            self._positions = np.concatenate([self._positions, np.zeros(more, dtype=np.int64)])
+        return places, len(used)
+
+    def _forget(self, ids: Ids) -> None:
+        found = [place for one in ids.tolist() if (place := self._place.pop(one, -1)) >= 0]
+        places = np.array(found, dtype=np.int64)
+        self._ids[places] = _NOBODY
+        self._rows.erase(places)
+        if self._codes is not None:
+            self._codes.places[self._positions[places]] = NOWHERE
+        self._free.extend(found)
+        self._tell(places)
+
+    def _tell(self, places: Ids) -> None:
+        if self._rewriting is not None:
+            self._rewriting.changed(places)
+
+    def _renew(self, at_once: bool) -> None:
+        """Write the codes anew where they have become poor."""
+        codes, size = self._codes, self.size()
+        if codes is not None:
+            dead = codes.index.ntotal - size
+            full_of_dead = dead > _MOST_DEAD and dead > _DEAD_SHARE * codes.index.ntotal
+            if not full_of_dead and size <= _OUTGROWN * codes.trained_at:
+                return
+        if size < _TOO_FEW or (self._rewriting is not None and not at_once):
+            return
+        self.close()
+        held = np.flatnonzero(self._ids[: len(self._rows)] != _NOBODY)
+        rewriting = self._rewriting = Rewriting(self._rows, held, gently=not at_once)
+        if at_once:
+            self._use(rewriting.outcome(self._ids != _NOBODY, wait=True))
+
+    def _adopt(self, wait: bool) -> None:
+        """Use the new codes, if they are ready."""
+        if self._rewriting is not None:
+            self._use(self._rewriting.outcome(self._ids != _NOBODY, wait))
+        if self._rewriting is not None and self._rewriting.failed:
+            self._rewriting = None  # the next change tries again
+
+    def _use(self, codes: Codes | None) -> None:
+        if codes is None:
+            return
+        self._codes, self._rewriting = codes, None
+        count = codes.index.ntotal
+        positions = np.flatnonzero(codes.places[:count] != NOWHERE)
+        self._positions[codes.places[positions]] = positions
 
     def _exact(self, probe: Vector, wanted: int) -> list[Neighbor]:
         dots = self._rows.dots(probe)
-        dots[~self._alive[: len(dots)]] = -np.inf
+        dots[self._ids[: len(dots)] == _NOBODY] = -np.inf
         return self._best(np.arange(len(dots)), dots, wanted)
-
-    def _ranked(self, probe: Vector, candidates: Ids, wanted: int) -> list[Neighbor]:
-        living = candidates[(candidates >= 0)]
-        living = living[self._alive[living]]
-        if len(living) < min(wanted * 2, self.size()):
-            return self._exact(probe, wanted)  # tombstones took the places
-        return self._best(living, self._rows.take(living) @ probe, wanted)
 
     def _best(self, places: Ids, dots: NDArray[np.float32], wanted: int) -> list[Neighbor]:
         """The best rows, by falling similarity, then by rising id."""
@@ -120,47 +192,6 @@ class CodedRows:
         ids = self._ids[places]
         order = np.lexsort((ids, -dots))[:wanted]
         return [Neighbor(int(ids[row]), float(dots[row])) for row in order]
-
-    def _reserve(self, count: int) -> None:
-        if count > len(self._ids):
-            more = max(count, 2 * len(self._ids)) - len(self._ids)
-            self._ids = np.concatenate([self._ids, np.zeros(more, dtype=np.int64)])
-            self._alive = np.concatenate([self._alive, np.zeros(more, dtype=np.bool_)])
-
-    def _encode(self) -> None:
-        """Learn a quantiser from the rows as they are now, and write all codes with it."""
-        self._codes, count = None, len(self._rows)
-        if count < _TOO_FEW:
-            return
-        sample = np.random.default_rng(0).permutation(count)[:_TRAINED_ON]
-        codes = faiss.IndexPQFastScan(
-            self._dimension, _code_count(self._dimension), 4, faiss.METRIC_INNER_PRODUCT
-        )
-        codes.train(self._rows.take(np.sort(sample)))
-        for block in self._rows.blocks():
-            codes.add(block)
-        self._codes, self._trained_at = codes, count
-
-    def _compact(self) -> None:
-        """Write rows and codes anew without the dead."""
-        fresh = RowBlocks(self._dimension)
-        start = 0
-        for block in self._rows.blocks():
-            fresh.append(block[self._alive[start : start + len(block)]])
-            start += len(block)
-        ids = self._ids[:start][self._alive[:start]]
-        self._rows, self._ids = fresh, ids
-        self._alive = np.ones(len(ids), dtype=np.bool_)
-        self._place = dict(zip(ids.tolist(), range(len(ids)), strict=True))
-        self._encode()
-
-
-def _code_count(dimension: int) -> int:
-    """Codes of a vector: one for two, four or eight dimensions (ADR 8 has the measurements)."""
-    wanted = next(each for least, each in _DIMENSIONS_A_CODE if dimension >= least)
-    while dimension % wanted:
-        wanted //= 2
-    return dimension // wanted
 
 
 def _read(stream: Source, dtype: np.dtype[Number], count: int) -> NDArray[Number]:

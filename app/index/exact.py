@@ -44,6 +44,10 @@ class ExactIndex:
         """Rows held."""
         return len(self._ids)
 
+    def ids(self) -> Ids:
+        """Every id it holds."""
+        return self._ids
+
     def clear(self) -> None:
         """Empty matrix, revision 0."""
         self._ids, self._rows = self._ids[:0], self._rows[:0]

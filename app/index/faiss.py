@@ -13,6 +13,7 @@ import numpy as np
 
 from app.errors import SealBroken
 from app.index.coded import CodedRows
+from app.index.rows import Allocate, in_memory
 from app.index.sealed_stream import SealedReader, SealedWriter
 from app.index.snapshot import (
     Sink,
@@ -27,6 +28,8 @@ from app.vectors import Ids, Matrix, Neighbor
 
 _log = logging.getLogger(__name__)
 
+_FLAT, _CODED = "flat", "coded 2"  # how a snapshot's rows are kept
+
 CODED_FROM = 20_000
 """Rows from which on codes are faster (ADR 8)."""
 
@@ -38,6 +41,8 @@ class _Rows(Protocol):
     def size(self) -> int: ...
     def write(self, stream: Sink) -> None: ...
     def read(self, stream: Source) -> None: ...
+    def ids(self) -> Ids: ...
+    def close(self) -> None: ...
 
 
 class FlatRows:
@@ -74,6 +79,13 @@ class FlatRows:
         """Rows held."""
         return int(self._index.ntotal)
 
+    def ids(self) -> Ids:
+        """Their ids, in no order."""
+        return np.array(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
+
+    def close(self) -> None:
+        """Nothing runs beside."""
+
     def everything(self) -> tuple[Ids, Matrix]:
         """Ids and rows."""
         ids = faiss.vector_to_array(self._index.id_map)
@@ -104,11 +116,12 @@ class FaissIndex:
         key: str = "",
         coded_from: int = CODED_FROM,
         vault: Vault | None = None,
+        allocate: Allocate = in_memory,
     ) -> None:
         self.revision = 0
         self._vault = vault or Vault()
         self._dimension, self._snapshot, self._key = dimension, snapshot, key
-        self._coded_from = coded_from
+        self._coded_from, self._allocate = coded_from, allocate
         self._saved = 0
         self._rows: _Rows = FlatRows(dimension)
         self._load()
@@ -124,7 +137,7 @@ class FaissIndex:
         rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
         self._rows.upsert(fresh, rows)
         if isinstance(self._rows, FlatRows) and self._rows.size() >= self._coded_from:
-            coded = CodedRows(self._dimension)
+            coded = CodedRows(self._dimension, self._allocate)
             coded.upsert(*self._rows.everything())
             self._rows = coded
 
@@ -147,6 +160,7 @@ class FaissIndex:
 
     def clear(self) -> None:
         """Empty index, revision 0."""
+        self._rows.close()
         self._rows = FlatRows(self._dimension)
         self.revision = 0
 
@@ -159,7 +173,7 @@ class FaissIndex:
             return
         if newest_revision(self._snapshot, self._key) > self.revision:
             return
-        kind = "flat" if isinstance(self._rows, FlatRows) else "coded"
+        kind = _FLAT if isinstance(self._rows, FlatRows) else _CODED
         head = SnapshotHead(self._key, kind, self.revision, self._dimension, bool(self._vault))
         try:
             write_snapshot(self._snapshot, head, self._write)
@@ -177,6 +191,11 @@ class FaissIndex:
     def close(self) -> None:
         """Keep a snapshot for the next start."""
         self.flush()
+        self._rows.close()
+
+    def ids(self) -> Ids:
+        """Every id it holds."""
+        return self._rows.ids()
 
     def _write(self, stream: IO[bytes]) -> None:
         if not self._vault:
@@ -193,8 +212,11 @@ class FaissIndex:
             with open_snapshot(self._snapshot) as (head, stream):
                 if (head.key, head.dimension) != (self._key, self._dimension):
                     raise ValueError("it belongs to another collection")
-                flat = head.kind == "flat"
-                rows: _Rows = FlatRows(self._dimension) if flat else CodedRows(self._dimension)
+                if head.kind not in (_FLAT, _CODED):
+                    raise ValueError("it is of another version")
+                rows: _Rows = FlatRows(self._dimension)
+                if head.kind == _CODED:
+                    rows = CodedRows(self._dimension, self._allocate)
                 if head.sealed != bool(self._vault):
                     raise ValueError("it was written before the keys changed")
                 rows.read(SealedReader(stream, self._vault, self._key) if head.sealed else stream)

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _BATCH_BYTES = 4_000_000  # of vectors a message; the servers refuse some dozen megabytes
 _MOST = 16_384  # answers a search may have in Milvus
+_PAGE = 10_000  # ids a message
 _LEAST_EF = 400
 _CANDIDATES = 20  # times k, which the graph looks at
 
@@ -113,6 +115,18 @@ class MilvusIndex:
                 self._target, filter="", output_fields=["count(*)"], consistency_level="Strong"
             )
         return int(row["count(*)"])
+
+    def ids(self) -> Ids:
+        """Every id it holds, page by page."""
+        found: list[int] = []
+        with _translated():
+            pages = self._client.query_iterator(
+                self._target, batch_size=_PAGE, filter="", output_fields=["id"]
+            )
+            while page := pages.next():
+                found += [int(row["id"]) for row in page]
+            pages.close()
+        return np.array(found, dtype=np.int64)
 
     def clear(self) -> None:
         """From now on rows go into an empty collection; it answers when `applying` ends."""

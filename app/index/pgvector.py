@@ -102,6 +102,12 @@ class PgVectorIndex:
         with self._transactions.read() as session:
             return session.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0  # noqa: S608 - our name
 
+    def ids(self) -> Ids:
+        """Every id it holds, also of a transaction that is under way."""
+        with self._writing() as session:
+            rows = session.scalars(text(f"SELECT id FROM {self._table}"))  # noqa: S608 - our name
+            return np.array(rows.all(), dtype=np.int64)
+
     def clear(self) -> None:
         """Empty table, revision 0; the others see it when the transaction ends."""
         with self._writing() as session:

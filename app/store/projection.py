@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from readerwriterlock.rwlock import RWLockFair
@@ -19,6 +20,27 @@ IndexFactory = Callable[[Collection], VectorIndex]
 
 _CHUNK = 50_000
 _FLUSH_EVERY = 5_000
+_COMPARED = 1_000  # templates that have to find themselves
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An index beside the tables, in templates. `behind` counts journal rows that it had not
+    applied before it was looked at, which is no fault; `missing` are not in the index, `extra`
+    only there, `changed` have another vector (of a sample)."""
+
+    stored: int
+    indexed: int
+    behind: int
+    missing: int
+    extra: int
+    changed: int
+
+    @property
+    def level(self) -> bool:
+        """Whether the index holds what it should."""
+        return not (self.missing or self.extra or self.changed)
 
 
 class _Live:
@@ -73,6 +95,39 @@ class IndexProjection:
             self._reload(session, collection, live)
             live.index.flush()
             return live.index.size()
+
+    def compare(self, database: Database, collection: Collection) -> Difference:
+        """Hold the index against the tables, after it caught up with the journal.
+
+        A sample of the templates is asked for: each has to find itself, or one like it.
+        """
+        live = self._of(collection)
+        with live.lock.gen_wlock(), live.index.applying(), database.read() as session:
+            now = collection_by_id(session, collection.id)
+            behind = now.revision - live.index.revision
+            if behind:
+                self._apply(session, now, live)
+            query = select(TemplateRow.id).where(TemplateRow.collection_id == now.id)
+            stored = np.array(session.scalars(query).all(), dtype=np.int64)
+            indexed = live.index.ids()
+            both = np.intersect1d(stored, indexed)
+            sample = np.random.default_rng().permutation(both)[:_COMPARED]
+            changed = 0
+            for ids, vectors in _templates(session, now, set(sample.tolist())):
+                found = live.index.search(vectors, 1) if len(ids) else []
+                own = (vectors * vectors).sum(axis=1)
+                changed += sum(
+                    not row or abs(row[0].similarity - like) > _ROUNDING
+                    for row, like in zip(found, own.tolist(), strict=True)
+                )
+        return Difference(
+            len(stored),
+            len(indexed),
+            behind,
+            len(np.setdiff1d(stored, indexed)),
+            len(np.setdiff1d(indexed, stored)),
+            changed,
+        )
 
     def forget(self, collection: Collection) -> None:
         """Drop the index of a collection that was deleted."""

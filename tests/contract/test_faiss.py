@@ -1,12 +1,15 @@
 """FAISS: codes, tombstones and snapshots, beside what every engine promises."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.index.coded import CodedRows
 from app.index.exact import ExactIndex
 from app.index.faiss import FaissIndex
+from app.index.rows import in_files
 from app.vectors import Matrix, l2_normalize
 from tests.contract.test_index import DIMENSION, numbered, rows
 
@@ -36,6 +39,68 @@ def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
         for one in (index, oracle):
             one.remove(gone)
         assert index.size() == oracle.size() == 20_000
+
+
+def test_codes_are_written_anew_beside_those_that_answer() -> None:
+    """Rows that come, go and change their vector meanwhile are found as they are at the end."""
+    vectors = clustered(60_000, 32)
+    rows, oracle = CodedRows(32), ExactIndex(32)
+    for one in (rows, oracle):
+        one.upsert(numbered(40_000), vectors[:40_000])
+    for one in (rows, oracle):
+        one.remove(numbered(21_000, first=5_001))  # more than codes may lead nowhere
+        for start in range(0, 5_000, 500):
+            one.upsert(numbered(500, first=50_001 + start), vectors[40_000 + start :][:500])
+        one.upsert(numbered(500), vectors[59_500:])
+        one.remove(numbered(100, first=50_001))
+    for _ in range(2):
+        assert sorted(rows.ids()) == sorted(oracle.ids())
+        same = 0
+        for probe in vectors[::600]:
+            found, expected = rows.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
+            same += len({n.template_id for n in found} & {n.template_id for n in expected})
+        assert same >= 0.99 * 500
+        rows.settle()
+    rows.close()
+
+
+def test_the_places_of_the_deleted_are_used_again() -> None:
+    """Enrolling and deleting for ever takes little more room than the most there ever were."""
+    rows, vectors = CodedRows(16), clustered(3_000, 16)
+    rows.upsert(numbered(2_000), vectors[:2_000])
+    rows.settle()
+    sink = io.BytesIO()
+    rows.write(sink)
+    for turn in range(1, 6):
+        rows.remove(numbered(1_000, first=1_000 * turn - 999))
+        rows.upsert(numbered(1_000, first=1_000 * turn + 1_001), vectors[1_000:2_000])
+    rows.settle()
+    again = io.BytesIO()
+    rows.write(again)
+    assert rows.size() == 2_000
+    assert len(again.getvalue()) < 1.5 * len(sink.getvalue())
+
+
+def test_mapped_vectors_answer_like_those_in_memory(tmp_path: Path) -> None:
+    vectors = clustered(20_000, 32)
+    mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
+    plain = FaissIndex(32, coded_from=1_000)
+    for one in (mapped, plain):
+        one.upsert(numbered(20_000), vectors)
+        one.remove(numbered(50, first=101))
+    assert mapped.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
+    mapped.revision = 2
+    mapped.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.faiss"], "the files have no names"
+    again = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
+    assert again.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
+
+
+def test_without_room_for_files_vectors_stay_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    index = FaissIndex(8, coded_from=1, allocate=in_files(tmp_path / "file"))
+    index.upsert(numbered(2_000), clustered(2_000, 8))
+    assert index.search(clustered(2_000, 8)[:1], 1)[0][0].template_id == 1
 
 
 def test_tombstones_do_not_crowd_out_the_living() -> None:

@@ -122,6 +122,13 @@ def test_a_removed_vector_is_found_by_nobody(index: VectorIndex) -> None:
     assert found == set(range(1, 51)) - {7, 9}
 
 
+def test_it_says_whom_it_holds(index: VectorIndex) -> None:
+    with index.applying():
+        index.upsert(numbered(30), rows(30))
+        index.remove(numbered(10, first=5))
+        assert sorted(index.ids().tolist()) == [1, 2, 3, 4, *range(15, 31)]
+
+
 def test_more_than_there_is_gives_all_there_is(index: VectorIndex) -> None:
     index.upsert(numbered(3), rows(3))
     assert [len(row) for row in index.search(rows(2), 10)] == [3, 3]

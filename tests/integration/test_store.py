@@ -23,7 +23,7 @@ from app.store.database import Database
 from app.store.migrate import downgrade, upgrade
 from app.store.people import NewPerson, add_person, add_template, delete_person
 from app.store.projection import count_templates
-from app.store.tables import GALLERY, Base, JournalRow
+from app.store.tables import GALLERY, Base, JournalRow, TemplateRow
 from app.words.editing import VocabularyEditor
 from app.words.formats import BrokenFile
 from app.words.vocabulary import Filters, Item, Vocabularies
@@ -229,3 +229,25 @@ def test_words_come_change_and_go_in_every_worker(database: Database, tmp_path: 
     assert len(list(editor.export("words", "word2vec-text"))) == 51
     editor.delete("words")
     assert words.names() == []
+
+
+def test_a_comparison_names_what_differs(database: Database) -> None:
+    """Rows that are missing, left over, or another's vector; a level index has none of them."""
+    index = projection()
+    people = [add(database, seed) for seed in range(3)]
+    with database.read() as session:
+        gallery = get_collection(session, "people")
+    level = index.compare(database, gallery)
+    assert (level.level, level.stored, level.indexed, level.behind) == (True, 3, 3, 3)
+    with database.write() as session:  # behind the journal's back
+        [first, second, _] = session.scalars(select(TemplateRow).order_by(TemplateRow.id))
+        first.vector = (-vector(0)).astype("<f4").tobytes()
+        session.delete(second)
+        copy = {"entry_id": people[2].id, "collection_id": gallery.id}
+        session.add(TemplateRow(**copy, public_id="x", vector=vector(9).astype("<f4").tobytes()))
+    found = index.compare(database, gallery)
+    assert (found.missing, found.extra, found.changed, found.behind) == (1, 1, 1, 0)
+    assert not found.level
+    with database.read() as session:
+        index.rebuild(session, get_collection(session, "people"))
+    assert index.compare(database, gallery).level
