@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from tests.conftest import PROJECT
 
 
 class Server:
-    """One `sima serve`."""
+    """One `sima serve`; `wrapper` is a command that runs it, in a mount of its own for example."""
 
-    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, data: Path, *arguments: str, wrapper: Sequence[str] = (), **environment: str
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         env = {
@@ -27,7 +29,16 @@ class Server:
             "SIMA_DEFAULT_VOCABULARY": "",
             **environment,
         }
-        command = [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port), *arguments]
+        command = [
+            *wrapper,
+            sys.executable,
+            "-m",
+            "app.cli",
+            "serve",
+            "--port",
+            str(self.port),
+            *arguments,
+        ]
         # A process group of its own, so that a kill reaches uvicorn's workers, too.
         self.process = subprocess.Popen(
             command, cwd=PROJECT, env=env, start_new_session=True, stderr=subprocess.DEVNULL

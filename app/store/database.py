@@ -74,7 +74,7 @@ class Database:
     def forget_pages(self) -> None:
         """Let SQLite's write-ahead log go, which still holds pages of what was deleted."""
         if self.is_sqlite:
-            with self._engine.connect() as connection:
+            with _translated(), self._engine.connect() as connection:
                 connection.exec_driver_sql("ROLLBACK")  # a checkpoint is no transaction's business
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
