@@ -8,7 +8,7 @@ RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lo
 COPY pyproject.toml README.md LICENSE ./
 COPY app ./app
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps . \
-    && /opt/venv/bin/pip install --no-cache-dir "psycopg[binary]>=3.2" \
+    && /opt/venv/bin/pip install --no-cache-dir "psycopg[binary]>=3.2" "pymilvus>=2.5" \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim-bookworm

