@@ -31,7 +31,6 @@ from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import create_collection, get_collection, lock_collection
 from app.store.people import NewPerson, add_person, add_template
-from app.store.projection import count_templates
 from app.store.tables import GALLERY, EntryRow, TemplateRow
 from app.vectors import EmbeddingSpace, l2_normalize
 from app.wiring import open_store
@@ -218,9 +217,8 @@ def kills(folder: Path, wanted: int) -> Counter[str]:
         counts["found"] = len(said & kept)
         counts["lost"] = len(said - kept)
         counts["half done"] = len(kept) - templates + abs(gallery.size - len(kept))
-        counts["index differs"] = abs(
-            projection.size(session, gallery) - count_templates(session, gallery)
-        )
+    compared = projection.compare(database, gallery)
+    counts["index differs"] = compared.missing + compared.extra + compared.changed
     projection.close()
     database.close()
     return counts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from readerwriterlock.rwlock import RWLockFair
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.index.base import VectorIndex
@@ -110,16 +110,10 @@ class IndexProjection:
             query = select(TemplateRow.id).where(TemplateRow.collection_id == now.id)
             stored = np.array(session.scalars(query).all(), dtype=np.int64)
             indexed = live.index.ids()
-            both = np.intersect1d(stored, indexed)
-            sample = np.random.default_rng().permutation(both)[:_COMPARED]
-            changed = 0
-            for ids, vectors in _templates(session, now, set(sample.tolist())):
-                found = live.index.search(vectors, 1) if len(ids) else []
-                own = (vectors * vectors).sum(axis=1)
-                changed += sum(
-                    not row or abs(row[0].similarity - like) > _ROUNDING
-                    for row, like in zip(found, own.tolist(), strict=True)
-                )
+        # Only now does everybody see what was just applied, this index's own search included.
+        with database.read() as session:
+            now = collection_by_id(session, collection.id)
+            changed = self._changed(session, now, np.intersect1d(stored, indexed))
         return Difference(
             len(stored),
             len(indexed),
@@ -128,6 +122,18 @@ class IndexProjection:
             len(np.setdiff1d(indexed, stored)),
             changed,
         )
+
+    def _changed(self, session: Session, collection: Collection, held: Ids) -> int:
+        """How many of a sample don't find themselves, or one like them."""
+        sample = np.random.default_rng().permutation(held)[:_COMPARED]
+        changed = 0
+        for _, vectors in _templates(session, collection, set(sample.tolist())):
+            if not len(vectors):
+                continue
+            own = (vectors * vectors).sum(axis=1).tolist()
+            for row, like in zip(self.search(session, collection, vectors, 1), own, strict=True):
+                changed += not row or abs(row[0].similarity - like) > _ROUNDING
+        return changed
 
     def forget(self, collection: Collection) -> None:
         """Drop the index of a collection that was deleted."""
@@ -210,12 +216,6 @@ class IndexProjection:
             live.index.upsert(ids, vectors)
         live.index.revision = collection.revision
         live.unsaved = 0
-
-
-def count_templates(session: Session, collection: Collection) -> int:
-    """How many templates the store holds: what a level index must hold, too."""
-    query = select(func.count()).where(TemplateRow.collection_id == collection.id)
-    return session.scalar(query.select_from(TemplateRow)) or 0
 
 
 def _templates(

