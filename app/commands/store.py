@@ -42,11 +42,11 @@ def check_index(as_json: AsJson = False) -> None:
 
 @index.command("rebuild")
 def rebuild_index(as_json: AsJson = False) -> None:
-    """Read every template again and write fresh snapshots."""
-    with open_services() as services, services.database.read() as session:
-        rows = [
-            (c.name, services.projection.rebuild(session, c)) for c in indexed_collections(session)
-        ]
+    """Read every template again, in a running service, too, and write fresh snapshots."""
+    with open_services() as services:
+        with services.database.read() as session:
+            known = indexed_collections(session)
+        rows = [(c.name, services.projection.rebuild(services.database, c)) for c in known]
     if as_json:
         print_json([{"collection": name, "indexed": count} for name, count in rows])
     else:

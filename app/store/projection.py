@@ -10,7 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.index.base import VectorIndex
-from app.store.collections import Collection, collection_by_id
+from app.store.collections import (
+    Collection,
+    collection_by_id,
+    lock_collection,
+    write_journal,
+)
 from app.store.database import Database
 from app.store.sealing import open_vectors
 from app.store.tables import REBUILD, REMOVE, JournalRow, TemplateRow
@@ -88,13 +93,15 @@ class IndexProjection:
                 live.index.flush()
                 live.unsaved, live.erased = 0, False
 
-    def rebuild(self, session: Session, collection: Collection) -> int:
-        """Throw the index away and read every template again; returns how many there are."""
-        live = self._of(collection)
-        with live.lock.gen_wlock(), live.index.applying():
-            self._reload(session, collection, live)
-            live.index.flush()
-            return live.index.size()
+    def rebuild(self, database: Database, collection: Collection) -> int:
+        """Read every template again, here and, by way of the journal, in every other process.
+
+        How many there are; others do it before their next search. Raises CollectionNotFound.
+        """
+        with database.write() as session:
+            write_journal(session, lock_collection(session, collection), REBUILD, [None])
+        with database.read() as session:
+            return self.size(session, collection_by_id(session, collection.id))
 
     def compare(self, database: Database, collection: Collection) -> Difference:
         """Hold the index against the tables, after it caught up with the journal.

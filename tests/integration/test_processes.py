@@ -1,5 +1,9 @@
 """Several processes on one data folder, and processes that die in the middle of their work."""
 
+import os
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -7,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.conftest import upload
+from tests.conftest import PROJECT, upload
 from tests.servers import Server, running
 
 pytestmark = pytest.mark.slow
@@ -39,6 +43,25 @@ def test_what_one_process_writes_the_other_finds_in_its_next_request(
             assert httpx2.delete(f"{b.url}/persons/{person}").status_code == 204
             assert identify(a.url, photos["astronaut"]) == []
             assert identify(b.url, photos["astronaut"]) == []
+
+
+def test_a_rebuild_mends_the_index_of_a_running_service(tmp_path: Path, photos: Photos) -> None:
+    """Two people's vectors change places behind the journal's back: only a rebuild can tell."""
+    with running(tmp_path) as server:
+        for name in ("astronaut", "obama"):
+            fields = {"name": name}
+            httpx2.post(f"{server.url}/enroll", files=upload(photos[name]), data=fields)
+        assert identify(server.url, photos["astronaut"])[0] == "astronaut"
+        with sqlite3.connect(tmp_path / "sima.db") as connection:
+            rows = connection.execute("SELECT id, vector FROM templates ORDER BY id").fetchall()
+            [(first, one), (second, other)] = rows
+            swapped = [(other, first), (one, second)]
+            connection.executemany("UPDATE templates SET vector = ? WHERE id = ?", swapped)
+        assert identify(server.url, photos["astronaut"])[0] == "astronaut"
+        env = {**os.environ, "SIMA_DATA_DIR": str(tmp_path), "SIMA_DEFAULT_VOCABULARY": ""}
+        command = [sys.executable, "-m", "app.cli", "index", "rebuild"]
+        subprocess.run(command, cwd=PROJECT, env=env, check=True, timeout=120)
+        assert identify(server.url, photos["astronaut"])[0] == "obama"
 
 
 def test_several_workers_behind_one_port(tmp_path: Path, photos: Photos) -> None:
