@@ -10,7 +10,7 @@ from app.commands.output import AsJson, print_json, print_table, progress_bar, r
 from app.commands.setup import ensure_schema
 from app.faces.migration import Standing, begin, change_over, embed_kept_photos, standing
 from app.settings import Settings
-from app.store.collections import list_collections
+from app.store.collections import collection_by_id, list_collections
 from app.store.counterparts import discard_counterpart
 from app.store.database import Database
 from app.wiring import open_database, open_pipeline, open_store
@@ -57,7 +57,8 @@ def migrate(
         with progress_bar("photos", begun.photos) as advance:
             done = embed_kept_photos(database, pipeline, begun, advance)
         with database.read() as session:  # so that a cut-over finds the index level
-            indexed = projection.size(session, begun.counterpart)
+            counterpart = collection_by_id(session, begun.counterpart.id)
+            indexed = projection.size(session, counterpart)
         projection.close()
         database.close()
     rows: dict[str, object] = {

@@ -173,7 +173,7 @@ def test_from_one_model_to_another_and_back(
     moved = json.loads(
         sima(tmp_path, "collections", "migrate", "default", "--model", NEW, "--json")
     )
-    assert (moved["embedded"], moved["people_missing"]) == (1, 1)
+    assert (moved["embedded"], moved["templates"], moved["people_missing"]) == (1, 1, 1)
     assert identify(old, photos["obama"])["decision"] == "match"
     assert old.get("/collections/default").json()["counterpart"] == {"model": NEW, "missing": 1}
     status = json.loads(sima(tmp_path, "collections", "status", "default", "--json"))
