@@ -89,12 +89,12 @@ def embed_kept_photos(
     return Outcome(embedded, refused, missing)
 
 
-def standing(database: Database, name: str, limit: int | None = None) -> Standing:
+def standing(database: Database, name: str) -> Standing:
     """Who must be photographed again. Raises CollectionNotFound, NoCounterpart."""
     with database.read() as session:
         gallery = get_collection(session, name, GALLERY)
         counterpart = counterpart_of(session, gallery)
-        return Standing(gallery, counterpart, people_missing(session, gallery, counterpart, limit))
+        return Standing(gallery, counterpart, people_missing(session, gallery, counterpart))
 
 
 def change_over(database: Database, name: str, without_missing: bool) -> tuple[str, str]:

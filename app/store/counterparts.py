@@ -148,12 +148,10 @@ def add_twins(
     return len(ids)
 
 
-def people_missing(
-    session: Session, gallery: Collection, space_of: Collection, limit: int | None = None
-) -> list[Known]:
+def people_missing(session: Session, gallery: Collection, space_of: Collection) -> list[Known]:
     """The gallery's people without a template in the space of `space_of`, by enrollment."""
     query = select(EntryRow.public_id, EntryRow.name).where(_lacks(gallery, space_of))
-    rows = session.execute(query.order_by(EntryRow.id).limit(limit))
+    rows = session.execute(query.order_by(EntryRow.id))
     return [Known(str(person_id), name) for person_id, name in rows]
 
 
