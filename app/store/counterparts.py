@@ -165,10 +165,7 @@ def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
 
     The gallery and its counterpart as they are then. Raises NoCounterpart.
     """
-    gallery, *others = _locked(session, name)
-    if not others:
-        raise NoCounterpart(f"collection {name!r} is in one space only")
-    [other] = others
+    gallery, other = _both(session, name)
     row = {one.id: session.get_one(CollectionRow, one.id) for one in (gallery, other)}
     row[gallery.id].name, row[other.id].counterpart_of = f"~{secrets.token_hex(8)}", None
     session.flush()  # names and counterparts are unique at every moment
@@ -184,10 +181,7 @@ def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
 
 def discard_counterpart(session: Session, name: str) -> Collection:
     """Remove the counterpart; photos stay with what is left of them. Raises NoCounterpart."""
-    gallery, *others = _locked(session, name)
-    if not others:
-        raise NoCounterpart(f"collection {name!r} is in one space only")
-    [other] = others
+    gallery, other = _both(session, name)
     mine = PhotoRow.template_id.in_(
         select(TemplateRow.id).where(TemplateRow.collection_id == other.id)
     )
@@ -210,6 +204,14 @@ def _locked(session: Session, name: str) -> list[Collection]:
     named = get_collection(session, name, GALLERY)
     family = lock_family(session, named.id)
     return sorted(family, key=lambda collection: collection.kind != GALLERY)
+
+
+def _both(session: Session, name: str) -> tuple[Collection, Collection]:
+    """The gallery and its counterpart, locked. Raises CollectionNotFound, NoCounterpart."""
+    gallery, *others = _locked(session, name)
+    if not others:
+        raise NoCounterpart(f"collection {name!r} is in one space only")
+    return gallery, others[0]
 
 
 def _twins(collection: Collection) -> Select[int]:
