@@ -17,7 +17,6 @@ from app.vectors import Ids, Matrix, Neighbor, Vector
 
 Number = TypeVar("Number", bound=np.generic)
 
-_LEAST_CANDIDATES, _CANDIDATES = 256, 80  # re-ranked exactly: so many, and so many times k
 _WORTH_IT = 16  # below so many rows a candidate all rows are compared exactly
 _MOST_DEAD, _DEAD_SHARE = 20_000, 0.25  # codes that lead nowhere
 _OUTGROWN = 4  # times the size at training
@@ -66,7 +65,7 @@ class CodedRows:
         wanted = min(k, self.size())
         if wanted < 1:
             return [[] for _ in probes]
-        candidates = max(_LEAST_CANDIDATES, _CANDIDATES * wanted)
+        candidates = self._codes.candidates_for(wanted) if self._codes is not None else 0
         if self._codes is None or candidates * _WORTH_IT > len(self._rows):
             return [self._exact(probe, wanted) for probe in probes]
         found = self._codes.candidates(probes, candidates)

@@ -18,7 +18,8 @@ from app.vectors import Ids, Matrix
 
 _TRAINED_ON = 20_000  # rows that the quantiser learns from
 _BLOCK = 20_000  # rows between two looks at whether the work is still wanted
-_DIMENSIONS_A_CODE = ((512, 8), (256, 4), (0, 2))  # from so many dimensions on
+_DIMENSIONS_A_CODE = ((512, 8), (256, 4), (65, 2), (0, 1))  # from so many dimensions on
+_FINE, _COARSE = (192, 16), (256, 80)  # candidates: at least so many, and so many times k
 NOWHERE = -1
 
 
@@ -30,6 +31,12 @@ class Codes:
     places: NDArray[np.int64]
     trained_at: int
 
+    @property
+    def fine(self) -> bool:
+        """Whether each dimension has a code of its own."""
+        assert isinstance(self.index, faiss.IndexPQFastScan)
+        return int(self.index.pq.M) == int(self.index.d)
+
     def add(self, places: Ids, vectors: Matrix) -> None:
         """Codes of rows, at the next positions."""
         first = self.index.ntotal
@@ -38,6 +45,11 @@ class Codes:
             more = max(first + len(places), 2 * len(self.places)) - len(self.places)
             self.places = np.concatenate([self.places, np.full(more, NOWHERE)])
         self.places[first : first + len(places)] = places
+
+    def candidates_for(self, k: int) -> int:
+        """How many candidates nearly always hold the k nearest."""
+        least, times = _FINE if self.fine else _COARSE
+        return max(least, times * k)
 
     def candidates(self, probes: Matrix, count: int) -> list[Ids]:
         """For each probe the places of rows near it; fewer than `count` where some are gone."""

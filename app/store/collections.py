@@ -1,15 +1,16 @@
 """Collections and their embedding spaces. Every function works inside the caller's session."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
+from app.store.reading import fetch
 from app.store.tables import (
     COUNTERPART,
     GALLERY,
@@ -25,7 +26,7 @@ from app.vectors import EmbeddingSpace
 
 # Built once: composing a statement takes longer than SQLite takes to answer it. Columns, not
 # objects, so that a session that read a collection before sees it as it is now.
-_ALL = select(
+COLLECTIONS = select(
     CollectionRow.id,
     CollectionRow.name,
     CollectionRow.kind,
@@ -37,7 +38,7 @@ _ALL = select(
     CollectionRow.created_at,
     CollectionRow.options,
 ).join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
-_BY_NAME = _ALL.where(CollectionRow.name == bindparam("name"))
+_BY_NAME = COLLECTIONS.where(CollectionRow.name == bindparam("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def create_collection(
 
 def get_collection(session: Session, name: str, kind: str | None = None) -> Collection:
     """By name, of either kind unless told. Raises CollectionNotFound or VocabularyNotFound."""
-    found = _collections(session.execute(_BY_NAME, {"name": name}))
+    found = _collections(fetch(session, _BY_NAME, {"name": name}))
     if not found or found[0].kind not in ((kind,) if kind else (GALLERY, VOCABULARY)):
         if kind == VOCABULARY:
             raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
@@ -101,20 +102,20 @@ def find_gallery(session: Session, name: str) -> Collection | None:
 
 def collection_by_id(session: Session, collection_id: int) -> Collection:
     """By the database's id, which an entry names."""
-    [found] = _collections(session.execute(_ALL.where(CollectionRow.id == collection_id)))
+    [found] = _collections(session.execute(COLLECTIONS.where(CollectionRow.id == collection_id)))
     return found
 
 
 def list_collections(session: Session, kind: str | None = None) -> list[Collection]:
     """Galleries and vocabularies, or those of one kind, by name."""
     kinds = (GALLERY, VOCABULARY) if kind is None else (kind,)
-    query = _ALL.order_by(CollectionRow.name).where(CollectionRow.kind.in_(kinds))
+    query = COLLECTIONS.order_by(CollectionRow.name).where(CollectionRow.kind.in_(kinds))
     return _collections(session.execute(query))
 
 
 def indexed_collections(session: Session) -> list[Collection]:
     """Everything that has an index, by name: counterparts, too; nothing that is still read."""
-    query = _ALL.order_by(CollectionRow.name).where(CollectionRow.kind != STAGED)
+    query = COLLECTIONS.order_by(CollectionRow.name).where(CollectionRow.kind != STAGED)
     return _collections(session.execute(query))
 
 
@@ -154,7 +155,7 @@ def lock_family(session: Session, collection_id: int) -> list[Collection]:
     for one in ids:
         touched = update(CollectionRow).where(CollectionRow.id == one)
         session.execute(touched.values(size=CollectionRow.size))
-    found = _collections(session.execute(_ALL.where(CollectionRow.id.in_(ids))))
+    found = _collections(session.execute(COLLECTIONS.where(CollectionRow.id.in_(ids))))
     if not found:
         raise CollectionNotFound("the collection was deleted meanwhile")
     return found
@@ -206,12 +207,12 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
     return row.id
 
 
-def _collections(
-    rows: Iterable[Row[int, str, str, str, str, int, int, int, datetime, dict[str, Any]]],
-) -> list[Collection]:
-    return [
-        Collection(
-            id_, name, kind, EmbeddingSpace(model, digest, dim), revision, size, created_at, options
-        )
-        for id_, name, kind, model, digest, dim, revision, size, created_at, options in rows
-    ]
+def to_collection(row: Sequence[Any]) -> Collection:
+    """From the columns of `COLLECTIONS`."""
+    id_, name, kind, model, digest, dimension, revision, size, created_at, options = row
+    space = EmbeddingSpace(model, digest, dimension)
+    return Collection(id_, name, kind, space, revision, size, created_at, options)
+
+
+def _collections(rows: Iterable[Sequence[Any]]) -> list[Collection]:
+    return [to_collection(row) for row in rows]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import NotReady
+from app.store.reading import Statements
 from app.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ class Database:
 
     def __init__(self, url: str, vault: Vault | None = None) -> None:
         self.vault = vault or Vault()
-        self._info = {"vault": self.vault}
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database not in (None, "", ":memory:"):
@@ -41,25 +41,28 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        # Every session finds them: what seals, and the texts of statements.
+        self._info = {"vault": self.vault, "statements": Statements(self._engine.dialect)}
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self._engine.execution_options(**options)
+        self._writing = self._engine.execution_options(sima_write=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session on a snapshot; nothing is ever written through it."""
-        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with (
             _translated(),
-            self._engine.connect().execution_options(**options) as connection,
+            self._reading.connect() as connection,
             Session(connection, expire_on_commit=False, info=self._info) as session,
         ):
             yield session
-            session.rollback()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session whose work is committed at the end of the block, or not at all."""
         with (
             _translated(),
-            self._engine.connect().execution_options(sima_write=True) as connection,
+            self._writing.connect() as connection,
             connection.begin(),
             Session(connection, expire_on_commit=False, info=self._info) as session,
         ):
@@ -112,5 +115,9 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 def _begin_sqlite(connection: Connection) -> None:
     """A writer takes the lock at once: two that read first and then write would deadlock."""
-    writes = connection.get_execution_options().get("sima_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("sima_write", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    sqlite = connection.connection.driver_connection
+    assert isinstance(sqlite, SqliteConnection)
+    sqlite.execute("BEGIN")  # takes no lock, so there is no error to translate

@@ -1,41 +1,32 @@
 """Nearest entries: an index answers with templates, people ask for people and words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
 from app.store.projection import IndexProjection
+from app.store.reading import fetch_among, slots
 from app.store.tables import EntryRow, TemplateRow
 from app.vectors import Matrix, Neighbor
 
-_MOST_PARAMETERS = 500
-_BY_ID = (  # built once: composing a statement takes longer than SQLite takes to answer it
-    select(
-        TemplateRow.id,
-        TemplateRow.shown_id,
-        EntryRow.id,
-        EntryRow.public_id,
-        EntryRow.name,
-        EntryRow.rank,
-    )
-    .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
-    .where(TemplateRow.id.in_(bindparam("ids", expanding=True)))
-)
 
-
-@dataclass(frozen=True, slots=True)
-class NearestEntry:
+class NearestEntry(NamedTuple):
     """An entry and its best template for a probe. `similarity` is the cosine, -1 to 1."""
 
+    similarity: float
     entry_id: int
+    template_id: str | None
     public_id: str | None
     name: str
     rank: int | None
-    similarity: float
-    template_id: str | None
+
+
+_Stored = tuple[int, str | None, str | None, str, int | None]
+"""What follows the similarity in a NearestEntry."""
 
 
 def nearest_entries(
@@ -61,37 +52,32 @@ def nearest_entries(
         asked *= 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    entry_id: int
-    public_id: str | None
-    name: str
-    rank: int | None
-    template_id: str | None
-
-
 def _join(session: Session, neighbors: Sequence[Sequence[Neighbor]]) -> dict[int, _Stored]:
     """Who the templates belong to, by template id; what was deleted meanwhile is absent."""
     ids = sorted({neighbor.template_id for row in neighbors for neighbor in row})
-    found: dict[int, _Stored] = {}
-    for start in range(0, len(ids), _MOST_PARAMETERS):
-        some = {"ids": ids[start : start + _MOST_PARAMETERS]}
-        for row_id, template_id, entry_id, public_id, name, rank in session.execute(_BY_ID, some):
-            found[row_id] = _Stored(entry_id, public_id, name, rank, template_id)
-    return found
+    return {row[0]: row[1:] for row in fetch_among(session, _by_id, ids)}
+
+
+@cache
+def _by_id(size: int) -> Select[int, int, str | None, str | None, str, int | None]:
+    return (
+        select(
+            TemplateRow.id,
+            EntryRow.id,
+            TemplateRow.shown_id,
+            EntryRow.public_id,
+            EntryRow.name,
+            EntryRow.rank,
+        )
+        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+        .where(TemplateRow.id.in_(slots(size)))
+    )
 
 
 def _best_by_entry(neighbors: Sequence[Neighbor], stored: dict[int, _Stored]) -> list[NearestEntry]:
     best: dict[int, NearestEntry] = {}
-    for neighbor in neighbors:
-        known = stored.get(neighbor.template_id)
-        if known is not None and known.entry_id not in best:
-            best[known.entry_id] = NearestEntry(
-                known.entry_id,
-                known.public_id,
-                known.name,
-                known.rank,
-                neighbor.similarity,
-                known.template_id,
-            )
+    for template, similarity in neighbors:
+        known = stored.get(template)
+        if known is not None and known[0] not in best:
+            best[known[0]] = NearestEntry(similarity, *known)
     return list(best.values())

@@ -2,25 +2,39 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from app.store.collections import Collection, lock_collection, write_journal
-from app.store.tables import REBUILD, REMOVE, UPSERT, EntryRow, TemplateRow, now
+from app.errors import VocabularyNotFound
+from app.store.collections import (
+    COLLECTIONS,
+    Collection,
+    get_collection,
+    lock_collection,
+    to_collection,
+    write_journal,
+)
+from app.store.reading import MOST_VALUES, fetch_among, slots
+from app.store.tables import (
+    REBUILD,
+    REMOVE,
+    UPSERT,
+    VOCABULARY,
+    CollectionRow,
+    EntryRow,
+    TemplateRow,
+    now,
+)
 from app.store.vectors import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
 _CHUNK = WORDS_A_BLOCK = 10_000
-_MOST_PARAMETERS = 500
 _WORDS = select(EntryRow.name, EntryRow.rank, TemplateRow.vector).join(
     TemplateRow, TemplateRow.entry_id == EntryRow.id
-)
-_BY_TEXTS = _WORDS.where(
-    EntryRow.collection_id == bindparam("collection"),
-    EntryRow.name.in_(bindparam("texts", expanding=True)),
 )
 
 
@@ -154,14 +168,49 @@ def _entry(collection: Collection, text: str) -> Select[EntryRow]:
 
 def find_words(session: Session, collection: Collection, texts: Sequence[str]) -> dict[str, Word]:
     """Those of `texts` that the vocabulary holds, by text."""
-    found: dict[str, Word] = {}
     unique = list(dict.fromkeys(texts))
-    for start in range(0, len(unique), _MOST_PARAMETERS):
-        some = {"collection": collection.id, "texts": unique[start : start + _MOST_PARAMETERS]}
-        for name, rank, vector in session.execute(_BY_TEXTS, some):
-            row = to_matrix([vector], collection.space.dimension)[0]
-            found[name] = Word(name, rank or 0, row)
-    return found
+    rows = fetch_among(session, _by_texts, unique, {"collection": collection.id})
+    return {name: _word(collection, name, rank, vector) for name, rank, vector in rows}
+
+
+def open_vocabulary(
+    session: Session, name: str, texts: Sequence[str]
+) -> tuple[Collection, dict[str, Word]]:
+    """`get_collection` and `find_words` at once. Raises VocabularyNotFound."""
+    unique = list(dict.fromkeys(texts))
+    first, others = unique[:MOST_VALUES], unique[MOST_VALUES:]
+    if not first:
+        return get_collection(session, name, VOCABULARY), {}
+    rows = list(fetch_among(session, _with_texts, first, {"vocabulary": name}))
+    if not rows:
+        raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
+    collection = to_collection(rows[0][:-3])
+    words = [row[-3:] for row in rows if row[-1] is not None]
+    found = {text: _word(collection, text, rank, vector) for text, rank, vector in words}
+    return collection, found | find_words(session, collection, others)
+
+
+def _word(collection: Collection, text: str, rank: int | None, vector: bytes) -> Word:
+    return Word(text, rank or 0, to_matrix([vector], collection.space.dimension)[0])
+
+
+@cache
+def _by_texts(size: int) -> Select[str, int | None, bytes]:
+    return _WORDS.where(
+        EntryRow.collection_id == bindparam("collection"), EntryRow.name.in_(slots(size))
+    )
+
+
+@cache
+def _with_texts(size: int) -> Select[*tuple[Any, ...]]:
+    """A vocabulary beside each of the words that it holds, or once beside nothing."""
+    named = and_(EntryRow.collection_id == CollectionRow.id, EntryRow.name.in_(slots(size)))
+    return (
+        COLLECTIONS.add_columns(EntryRow.name, EntryRow.rank, TemplateRow.vector)
+        .outerjoin(EntryRow, named)
+        .outerjoin(TemplateRow, TemplateRow.entry_id == EntryRow.id)
+        .where(CollectionRow.name == bindparam("vocabulary"), CollectionRow.kind == VOCABULARY)
+    )
 
 
 def frequent_words(

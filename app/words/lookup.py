@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import WordNotFound
 from app.store.collections import Collection
-from app.store.words import Word, find_words
+from app.store.words import Word, find_words, open_vocabulary
 from app.vectors import Matrix
 from app.words.policy import WordPolicy
 from app.words.suggestions import suggest
@@ -47,9 +47,30 @@ def look_up(session: Session, collection: Collection, asked: Sequence[str]) -> L
 
     Raises WordNotFound for the first unknown word; where the policy skips, only if all are.
     """
+    return _resolve(session, collection, asked, (), {})
+
+
+def look_up_in(
+    session: Session, vocabulary: str, asked: Sequence[str]
+) -> tuple[Collection, Lookup]:
+    """The vocabulary of this name with what `look_up` finds in it, in one statement where each
+    word is there as it is written. Raises VocabularyNotFound, WordNotFound."""
+    collection, known = open_vocabulary(session, vocabulary, asked)
+    return collection, _resolve(session, collection, asked, asked, known)
+
+
+def _resolve(
+    session: Session,
+    collection: Collection,
+    asked: Sequence[str],
+    sought: Sequence[str],
+    known: dict[str, Word],
+) -> Lookup:
+    """`known` are those of the words `sought` that are there; what else may count is looked for."""
     policy = WordPolicy.of(collection.options)
     spellings = [policy.spellings(word) for word in asked]
-    known = find_words(session, collection, [form for forms in spellings for form in forms])
+    others = {form for forms in spellings for form in forms}.difference(sought)
+    known = known | find_words(session, collection, sorted(others))
     found = [next((known[form] for form in forms if form in known), None) for forms in spellings]
     missing = [word for word, there in zip(asked, found, strict=True) if there is None]
     if missing and (policy.unknown != "skip" or len(missing) == len(found)):

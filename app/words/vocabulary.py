@@ -16,7 +16,7 @@ from app.store.tables import VOCABULARY
 from app.store.words import Word, find_words, frequent_words
 from app.vectors import Matrix, Vector, l2_normalize
 from app.words.analogy import Query, cos_mul
-from app.words.lookup import Canonical, Lookup, look_up
+from app.words.lookup import Canonical, Lookup, look_up, look_up_in
 from app.words.policy import WordPolicy
 from app.words.texts import TextVector, embed_texts
 
@@ -91,8 +91,7 @@ class Vocabularies:
     def lookup(self, word: str, vocabulary: str) -> Word:
         """A word with its vector. Raises WordNotFound with suggestions."""
         with self._database.read() as session:
-            collection = get_collection(session, vocabulary, VOCABULARY)
-            return look_up(session, collection, [word]).known[0]
+            return look_up_in(session, vocabulary, [word])[1].known[0]
 
     def texts(self, texts: Sequence[str], vocabulary: str) -> list[TextVector]:
         """A unit vector for every text. Raises WordNotFound where no word of one is known."""
@@ -121,19 +120,21 @@ class Vocabularies:
         candidates of 3CosAdd.
         """
         with self._database.read() as session:
-            collection = get_collection(session, vocabulary, VOCABULARY)
             asked = [item.word for item in (*positive, *negative) if item.word is not None]
-            words = look_up(session, collection, asked)
+            collection, words = look_up_in(session, vocabulary, asked)
             query = _query(collection, positive, negative, words)
+            direction = query.direction()
+            if not direction.any():
+                raise InvalidRequest("positive", "the terms cancel each other out")
             policy = WordPolicy.of(collection.options)
             # Under any of its spellings a word that was asked with is no answer.
             named = [*asked, *filters.exclude]
             hidden = {form for word in named for form in policy.spellings(word)}
             if method == "3cosadd":
-                found = self._near(session, collection, query.direction(), filters, hidden)
+                found = self._near(session, collection, direction, filters, hidden)
                 return NearWords(found, words.canonical)
             wide = replace(filters, k=_MUL_CANDIDATES)
-            found = self._near(session, collection, query.direction(), wide, hidden)
+            found = self._near(session, collection, direction, wide, hidden)
             found = _by_cos_mul(session, collection, query, found)[: filters.k]
             return NearWords(found, words.canonical)
 
@@ -165,7 +166,7 @@ class Vocabularies:
 
     def _look_up(self, asked: Sequence[str], vocabulary: str) -> Lookup:
         with self._database.read() as session:
-            return look_up(session, get_collection(session, vocabulary, VOCABULARY), asked)
+            return look_up_in(session, vocabulary, asked)[1]
 
     def _near(
         self,
@@ -228,10 +229,7 @@ def _query(
         else:
             rows.append(_raw_vector(collection, item))
         weights.append(sign * item.weight)
-    query = Query(np.stack(rows), np.array(weights, dtype=np.float32))
-    if not query.direction().any():
-        raise InvalidRequest("positive", "the terms cancel each other out")
-    return query
+    return Query(np.stack(rows), np.array(weights, dtype=np.float32))
 
 
 def _raw_vector(collection: Collection, item: Item) -> Vector:
