@@ -5,24 +5,33 @@ Yashunin 2016 for HNSW). Below `APPROXIMATE_FROM` rows, and where more is asked 
 give, PostgreSQL compares every row.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.index.base import Transactions
 from app.index.ledger import Ledger
 from app.vectors import Ids, Matrix, Neighbor, Vector
 
+_log = logging.getLogger(__name__)
+
 APPROXIMATE_FROM = 20_000
 """Rows from which on there is a graph."""
 
 _MOST_DIMENSIONS = 4_000  # of an indexed halfvec
+_MOST_INLINE = 1_900  # dimensions that fit on a page; else a row's vector lies in another table
+_LINKS, _EF_BUILD = 24, 128
+_NODE_BYTES = 1_200  # of the graph, beside the vector, while it is built
+_LEAST_MEMORY, _MOST_MEMORY = 64, 4_096  # megabytes for that; beyond it is built on disk, slowly
 _EF_SEARCH, _LARGEST_EF = 400, 1_000  # pgvector's default of 40 misses most faces (ADR 10)
 _CANDIDATES = 20  # times k, ranked by the exact vectors
+_NO_ROOM = ("53100", "53200")  # SQLSTATEs; also of too little shared memory
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
 
@@ -39,9 +48,10 @@ class PgVectorIndex:
         name: str,
         key: str,
         approximate_from: int = APPROXIMATE_FROM,
+        least_memory: int = _LEAST_MEMORY,
     ) -> None:
         self._dimension, self._transactions, self._table = dimension, transactions, name
-        self._approximate_from = approximate_from
+        self._approximate_from, self._least_memory = approximate_from, least_memory
         self._session: Session | None = None
         self._ledger = Ledger(transactions, name, key)
         self._create(fresh=not self._ledger.prepare())
@@ -86,16 +96,18 @@ class PgVectorIndex:
             session.execute(text(query), {"ids": [int(i) for i in ids]})
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """The graph proposes, exact vectors decide."""
+        """The graph proposes, exact vectors decide; without one they are compared at once."""
         if k < 1:
             return [[] for _ in probes]
         candidates = max(_EF_SEARCH, _CANDIDATES * k)
         with self._transactions.read() as session:
-            if candidates > _LARGEST_EF:
-                session.execute(text("SET LOCAL enable_indexscan = off"))
-            else:
+            if not self._has_graph(session):
+                # Starting workers takes longer than they would save.
+                session.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
+            elif candidates <= _LARGEST_EF:
                 session.execute(text(f"SET LOCAL hnsw.ef_search = {candidates}"))
-            return [self._nearest(session, probe, k, candidates) for probe in probes]
+                return [self._proposed(session, probe, k, candidates) for probe in probes]
+            return [self._nearest(session, self._table, probe, k) for probe in probes]
 
     def size(self) -> int:
         """Rows held."""
@@ -147,37 +159,65 @@ class PgVectorIndex:
                     f"(id bigint PRIMARY KEY, embedding vector({self._dimension}) NOT NULL)"
                 )
             )
+            if self._dimension <= _MOST_INLINE:
+                session.execute(
+                    text(f"ALTER TABLE {self._table} ALTER COLUMN embedding SET STORAGE PLAIN")
+                )
+
+    @property
+    def _graph(self) -> str:
+        return f"{self._table}_graph"
+
+    def _has_graph(self, session: Session) -> bool:
+        known = session.scalar(text("SELECT to_regclass(:name)"), {"name": self._graph})
+        return known is not None
 
     def _build_graph(self, session: Session) -> None:
-        name = f"{self._table}_graph"
-        if session.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None:
+        if self._dimension > _MOST_DIMENSIONS or self._has_graph(session):
             return
         rows = session.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0  # noqa: S608 - our name
-        if rows >= self._approximate_from and self._dimension <= _MOST_DIMENSIONS:
-            session.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
-            session.execute(
-                text(
-                    f"CREATE INDEX {name} ON {self._table} USING hnsw "
-                    f"((embedding::halfvec({self._dimension})) halfvec_ip_ops) "
-                    "WITH (m = 24, ef_construction = 128)"
-                )
-            )
+        if rows < self._approximate_from:
+            return
+        needed = rows * (2 * self._dimension + _NODE_BYTES) // 1_000_000
+        memory = max(self._least_memory, min(needed, _MOST_MEMORY))
+        session.execute(text(f"SET LOCAL maintenance_work_mem = '{memory}MB'"))
+        try:
+            with session.begin_nested():
+                self._create_graph(session)
+        except OperationalError as error:
+            # Workers share that memory, and containers have little that can be shared.
+            if getattr(error.orig, "sqlstate", None) not in _NO_ROOM:
+                raise
+            _log.warning("the graph is built by one process: too little shared memory for more")
+            session.execute(text("SET LOCAL max_parallel_maintenance_workers = 0"))
+            self._create_graph(session)
 
-    def _nearest(self, session: Session, probe: Vector, k: int, candidates: int) -> list[Neighbor]:
+    def _create_graph(self, session: Session) -> None:
+        session.execute(
+            text(
+                f"CREATE INDEX {self._graph} ON {self._table} USING hnsw "
+                f"((embedding::halfvec({self._dimension})) halfvec_ip_ops) "
+                f"WITH (m = {_LINKS}, ef_construction = {_EF_BUILD})"
+            )
+        )
+
+    def _proposed(self, session: Session, probe: Vector, k: int, candidates: int) -> list[Neighbor]:
         size = self._dimension
+        among = f"""(
+            SELECT id, embedding FROM {self._table}
+            ORDER BY embedding::halfvec({size}) <#> CAST(CAST(:probe AS text) AS halfvec({size}))
+            LIMIT {candidates}
+        ) AS candidate"""  # noqa: S608 - our name
+        return self._nearest(session, among, probe, k)
+
+    def _nearest(self, session: Session, among: str, probe: Vector, k: int) -> list[Neighbor]:
         # By way of text: one parameter has one type, and a rounded probe would rank the rows.
         query = f"""
-            SELECT id, -(embedding <#> CAST(CAST(:probe AS text) AS vector)) AS similarity FROM (
-                SELECT id, embedding FROM {self._table}
-                ORDER BY
-                    embedding::halfvec({size}) <#> CAST(CAST(:probe AS text) AS halfvec({size}))
-                LIMIT :candidates
-            ) AS candidate ORDER BY similarity DESC, id LIMIT :k"""  # noqa: S608 - our name
+            SELECT id, -(embedding <#> CAST(CAST(:probe AS text) AS vector)) AS similarity
+            FROM {among} ORDER BY similarity DESC, id LIMIT :k"""  # noqa: S608 - our name
         written = "[" + ",".join(f"{value:.9g}" for value in probe) + "]"
-        given = {"probe": written, "candidates": candidates, "k": k}
-        return [
-            Neighbor(row.id, float(row.similarity)) for row in session.execute(text(query), given)
-        ]
+        found = session.execute(text(query), {"probe": written, "k": k})
+        return [Neighbor(row.id, float(row.similarity)) for row in found]
 
 
 def _copy(session: Session, ids: Ids, vectors: Matrix) -> None:
