@@ -1,6 +1,6 @@
 """A gallery of up to a million templates: every engine beside FAISS's flat scan.
 
-python -m benchmarks.large_gallery [--sizes 10000 100000 1000000] [--engines faiss faiss:mapped]
+python -m benchmarks.large_gallery [--sizes 10000 100000 1000000] [--engines faiss http://…]
 
 Templates are random unit vectors, one a person, which is the hardest gallery of its size; a probe
 has a similarity of 0.55 to its person, as photos of one person have. Both indexes are asked for the
@@ -31,6 +31,7 @@ from app.vectors import Matrix, l2_normalize
 from benchmarks.report import conditions, table
 
 ENGINES = ["faiss", "faiss:mapped", "pgvector", "milvus"]
+SERVER = "http"  # how the URL of a Milvus server begins, which may stand for an engine, too
 SIMILARITY, K, TURN = 0.55, 5, 25
 _BLOCK = 50_000
 
@@ -73,9 +74,13 @@ def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], V
         database.close()
         server.cleanup()
     else:
-        client = MilvusClient(str(folder / "milvus.db"))
+        served = engine.startswith(SERVER)
+        client = MilvusClient(engine if served else str(folder / "milvus.db"))
         ledger = Database(f"sqlite:///{folder / 'ledger.db'}")
-        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key", "FLAT")
+        kind = "HNSW" if served else "FLAT"
+        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key", kind)
+        if served:
+            MilvusIndex(dimension, client, ledger, "made", "key", kind).drop()
         ledger.close()
         client.close()
 
@@ -145,10 +150,13 @@ def main() -> None:
     """Every size in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
+    parser.add_argument("--engines", nargs="+", default=ENGINES, help=f"{ENGINES}, http://…")
     parser.add_argument("--dimension", type=int, default=512)
     parser.add_argument("--probes", type=int, default=200)
     options = parser.parse_args()
+    unknown = [one for one in options.engines if one not in ENGINES and not one.startswith(SERVER)]
+    if unknown:
+        parser.error(f"no such engine: {', '.join(unknown)}")
     rows = [
         measure(engine, size, options.dimension, options.probes)
         for engine in options.engines

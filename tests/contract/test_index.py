@@ -1,5 +1,9 @@
-"""Every index engine keeps the same promises; NumPy's exact search is the oracle."""
+"""Every index engine keeps the same promises; NumPy's exact search is the oracle.
 
+SIMA_TEST_MILVUS_URL=http://… asks a Milvus server instead of the embedded Lite.
+"""
+
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,9 +35,14 @@ ENGINES = (
 Open = Callable[[str], VectorIndex]
 
 
+def milvus_url(folder: Path) -> str:
+    """A server where one is named, else a database in the folder."""
+    return os.environ.get("SIMA_TEST_MILVUS_URL", str(folder / "milvus.db"))
+
+
 @pytest.fixture(scope="session", name="milvus_client")
 def _milvus_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusClient]:
-    client = MilvusClient(str(tmp_path_factory.mktemp("milvus") / "milvus.db"))
+    client = MilvusClient(milvus_url(tmp_path_factory.mktemp("milvus")))
     yield client
     client.close()
 

@@ -13,7 +13,7 @@ from app.index.base import VectorIndex
 from app.index.milvus import MilvusIndex
 from app.index.pgvector import PgVectorIndex
 from app.store.database import Database
-from tests.contract.test_index import DIMENSION, numbered, rows
+from tests.contract.test_index import DIMENSION, milvus_url, numbered, rows
 
 Worker = Callable[..., VectorIndex]
 
@@ -24,7 +24,7 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
     name = f"rows_{secrets.token_hex(6)}"
     closing: list[Callable[[], None]] = []
     if request.param == "milvus":
-        client = MilvusClient(str(tmp_path / "milvus.db"))
+        client = MilvusClient(milvus_url(tmp_path))
         closing.append(client.close)
 
     def make(key: str = "key") -> VectorIndex:
