@@ -101,7 +101,7 @@ class PgVectorIndex:
             return [[] for _ in probes]
         candidates = max(_EF_SEARCH, _CANDIDATES * k)
         with self._transactions.read() as session:
-            if not self._has_graph(session):
+            if not self._exists(session, self._graph):
                 # Starting workers takes longer than they would save.
                 session.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
             elif candidates <= _LARGEST_EF:
@@ -153,9 +153,11 @@ class PgVectorIndex:
             session.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
             if fresh:
                 session.execute(text(f"DROP TABLE IF EXISTS {self._table}"))
+            elif self._exists(session, self._table):
+                return
             session.execute(
                 text(
-                    f"CREATE TABLE IF NOT EXISTS {self._table} "
+                    f"CREATE TABLE {self._table} "
                     f"(id bigint PRIMARY KEY, embedding vector({self._dimension}) NOT NULL)"
                 )
             )
@@ -168,12 +170,11 @@ class PgVectorIndex:
     def _graph(self) -> str:
         return f"{self._table}_graph"
 
-    def _has_graph(self, session: Session) -> bool:
-        known = session.scalar(text("SELECT to_regclass(:name)"), {"name": self._graph})
-        return known is not None
+    def _exists(self, session: Session, name: str) -> bool:
+        return session.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None
 
     def _build_graph(self, session: Session) -> None:
-        if self._dimension > _MOST_DIMENSIONS or self._has_graph(session):
+        if self._dimension > _MOST_DIMENSIONS or self._exists(session, self._graph):
             return
         rows = session.scalar(text(f"SELECT count(*) FROM {self._table}")) or 0  # noqa: S608 - our name
         if rows < self._approximate_from:
