@@ -28,7 +28,7 @@ ENGINES = (
     "faiss",
     "faiss, coded",
     "pgvector",
-    "pgvector, graph",
+    "pgvector, coded",
     "milvus",
     "milvus, graph",
 )
@@ -64,8 +64,8 @@ def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
             return FaissIndex(DIMENSION, coded_from=1 if "coded" in engine else 1_000_000)
         if engine.startswith("pgvector"):
             database = transactions(request.getfixturevalue("postgres_indexes"))
-            graph_from = 1 if "graph" in engine else 1_000_000
-            return PgVectorIndex(DIMENSION, database, name, "key", graph_from)
+            coded_from = 0 if "coded" in engine else 1_000_000
+            return PgVectorIndex(DIMENSION, database, name, "key", coded_from)
         ledger = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")
         client = request.getfixturevalue("milvus_client")
         kind = "HNSW" if "graph" in engine else "FLAT"
