@@ -102,7 +102,6 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
             ledger,
             f"sima_{collection.id}",
             _key(collection),
-            "HNSW" if remote else "FLAT",
         )
 
     def close() -> None:

@@ -77,10 +77,9 @@ def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], V
         served = engine.startswith(SERVER)
         client = MilvusClient(engine if served else str(folder / "milvus.db"))
         ledger = Database(f"sqlite:///{folder / 'ledger.db'}")
-        kind = "HNSW" if served else "FLAT"
-        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key", kind)
+        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key")
         if served:
-            MilvusIndex(dimension, client, ledger, "made", "key", kind).drop()
+            MilvusIndex(dimension, client, ledger, "made", "key").drop()
         ledger.close()
         client.close()
 

@@ -2,13 +2,15 @@
 
 Milvus has no transactions. Rows are written by id, so applying a journal row twice changes
 nothing; the ledger keeps the revision and lets one process apply at a time. A rebuild fills a
-collection beside the one that answers, and then moves the alias.
+collection beside the one that answers, and then moves the alias. Milvus compares every row: while
+rows are fresh it searches any other kind of index by cells of its own and misses people (ADR 13).
 """
 
 import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import numpy as np
 from pymilvus import DataType, MilvusClient
@@ -24,12 +26,12 @@ _log = logging.getLogger(__name__)
 _BATCH_BYTES = 4_000_000  # of vectors a message; the servers refuse some dozen megabytes
 _MOST = 16_384  # answers a search may have in Milvus
 _PAGE = 10_000  # ids a message
-_LEAST_EF = 400
-_CANDIDATES = 20  # times k, which the graph looks at
+_LAYOUT = "2"  # of the collections; those of another layout are made anew from the journal
+_SETTLED = 15.0  # seconds; Milvus's "Bounded" answers from what was there five seconds ago
 
 
 class MilvusIndex:
-    """`index_type` is `FLAT` for the embedded Lite, whose collections are small, or `HNSW`."""
+    """In the embedded Lite or on a server, whatever the client is connected to."""
 
     shared = True
 
@@ -40,12 +42,11 @@ class MilvusIndex:
         transactions: Transactions,
         name: str,
         key: str,
-        index_type: str = "HNSW",
     ) -> None:
         self._dimension, self._client, self._alias = dimension, client, name
-        self._index_type = index_type
-        self._ledger = Ledger(transactions, name, key)
+        self._ledger = Ledger(transactions, name, f"{key} {_LAYOUT}")
         self._draft: str | None = None
+        self._applied = monotonic()
         fresh = not self._ledger.prepare()
         with _translated(), self._ledger.hold() as held:  # one process creates
             if fresh or self._standing() is None:
@@ -63,6 +64,7 @@ class MilvusIndex:
                 if self._draft is not None:
                     self._publish(self._draft)
                 held.revision = self.revision
+                self._applied = monotonic()
             except BaseException:
                 self.revision = 0  # unknown; the next one to apply reads it again
                 if self._draft is not None:
@@ -86,19 +88,23 @@ class MilvusIndex:
             self._client.delete(self._target, ids=some)
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """What Milvus finds after everything that was written before; similarities are exact."""
+        """What Milvus finds after everything that was written before; similarities are exact.
+
+        "Strong" waits for its next time tick, up to a fifth of a second. What this process knows of
+        was written before it last held the ledger's lock: soon after, "Bounded" has it all.
+        """
         wanted = min(k, _MOST)
         if wanted < 1 or not len(probes):
             return [[] for _ in probes]
-        effort = {"ef": max(_LEAST_EF, _CANDIDATES * wanted)} if self._index_type == "HNSW" else {}
+        settled = monotonic() - self._applied > _SETTLED
         with _translated():
             found = self._client.search(
                 self._alias,
                 data=[probe.tolist() for probe in probes],
                 limit=wanted,
-                search_params={"metric_type": "IP", "params": effort},
+                search_params={"metric_type": "IP"},
                 output_fields=["id"],
-                consistency_level="Strong",
+                consistency_level="Bounded" if settled else "Strong",
             )
         return [
             sorted(
@@ -170,8 +176,7 @@ class MilvusIndex:
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self._dimension)
         index = self._client.prepare_index_params()
-        settings = {"M": 24, "efConstruction": 200} if self._index_type == "HNSW" else {}
-        index.add_index("vector", index_type=self._index_type, metric_type="IP", params=settings)
+        index.add_index("vector", index_type="FLAT", metric_type="IP")
         self._client.create_collection(
             name, schema=schema, index_params=index, consistency_level="Strong"
         )

@@ -34,7 +34,7 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
             return PgVectorIndex(DIMENSION, database, name, key)
         ledger = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
         closing.append(ledger.close)
-        return MilvusIndex(DIMENSION, client, ledger, name, key, "FLAT")
+        return MilvusIndex(DIMENSION, client, ledger, name, key)
 
     yield make
     for close in closing:
