@@ -1,4 +1,4 @@
-"""How word vectors are learned; the defaults are word2vec's, but for `sample`."""
+"""How word vectors are learned; the defaults are word2vec's, but for `shared` and `sample`."""
 
 import tomllib
 from pathlib import Path
@@ -24,10 +24,10 @@ class WordConfig(BaseModel):
     dimension: Annotated[int, Field(ge=2, le=4096)] = 100
     window: Annotated[int, Field(ge=1, le=50)] = 5
     negatives: Annotated[int, Field(ge=0, le=50)] = 0
-    shared: Annotated[float, Field(ge=1.0, le=10.0)] = 1.0
+    shared: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
     epochs: Count = 5
     rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.025
-    sample: Annotated[float, Field(ge=0.0)] = 3e-4  # of 1e-3 to 1e-5; see training/LOG.md
+    sample: Annotated[float, Field(ge=0.0)] = 5e-4  # of 1e-3 to 1e-5; see training/LOG.md
     min_count: Count = 5
     most_words: Annotated[int, Field(ge=2)] = 10_000
     hidden: Count = 128

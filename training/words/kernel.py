@@ -25,6 +25,9 @@ _RANGE, _STEPS = 8.0, 4_096  # the sigmoid is read from a table
 BLOCK = 6
 """Outputs that are moved together: more of them no longer fit into the registers."""
 
+_BIAS_RATE = 0.1
+"""Of the rate: slower biases leave more for the vectors to tell (training/LOG.md)."""
+
 Kernel = Callable[..., tuple[float, int]]
 
 _compiled = numba.njit(nogil=True, fastmath=True, boundscheck=False, error_model="numpy")
@@ -95,60 +98,89 @@ def _call_for(drawn: Any, target: Any) -> None:
             _prefetch(target, int64(word) * dimension + d)
 
 
-def _make_window(  # noqa: C901 - nested loops, which the compiler unrolls in one place only
-    dimension: int, outputs: int, weight: float
-) -> Callable[..., float]:
-    """The update of one window; sizes are constants, so that the compiler unrolls over them."""
+def _make_errors(dimension: int, outputs: int) -> Callable[..., float]:
+    """`y - p` of one context word with the target (m = 0, y = 1) and each negative (y = 0)."""
     scale = (_STEPS - 1) / (2 * _RANGE)
-    share = np.float32(weight)
-    in_block = min(outputs, BLOCK)
+    whole = outputs - outputs % BLOCK
 
     @_compiled
     def errors(vector: Any, rows: Any, drawn: Any, bias: Any, sigmoid: Any, out: Any) -> float:
-        """`y - p` of one context word with the target (m = 0, y = 1) and each negative (y = 0).
-
-        A negative that happens to be the target says nothing.
-        """
         total = 0.0
-        for m in range(outputs):
-            dot = bias[drawn[m]]
+        for first in range(0, whole, BLOCK):
+            d0 = d1 = d2 = d3 = d4 = d5 = float32(0.0)  # an array would not stay in registers
             for d in range(dimension):
-                dot += vector[d] * rows[m, d]
-            dot = min(max(dot, float32(-_RANGE)), float32(_RANGE))
+                value = vector[d]
+                d0 += value * rows[first, d]
+                d1 += value * rows[first + 1, d]
+                d2 += value * rows[first + 2, d]
+                d3 += value * rows[first + 3, d]
+                d4 += value * rows[first + 4, d]
+                d5 += value * rows[first + 5, d]
+            out[first], out[first + 1], out[first + 2] = d0, d1, d2
+            out[first + 3], out[first + 4], out[first + 5] = d3, d4, d5
+        for m in range(whole, outputs):
+            product = float32(0.0)
+            for d in range(dimension):
+                product += vector[d] * rows[m, d]
+            out[m] = product
+        for m in range(outputs):
+            dot = min(max(out[m] + bias[m], float32(-_RANGE)), float32(_RANGE))
             said = sigmoid[int64((dot + float32(_RANGE)) * float32(scale))]
             out[m] = (float32(1.0) if m == 0 else float32(0.0)) - said
-            if m > 0 and drawn[m] == drawn[0]:
+            if m > 0 and drawn[m] == drawn[0]:  # a negative that happens to be the target
                 out[m] = float32(0.0)
             total += abs(out[m])
         return total
+
+    return errors
+
+
+def _make_window(  # noqa: C901 - functions of its parts are not inlined: half the speed
+    dimension: int, outputs: int, weight: float
+) -> Callable[..., float]:
+    """The update of one window; sizes are constants, so that the compiler unrolls over them.
+
+    Target vectors and biases change at its end, source vectors at once.
+    """
+    share, bias_share = np.float32(weight), np.float32(_BIAS_RATE)
+    in_block = min(outputs, BLOCK)
+    last = outputs - in_block
+    errors = _make_errors(dimension, outputs)
 
     @_compiled
     def learn_window(
         near: Any, drawn: Any, matrices: Any, buffers: Any, sigmoid: Any, step: Any
     ) -> float:
         source, target, bias = matrices
-        rows, change, error, old = buffers
+        rows, change, pulled, offset, moved, error = buffers
         total = 0.0
         for m in range(outputs):
             rows[m] = target[drawn[m]]
             change[m] = float32(0.0)
+            offset[m] = bias[drawn[m]]
+            moved[m] = float32(0.0)
         for word in near:
             vector = source[word]
-            total += errors(vector, rows, drawn, bias, sigmoid, error)
+            total += errors(vector, rows, drawn, offset, sigmoid, error)
             for m in range(outputs):
                 error[m] *= step if m == 0 else step * share
-                bias[drawn[m]] += error[m]
-            for d in range(dimension):
-                old[d] = vector[d]
-            for first in range(0, outputs, in_block):
+                moved[m] += error[m] * bias_share
+            for first in range(0, last, in_block):
                 for d in range(dimension):
-                    pull = float32(0.0)
+                    pull = pulled[d] if first > 0 else float32(0.0)
                     for m in range(in_block):
                         pull += error[first + m] * rows[first + m, d]
-                        change[first + m, d] += error[first + m] * old[d]
-                    vector[d] += pull
+                        change[first + m, d] += error[first + m] * vector[d]
+                    pulled[d] = pull
+            for d in range(dimension):
+                pull = pulled[d] if last > 0 else float32(0.0)
+                for m in range(in_block):
+                    pull += error[last + m] * rows[last + m, d]
+                    change[last + m, d] += error[last + m] * vector[d]
+                vector[d] += pull
         for m in range(outputs):
             target[drawn[m]] += change[m]
+            bias[drawn[m]] += moved[m]
         return total
 
     return learn_window
@@ -183,7 +215,9 @@ def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Ker
         drawn = np.empty(outputs, np.int32)
         rows = np.empty((outputs, dimension), np.float32)
         change = np.empty((outputs, dimension), np.float32)
-        buffers = (rows, change, np.empty(outputs, np.float32), np.empty(dimension, np.float32))
+        small = np.empty((3, outputs), np.float32)
+        pulled = np.empty(dimension, np.float32)
+        buffers = (rows, change, pulled, small[0], small[1], small[2])
         error, pairs = 0.0, 0
         following = np.empty(outputs - 1, np.int32)  # the negatives of the window after this one
         _draw_negatives(following, probability, alias, state)
