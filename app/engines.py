@@ -102,6 +102,7 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
             ledger,
             f"sima_{collection.id}",
             _key(collection),
+            embedded=not remote,
         )
 
     def close() -> None:

@@ -79,7 +79,7 @@ def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], V
         served = engine.startswith(SERVER)
         client = MilvusClient(engine if served else str(folder / "milvus.db"))
         ledger = Database(f"sqlite:///{folder / 'ledger.db'}")
-        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key")
+        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key", embedded=not served)
         if served:
             MilvusIndex(dimension, client, ledger, "made", "key").drop()
         ledger.close()
@@ -102,6 +102,7 @@ def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object,
                 ids = np.arange(start, min(start + _BLOCK, size), dtype=np.int64)
                 index.upsert(ids, vectors[start : start + _BLOCK])
             index.revision = 1
+            index.flush()  # as after a rebuild
         build, memory = perf_counter() - began, anonymous() - before
         flat = faiss.IndexFlatIP(dimension)
         flat.add(vectors)

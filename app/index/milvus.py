@@ -31,7 +31,7 @@ _SETTLED = 15.0  # seconds; Milvus's "Bounded" answers from what was there five 
 
 
 class MilvusIndex:
-    """In the embedded Lite or on a server, whatever the client is connected to."""
+    """On a server, or `embedded` in Lite, whatever the client is connected to."""
 
     shared = True
 
@@ -42,9 +42,11 @@ class MilvusIndex:
         transactions: Transactions,
         name: str,
         key: str,
+        embedded: bool = False,
     ) -> None:
         self._dimension, self._client, self._alias = dimension, client, name
         self._ledger = Ledger(transactions, name, f"{key} {_LAYOUT}")
+        self._embedded = embedded
         self._draft: str | None = None
         self._applied = monotonic()
         fresh = not self._ledger.prepare()
@@ -141,7 +143,10 @@ class MilvusIndex:
         self.revision = 0
 
     def flush(self) -> None:
-        """Milvus keeps a log of its own."""
+        """A server keeps a log of its own; Lite searches what it has written down much faster."""
+        if self._embedded:
+            with _translated():
+                self._client.flush(self._target)
 
     def drop(self) -> None:
         """Collection, alias and state."""

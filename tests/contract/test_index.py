@@ -35,9 +35,12 @@ ENGINES = (
 Open = Callable[[str], VectorIndex]
 
 
+MILVUS_URL = os.environ.get("SIMA_TEST_MILVUS_URL")
+
+
 def milvus_url(folder: Path) -> str:
     """A server where one is named, else a database in the folder."""
-    return os.environ.get("SIMA_TEST_MILVUS_URL", str(folder / "milvus.db"))
+    return MILVUS_URL or str(folder / "milvus.db")
 
 
 @pytest.fixture(scope="session", name="milvus_client")
@@ -68,7 +71,7 @@ def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
             return PgVectorIndex(DIMENSION, database, name, "key", coded_from)
         ledger = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")
         client = request.getfixturevalue("milvus_client")
-        return MilvusIndex(DIMENSION, client, ledger, name, "key")
+        return MilvusIndex(DIMENSION, client, ledger, name, "key", embedded=not MILVUS_URL)
 
     yield make
     for database in opened:
@@ -128,6 +131,20 @@ def test_a_removed_vector_is_found_by_nobody(index: VectorIndex) -> None:
     assert index.size() == 48
     found = {n.template_id for row in index.search(vectors, 48) for n in row}
     assert found == set(range(1, 51)) - {7, 9}
+
+
+def test_a_flushed_index_changes_as_before(index: VectorIndex) -> None:
+    vectors = rows(30)
+    index.upsert(numbered(20), vectors[:20])
+    index.flush()
+    index.upsert(numbered(1, first=3), vectors[25:26])
+    index.upsert(numbered(1, first=21), vectors[20:21])
+    index.remove(numbered(2))
+    assert index.size() == 19
+    found = index.search(vectors[[25, 20, 4]], 1)
+    assert [row[0].template_id for row in found] == [3, 21, 5]
+    index.flush()
+    assert {n.template_id for n in index.search(vectors[:1], 30)[0]} == set(range(3, 22))
 
 
 def test_it_says_whom_it_holds(index: VectorIndex) -> None:

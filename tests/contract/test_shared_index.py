@@ -13,7 +13,7 @@ from app.index.base import VectorIndex
 from app.index.milvus import MilvusIndex
 from app.index.pgvector import PgVectorIndex
 from app.store.database import Database
-from tests.contract.test_index import DIMENSION, milvus_url, numbered, rows
+from tests.contract.test_index import DIMENSION, MILVUS_URL, milvus_url, numbered, rows
 
 Worker = Callable[..., VectorIndex]
 
@@ -34,7 +34,7 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
             return PgVectorIndex(DIMENSION, database, name, key)
         ledger = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
         closing.append(ledger.close)
-        return MilvusIndex(DIMENSION, client, ledger, name, key)
+        return MilvusIndex(DIMENSION, client, ledger, name, key, embedded=not MILVUS_URL)
 
     yield make
     for close in closing:
