@@ -206,7 +206,7 @@ def _copy(session: Session, ids: Ids, vectors: Matrix, codes: NDArray[np.uint8])
     size, octets = vectors.shape[1], codes.shape[1]
     layout = [("fields", ">i2"), ("id_size", ">i4"), ("id", ">i8"), ("size", ">i4")]
     layout += [("dimension", ">i2"), ("unused", ">i2"), ("values", ">f4", (size,))]  # type: ignore[list-item]  # a sub-array has a shape
-    layout += [("code_size", ">i4"), ("bits", ">i4"), ("code", "u1", (octets,))]  # type: ignore[list-item]  # the same
+    layout += [("code_size", ">i4"), ("bits", ">i4"), ("code", "u1", (octets,))]  # type: ignore[list-item]  # a sub-array has a shape
     rows = np.zeros(len(ids), dtype=np.dtype(cast(Any, layout)))
     rows["fields"], rows["id_size"], rows["id"] = 3, 8, ids
     rows["size"], rows["dimension"], rows["values"] = 4 + 4 * size, size, vectors
