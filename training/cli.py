@@ -3,54 +3,68 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from training.words.config import Objective
 from training.words.contexts import RULES
 
+if TYPE_CHECKING:
+    from training.faces.teacher import TeacherFiles
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 faces = typer.Typer(no_args_is_help=True, help="Face embedders: distil, tune, export.")
 app.add_typer(faces, name="faces")
 
-Teacher = Annotated[Path, typer.Option(help="Folder with the teacher's manifest.toml.")]
-Weights = Annotated[Path | None, typer.Option(help="Folder with the teacher's ONNX file.")]
+Teacher = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder with a teacher's manifest.toml; repeat for several. Default: both."),
+]
+Weights = Annotated[Path | None, typer.Option(help="Folder with the teachers' ONNX files.")]
 
-DEFAULT_TEACHER = Path(__file__).parent / "teachers" / "face-reidentification-retail-0095"
+TEACHERS = Path(__file__).parent / "teachers"
+DEFAULT_TEACHERS = (TEACHERS / "face-reidentification-retail-0095", TEACHERS / "mobilefacenet")
 
 SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-2"
 
 Data = Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")]
 Run = Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")]
 Config = Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")]
-Start = Annotated[Path | None, typer.Option(help="checkpoint.pt of stage one; else from scratch.")]
+Start = Annotated[Path | None, typer.Option(help="Checkpoint to begin with; else random weights.")]
 Limit = Annotated[int | None, typer.Option(help="Use this many crops only.")]
 CoolDown = Annotated[bool, typer.Option(help="Start the cool-down at once.")]
+
+
+def _teachers(folders: list[Path] | None, weights: Path | None) -> "TeacherFiles":
+    from training.faces.teacher import TeacherFiles
+
+    return TeacherFiles(tuple(folders or DEFAULT_TEACHERS), weights)
 
 
 @faces.command()
 def distil(
     data: Data,
     run: Run,
-    teacher: Teacher = DEFAULT_TEACHER,
+    teacher: Teacher = None,
     teacher_weights: Weights = None,
     config: Config = None,
     limit: Limit = None,
     cool_down_now: CoolDown = False,
+    start: Start = None,
 ) -> None:
-    """Stage one: learn from a teacher's embeddings. Resumes from the run's checkpoint."""
+    """Stage one: learn from the teachers' embeddings. Resumes from the run's checkpoint."""
     from training.faces.stages import run_stage
 
-    both = (teacher, teacher_weights)
-    run_stage("distil", data, run, both, config, limit, cool_down_now, None)
+    teachers = _teachers(teacher, teacher_weights)
+    run_stage("distil", data, run, teachers, config, limit, cool_down_now, start)
 
 
 @faces.command()
 def triplet(
     data: Data,
     run: Run,
-    teacher: Teacher = DEFAULT_TEACHER,
+    teacher: Teacher = None,
     teacher_weights: Weights = None,
     config: Config = None,
     limit: Limit = None,
@@ -60,15 +74,15 @@ def triplet(
     """Stage two: the triplet loss, triplets mined from the current distances. Resumes."""
     from training.faces.stages import run_stage
 
-    both = (teacher, teacher_weights)
-    run_stage("triplet", data, run, both, config, limit, cool_down_now, start)
+    teachers = _teachers(teacher, teacher_weights)
+    run_stage("triplet", data, run, teachers, config, limit, cool_down_now, start)
 
 
 @faces.command()
 def siamese(
     data: Data,
     run: Run,
-    teacher: Teacher = DEFAULT_TEACHER,
+    teacher: Teacher = None,
     teacher_weights: Weights = None,
     config: Config = None,
     limit: Limit = None,
@@ -78,8 +92,8 @@ def siamese(
     """Stage two with the Siamese pair loss instead. Resumes."""
     from training.faces.stages import run_stage
 
-    both = (teacher, teacher_weights)
-    run_stage("siamese", data, run, both, config, limit, cool_down_now, start)
+    teachers = _teachers(teacher, teacher_weights)
+    run_stage("siamese", data, run, teachers, config, limit, cool_down_now, start)
 
 
 @faces.command()
@@ -88,14 +102,34 @@ def export(
     run: Run,
     name: Annotated[str, typer.Option(help="The model's name.")],
     out: Annotated[Path, typer.Option(help="The model's folder.")],
-    teacher: Teacher = DEFAULT_TEACHER,
+    teacher: Teacher = None,
     config: Config = None,
     limit: Limit = None,
 ) -> None:
     """ONNX file, manifest and calibration table from a run's averaged weights."""
     from training.faces.publish import run_export
 
-    run_export(data, run, teacher, config, limit, name, out)
+    run_export(data, run, _teachers(teacher, None), config, limit, name, out)
+
+
+@faces.command()
+def unfold(
+    model: Annotated[Path, typer.Argument(help="Folder of an exported model.")],
+    data: Data,
+    run: Run,
+    teacher: Teacher = None,
+    teacher_weights: Weights = None,
+    config: Config = None,
+    refit: Annotated[bool, typer.Option(help="Refit the last layer to the teachers.")] = True,
+) -> None:
+    """Write RUN/start.pt, a checkpoint with an exported model's weights, to train it further."""
+    from training.faces.config import DistillConfig, read_config
+    from training.faces.sources import read_crops
+    from training.faces.unfold import unfold as unfold_model
+
+    net = read_config(DistillConfig, config).network
+    teachers = _teachers(teacher, teacher_weights)
+    print(unfold_model(model, read_crops(data), teachers, run, net, refit))
 
 
 @faces.command()
@@ -150,13 +184,16 @@ def synthetic(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to fill; emptied first.")],
     data: Annotated[Path | None, typer.Option(help="Training photos; synthetic if unset.")] = None,
-    teacher: Annotated[Path | None, typer.Option(help="The shipped model if unset.")] = None,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Repeat for several; the shipped model if unset.")
+    ] = None,
     teacher_weights: Weights = None,
 ) -> None:
     """The whole chain on little data: distil, tune, export, calibrate, measure."""
     from training.faces.demo import run_demo
+    from training.faces.teacher import TeacherFiles
 
-    run_demo(out, data, (teacher or SHIPPED, teacher_weights))
+    run_demo(out, data, TeacherFiles(tuple(teacher or (SHIPPED,)), teacher_weights))
 
 
 @app.command()

@@ -45,6 +45,7 @@ class Session(Protocol):
 class OnnxSession:
     """One network. `run` may be called from several threads at once.
 
+    `batch` is the batch size that the network is fixed to, None where any size is allowed.
     One intra-op thread a run: on a few cores, concurrent runs beat threads within a run.
     """
 
@@ -63,6 +64,8 @@ class OnnxSession:
             raise ModelError(f"expected one input, the network has {len(inputs)}")
         self._input = inputs[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
+        size = inputs[0].shape[0]
+        self.batch: int | None = size if isinstance(size, int) else None
 
     @property
     def providers(self) -> tuple[str, ...]:

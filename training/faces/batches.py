@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from app.faces.embed import Embedder
-from app.faces.types import Box, Detection, Image, Points
+from app.faces.types import Image, Points
 from app.vectors import Matrix
 from training.faces.augment import Augmentation, augmented_crop
 from training.faces.blends import blend
 from training.faces.crops import CropSet
-
-_NOWHERE = Box(0, 0, 0, 0)  # a five-point crop needs no box
+from training.faces.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Batch(NamedTuple):
 
 
 Batches: TypeAlias = Dataset[Batch]
-MakeTeacher: TypeAlias = Callable[[], Embedder]
+MakeTeacher: TypeAlias = Callable[[], Teacher]
 """Opens the teacher; called in the process that prepares the batches."""
 
 
@@ -76,21 +74,23 @@ class Blends:
         # The teacher judges a blend as it lies there: its mirror image is another batch's.
         self._crops, self._spec, self._how = crops, spec, replace(how, flip=0.0)
         self._make_teacher = make_teacher
-        self._teacher: Embedder | None = None
+        self._teacher: Teacher | None = None
 
     def make(self, count: int, rng: np.random.Generator) -> Batch:
         """`count` of them; the student's view is augmented, the teacher's is not."""
         if self._teacher is None:
             self._teacher = self._make_teacher()
-        teacher, spec = self._teacher, self._spec
+        spec = self._spec
         faces = [blend(self._crops, rng) for _ in range(count)]
-        shown = [teacher.crop(f.image, Detection(_NOWHERE, f.landmarks, 1.0)) for f in faces]
+        targets = self._teacher.embed(
+            [face.image for face in faces], [face.landmarks for face in faces]
+        )
         images = [
             augmented_crop(face.image, face.landmarks, spec.template, spec.size, self._how, rng)
             for face in faces
         ]
         nowhere = torch.full((count,), -1)
-        return Batch(_stacked(images), nowhere, torch.from_numpy(teacher.embed(shown)))
+        return Batch(_stacked(images), nowhere, torch.from_numpy(targets))
 
 
 def together(first: Batch, second: Batch) -> Batch:

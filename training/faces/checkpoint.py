@@ -65,6 +65,12 @@ def load_checkpoint(
     return Progress(content["step"], content["cooldown_from"])
 
 
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write a checkpoint that holds only weights, for `--start` of a later stage."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"step": 0, "average": network.state_dict()}, path)
+
+
 def read_average(path: Path) -> tuple[dict[str, Tensor], int]:
     """The averaged weights of a checkpoint and its step, for evaluation and export."""
     content = torch.load(path, map_location="cpu", weights_only=True)

@@ -32,6 +32,7 @@ class LogRow:
     teaching: float
     teacher_cosine: float
     one_shot_rank1: float
+    fnir_at_fpir_1e2: float
 
 
 class TrainingRun:
@@ -138,6 +139,7 @@ class TrainingRun:
             teaching=round(float(np.mean([lesson.teaching for lesson in lessons])), 4),
             teacher_cosine=round(metrics.teacher_cosine, 5),
             one_shot_rank1=round(metrics.one_shot.rank1, 5),
+            fnir_at_fpir_1e2=round(metrics.open_set.fnir, 5),
         )
         path = self.log
         new = not path.exists()

@@ -11,7 +11,7 @@ from training.faces.augment import NONE
 from training.faces.batches import CropSpec, Photos, cut, to_network
 from training.faces.config import NetworkConfig
 from training.faces.crops import CropSet
-from training.faces.oneshot import OneShotResult, one_shot_rank1
+from training.faces.oneshot import OneShotResult, OpenSetResult, one_shot_rank1, open_set
 
 _BATCH = 64
 
@@ -22,6 +22,7 @@ class StudentMetrics:
 
     teacher_cosine: float
     one_shot: OneShotResult
+    open_set: OpenSetResult
 
 
 def measure_student(
@@ -34,7 +35,10 @@ def measure_student(
     """Embed the photos as served (no augmentation) and compare."""
     embeddings = embed_with(student, config, spec, device, photos.crops)
     cosine = float((embeddings * photos.targets).sum(axis=1).mean())
-    return StudentMetrics(cosine, one_shot_rank1(embeddings, photos.crops.identity))
+    identity = photos.crops.identity
+    return StudentMetrics(
+        cosine, one_shot_rank1(embeddings, identity), open_set(embeddings, identity)
+    )
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from app.faces.calibration import (
 )
 from app.faces.embed import load_embedder
 from app.faces.thresholds import Thresholds
-from app.inference.manifest import Calibration, Manifest, Training, read_manifest, write_manifest
+from app.inference.manifest import Calibration, Manifest, Training, write_manifest
 from app.inference.session import choose_providers
 from app.vectors import Matrix
 from training.faces.checkpoint import read_average
@@ -26,8 +26,8 @@ from training.faces.export import export_onnx, manifest_for, parity
 from training.faces.oneshot import one_shot_rank1
 from training.faces.same_person import people_of
 from training.faces.sources import read_crops
-from training.faces.stages import template_of
 from training.faces.targets import crop_for, embed_crops
+from training.faces.teacher import TeacherFiles
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _DATA = "{crops:,} aligned face crops ({sources}) less a held-out eighth"
@@ -41,7 +41,7 @@ _BY_PERSON = "the held-out eighth, pairs of two different people; no groups are 
 def run_export(
     data: Path,
     run: Path,
-    teacher_folder: Path,
+    teachers: TeacherFiles,
     config_file: Path | None,
     limit: int | None,
     name: str,
@@ -50,8 +50,8 @@ def run_export(
     """Averaged weights -> ONNX + manifest with a calibration table from the held-out eighth."""
     cv2.setNumThreads(1)
     net = read_config(DistillConfig, config_file).network
-    teacher = read_manifest(teacher_folder)
-    template = template_of(teacher)
+    template = teachers.template()
+    names = " and ".join(f"{one.name} ({one.licence})" for one in teachers.manifests())
     network = InceptionResnetV1(net.dimension, net.width)
     state, steps = read_average(run / "checkpoint.pt")
     network.load_state_dict(state)
@@ -59,7 +59,7 @@ def run_export(
     crops = read_crops(data, limit)
     about = Training(
         data=_DATA.format(crops=len(crops), sources=", ".join(np.unique(crops.source))),
-        method=f"distilled from {teacher.name} ({teacher.licence}); training/LOG.md",
+        method=f"distilled from {names}; training/LOG.md",
         samples=steps * read_config(DistillConfig, config_file).batch,
     )
     title = f"Inception-ResNet v1, width {net.width}, {net.size} pixels, {net.dimension}-d"

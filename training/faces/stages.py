@@ -1,5 +1,6 @@
 """The stages of training as the command line calls them: read what they need, run, save."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -7,8 +8,6 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from app.faces.types import Points
-from app.inference.manifest import FivePoint, Manifest
 from training.faces.batches import CropSpec, Photos
 from training.faces.checkpoint import read_average
 from training.faces.config import (
@@ -23,22 +22,24 @@ from training.faces.loop import TrainingRun
 from training.faces.objectives import Distil, Objective, SiamesePairs, TripletTuning
 from training.faces.plots import plot_run
 from training.faces.sources import read_crops
-from training.faces.targets import load_or_embed
-from training.faces.teacher import load_teacher
+from training.faces.targets import distillation_targets
+from training.faces.teacher import TeacherFiles, load_teachers
 
 
-def template_of(manifest: Manifest) -> Points:
-    """The five-point template of a manifest, fractions of the crop."""
-    if not isinstance(manifest.alignment, FivePoint):
-        raise ValueError(f"{manifest.name} is not aligned by five points")
-    return np.array(manifest.alignment.template, dtype=np.float64)
+Stage = Literal["distil", "triplet", "siamese"]
+
+_STAGES: dict[Stage, tuple[type[RunConfig], Callable[..., Objective]]] = {
+    "distil": (DistillConfig, Distil),
+    "triplet": (TripletConfig, TripletTuning),
+    "siamese": (SiameseConfig, SiamesePairs),
+}
 
 
 def run_stage(
-    stage: Literal["distil", "triplet", "siamese"],
+    stage: Stage,
     data: Path,
     run: Path,
-    teacher: tuple[Path, Path | None],
+    teachers: TeacherFiles,
     config_file: Path | None,
     limit: int | None,
     cool_down_now: bool,
@@ -46,31 +47,19 @@ def run_stage(
 ) -> None:
     """One stage of training; the held-out eighth only measures.
 
-    `teacher` is a manifest's folder and that of its weights; `start` a checkpoint whose averaged
-    weights the stage begins with. Leaves checkpoint.pt, log.csv and log.png in `run`.
+    `start` is a checkpoint whose averaged weights the stage begins with. Writes checkpoint.pt,
+    log.csv and log.png into `run`.
     """
     cv2.setNumThreads(1)
-    embedder = load_teacher(*teacher)
+    kind, make_objective = _STAGES[stage]
+    config = read_config(kind, config_file)
     crops = read_crops(data, limit)
-    targets = load_or_embed(run / "targets.npz", embedder, crops)
+    targets, reduction = distillation_targets(run, teachers, crops, config.network.dimension)
     aside = held_out(crops)
     seen = Photos(crops.take(~aside), targets[~aside])
-    template = template_of(embedder.manifest)
-    judge = partial(load_teacher, *teacher, fast=True)
-    config: RunConfig
-    objective: Objective
-    if stage == "distil":
-        config = distill = read_config(DistillConfig, config_file)
-        spec = CropSpec(config.network.size, template)
-        objective = Distil(distill, spec, seen, judge)
-    elif stage == "siamese":
-        config = siamese = read_config(SiameseConfig, config_file)
-        spec = CropSpec(config.network.size, template)
-        objective = SiamesePairs(siamese, spec, seen, judge)
-    else:
-        config = triplet = read_config(TripletConfig, config_file)
-        spec = CropSpec(config.network.size, template)
-        objective = TripletTuning(triplet, spec, seen, judge)
+    judge = partial(load_teachers, teachers, reduction)
+    spec = CropSpec(config.network.size, teachers.template())
+    objective = make_objective(config, spec, seen, judge)
     measured = np.flatnonzero(aside & (crops.identity != ""))
     training = TrainingRun(
         run,

@@ -1,4 +1,4 @@
-"""The teacher's embeddings of every crop, computed once and kept on disk."""
+"""The teachers' embeddings of every crop, computed once and stored in the run's folder."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,20 +11,26 @@ from tqdm import tqdm
 from app.faces.embed import Embedder
 from app.faces.types import Box, Detection, Image
 from app.vectors import Matrix, l2_normalize
-from training.faces.crops import CropSet
+from training.faces.crops import CropSet, held_out
+from training.faces.teacher import TeacherFiles, combine, load_teacher, principal_axes
 
-_NOWHERE = Box(0, 0, 0, 0)  # a five-point crop needs no box
+_NO_BOX = Box(0, 0, 0, 0)  # a five-point crop does not use the box
 _CHUNK = 16
 
 
 def crop_for(embedder: Embedder, crops: CropSet, row: int) -> Image:
-    """Crop `row` cut once more, the way `embedder` wants it, by the serving code."""
-    found = Detection(_NOWHERE, crops.landmarks[row], 1.0)
+    """Crop `row` cut again as `embedder` expects it, by the serving code."""
+    found = Detection(_NO_BOX, crops.landmarks[row], 1.0)
     return embedder.crop(crops.images[row], found)
 
 
-def embed_crops(embedder: Embedder, crops: CropSet, mirror: bool = False) -> Matrix:
-    """Unit vectors, shape (len(crops), dimension); `mirror` averages with the mirror image."""
+def embed_crops(
+    embedder: Embedder, crops: CropSet, mirror: bool = False, workers: int | None = None
+) -> Matrix:
+    """Unit vectors, shape (len(crops), dimension); `mirror` averages with the mirror image.
+
+    `workers` threads share the embedder, as many as there are cores by default.
+    """
 
     def embed(start: int) -> Matrix:
         rows = range(start, min(start + _CHUNK, len(crops)))
@@ -35,21 +41,40 @@ def embed_crops(embedder: Embedder, crops: CropSet, mirror: bool = False) -> Mat
         return l2_normalize(vectors)
 
     starts = range(0, len(crops), _CHUNK)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         bar = tqdm(pool.map(embed, starts), total=len(starts), desc="embedding", mininterval=2)
         return np.concatenate(list(bar))
 
 
 def load_or_embed(
-    path: Path, embedder: Embedder, crops: CropSet, mirror: bool = True
+    path: Path, embedder: Embedder, crops: CropSet, mirror: bool = True, workers: int | None = None
 ) -> NDArray[np.float32]:
-    """Targets for `crops` from `path`, made first where the file is missing or another's."""
+    """Embeddings of `crops` from `path`; computed first where the file is missing or another's."""
     if path.exists():
         kept = np.load(path)
         known = str(kept["digest"]) == embedder.space.digest
         if known and np.array_equal(kept["files"], crops.files):
             return np.asarray(kept["embeddings"], dtype=np.float32)
-    embeddings = embed_crops(embedder, crops, mirror)
+    embeddings = embed_crops(embedder, crops, mirror, workers)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, digest=embedder.space.digest, files=crops.files, embeddings=embeddings)
     return embeddings
+
+
+def distillation_targets(
+    run: Path, teachers: TeacherFiles, crops: CropSet, dimension: int
+) -> tuple[Matrix, Matrix | None]:
+    """Targets of every crop, shape (len(crops), dimension), and the reduction that gave them.
+
+    Each teacher's embeddings are stored in `run/targets-<name>.npz`. The reduction is computed
+    from the crops that are not held out.
+    """
+    parts = []
+    for folder in teachers.folders:
+        embedder = load_teacher(folder, teachers.weights, fast=True, threads=os.cpu_count() or 1)
+        path = run / f"targets-{embedder.manifest.name}.npz"
+        workers = 1 if embedder.providers == ("OpenVINO",) else None
+        parts.append(load_or_embed(path, embedder, crops, workers=workers))
+    seen = ~held_out(crops)
+    reduction = principal_axes([part[seen] for part in parts], dimension)
+    return combine(parts, reduction), reduction

@@ -44,22 +44,22 @@ class ResidualBlock(nn.Module):
             self.add_module(f"branch{number}", branch)
         self.conv2d = nn.Conv2d(mixed, channels, 1)
         self._branches = len(branches)
-        self._scale = scale
+        self.scale = scale
         self._relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
         parts = [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)]
         out = self.conv2d(torch.cat(parts, dim=1))
-        out = x + (out if self._scale == 1.0 else self._scale * out)
+        out = x + (out if self.scale == 1.0 else self.scale * out)
         return functional.relu(out) if self._relu else out
 
     @torch.no_grad()
     def fold_scale(self) -> None:
         """Make the residual scaling part of the last convolution, for export."""
-        self.conv2d.weight *= self._scale
+        self.conv2d.weight *= self.scale
         assert self.conv2d.bias is not None, "made with a bias"
-        self.conv2d.bias *= self._scale
-        self._scale = 1.0
+        self.conv2d.bias *= self.scale
+        self.scale = 1.0
 
 
 class ReductionBlock(nn.Module):
