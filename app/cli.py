@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from app.commands import collections, keys, models, people, store, transfer, words, zero_shot
+from app.commands import collections, models, people, store, transfer, words, zero_shot
+from app.commands import keyring as keys
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
 from app.settings import Settings

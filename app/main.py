@@ -13,9 +13,9 @@ from fastapi.openapi.utils import get_openapi
 
 from app import __version__
 from app.api import (
-    batch,
     collections,
     embeddings,
+    enrollment,
     faces,
     persons,
     problems,
@@ -23,15 +23,15 @@ from app.api import (
     vocabularies,
     words,
     zero_shot,
-    zero_shot_schemas,
 )
 from app.api.deps import Context, Gate
 from app.api.middleware import BodyLimits, Metrics, RequestContext
+from app.api.schemas import zero_shot as zero_shot_schemas
 from app.errors import SimaError
-from app.housekeeping import Housekeeper
 from app.logs import configure_logs
 from app.settings import Settings
-from app.wiring import build_services, concurrency
+from app.store.housekeeping import Housekeeper
+from app.wiring.services import build_services, concurrency
 
 _log = structlog.get_logger("sima")
 
@@ -61,7 +61,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     app.add_middleware(RequestContext, limits=_limits(settings), metrics=metrics)
     problems.install(app)
-    parts = (faces, batch, persons, collections, words, vocabularies, embeddings, zero_shot, system)
+    parts = (
+        faces,
+        enrollment,
+        persons,
+        collections,
+        words,
+        vocabularies,
+        embeddings,
+        zero_shot,
+        system,
+    )
     for module in parts:
         app.include_router(module.router)
     app.include_router(persons.receipts)

@@ -17,8 +17,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from app.faces.embed import load_embedder
-from app.faces.types import Image
+from app.faces.pipeline.embed import load_embedder
+from app.faces.pipeline.types import Image
 from benchmarks.report import conditions, table
 from training.networks.published import published_network
 

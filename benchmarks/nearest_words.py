@@ -22,12 +22,12 @@ from tqdm import tqdm
 from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import create_collection
-from app.store.tables import VOCABULARY
+from app.store.db.tables import VOCABULARY
 from app.store.words import import_words
 from app.vectors import EmbeddingSpace, Matrix, Vector, l2_normalize
-from app.wiring import open_store
+from app.wiring.services import open_store
 from benchmarks.report import conditions, table
-from tests.servers import running
+from harness.servers import running
 
 _K, _GROUP, _BLOCK = 10, 20, 50_000
 _TURN = 25  # words: one side answers so many, then the other

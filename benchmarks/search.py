@@ -13,11 +13,11 @@ import numpy as np
 
 from app.commands.setup import ensure_schema, ensure_vocabulary
 from app.index.exact import ExactIndex
-from app.index.faiss import FaissIndex
+from app.index.faiss.index import FaissIndex
 from app.settings import Settings
 from app.vectors import l2_normalize
-from app.wiring import open_store
-from app.words.vocabulary import Filters, Item, Vocabularies
+from app.wiring.services import open_store
+from app.words.neighbors import Filters, Item, Vocabularies
 from benchmarks.report import conditions, median_ms, table
 
 DIMENSION, K = 256, 5

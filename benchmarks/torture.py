@@ -30,13 +30,13 @@ from tqdm import tqdm
 from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import create_collection, get_collection, lock_collection
+from app.store.db.tables import GALLERY, EntryRow, TemplateRow
 from app.store.people import NewPerson, add_person, add_template
-from app.store.tables import GALLERY, EntryRow, TemplateRow
 from app.vectors import EmbeddingSpace, l2_normalize
-from app.wiring import open_store
+from app.wiring.services import open_store
 from benchmarks.report import conditions, table
-from tests.conftest import find_portraits
-from tests.servers import running
+from harness.photos import find_portraits
+from harness.servers import running
 
 _DIMENSION = 512
 

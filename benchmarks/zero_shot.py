@@ -15,12 +15,13 @@ from time import perf_counter
 
 import numpy as np
 
-from app.bags import Label, TextSpace
 from app.commands.setup import ensure_schema, ensure_vocabulary
 from app.settings import PROJECT, Settings
 from app.store.collections import get_collection
 from app.store.words import frequent_texts
-from app.wiring import TextSpaces, open_store
+from app.texts.space import Label, TextSpace
+from app.texts.spaces import TextSpaceRegistry
+from app.wiring.services import open_store
 from app.zero_shot.classifier import Classifier, Order
 from benchmarks.report import conditions, median_ms, table
 
@@ -31,7 +32,7 @@ TEXT = (
 OWN = PROJECT / "tests" / "data" / "zero-shot" / "topics.tsv"
 
 
-def times(spaces: TextSpaces, vocabulary: str, names: list[str], counts: list[int]) -> None:
+def times(spaces: TextSpaceRegistry, vocabulary: str, names: list[str], counts: list[int]) -> None:
     """A fresh classifier for each number of labels, so that the first request makes them all."""
     rows = []
     for count in counts:
@@ -86,7 +87,7 @@ def main() -> None:
         ensure_schema(settings)
         ensure_vocabulary(settings)
         database, _ = open_store(settings)
-        spaces, vocabulary = TextSpaces(database), settings.default_vocabulary
+        spaces, vocabulary = TextSpaceRegistry(database), settings.default_vocabulary
         with database.read() as session:
             texts = frequent_texts(session, get_collection(session, vocabulary), 10_000)
         names = [text for text in texts if text.isalpha()]

@@ -1,8 +1,8 @@
-"""Alembic's entry: it works on the connection that `app.store.migrate` hands in."""
+"""Alembic's entry: it works on the connection that `app.store.db.schema` hands in."""
 
 from alembic import context
 
-from app.store.tables import Base
+from app.store.db.tables import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)

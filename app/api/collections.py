@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Response
 
-from app.api import person_schemas as schemas
 from app.api.deps import Ctx, Reader, Writer
 from app.api.problems import describe
+from app.api.schemas import persons as schemas
 from app.errors import InvalidRequest, SpaceMismatch
 
 router = APIRouter(prefix="/collections", tags=["collections"])

@@ -16,8 +16,8 @@ from limits.strategies import MovingWindowRateLimiter
 from app.api.middleware import Metrics
 from app.errors import Forbidden, RateLimited, Unauthorized
 from app.settings import Role, Settings
-from app.timing import Timings
-from app.wiring import Services
+from app.timings import Timings
+from app.wiring.services import Services
 
 T = TypeVar("T")
 
@@ -104,6 +104,6 @@ def _token(bearer: HTTPAuthorizationCredentials | None) -> str | None:
 
 
 Ctx = Annotated[Context, Depends(get_context)]
-Clock = Annotated[Timings, Depends(get_timings)]
+RequestTimings = Annotated[Timings, Depends(get_timings)]
 Reader = Depends(may_read)
 Writer = Depends(may_write)

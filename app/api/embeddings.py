@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.deps import Context, Ctx, Reader
 from app.api.problems import describe
 from app.errors import InvalidRequest
-from app.inference.sentences import ENCODER
+from app.texts.encoder import ENCODER
 from app.vectors import Vector
-from app.words.texts import TextVector
+from app.words.mean_vectors import TextVector
 
 router = APIRouter(prefix="/v1", tags=["words"])
 

@@ -1,43 +1,42 @@
-"""detect, embed, enroll, verify, identify."""
+"""Endpoints that detect, embed, verify and identify faces."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from app.api import face_schemas as schemas
-from app.api.deps import Clock, Context, Ctx, Reader, Writer
-from app.api.intake import photo_body, read_photos
-from app.api.person_schemas import Person
+from app.api.deps import Context, Ctx, Reader, RequestTimings
 from app.api.problems import describe
+from app.api.schemas import faces as schemas
+from app.api.schemas.persons import Person
+from app.api.uploads import photo_body, read_photos
 from app.errors import InvalidRequest
-from app.faces.enrollment import Enrollment, EnrollOrder
 from app.faces.recognition import Identification, IdentifiedFace, Verification
 from app.vectors import similarity_to_distance
 
 router = APIRouter(tags=["faces"])
 
-_ONE = ("image",)
+ONE_PHOTO = ("image",)
 _PHOTO_ERRORS = describe(400, 413, 415)
-_GALLERY_ERRORS = describe(400, 404, 409, 413, 415)
+GALLERY_ERRORS = describe(400, 404, 409, 413, 415)
 
 
-def _one_photo(schema: type[BaseModel]) -> dict[str, Any]:
+def one_photo(schema: type[BaseModel]) -> dict[str, Any]:
     """The body of a call that takes one photo."""
-    return photo_body(schema, _ONE, _ONE)
+    return photo_body(schema, ONE_PHOTO, ONE_PHOTO)
 
 
 @router.post(
     "/detect",
     dependencies=[Reader],
     responses=_PHOTO_ERRORS,
-    openapi_extra=_one_photo(schemas.NoFields),
+    openapi_extra=one_photo(schemas.NoFields),
 )
-async def detect(request: Request, ctx: Ctx, clock: Clock) -> schemas.Detected:
+async def detect(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Detected:
     """Every face in a photo; none is an empty list, not an error."""
-    _, images = await read_photos(request, schemas.NoFields, _ONE)
-    image = _need(images, "image")
-    scene = await ctx.run(lambda: ctx.services.pipeline.look(image, clock))
+    _, images = await read_photos(request, schemas.NoFields, ONE_PHOTO)
+    image = require_image(images, "image")
+    scene = await ctx.run(lambda: ctx.services.pipeline.look(image, timings))
     faces = [schemas.Face.of(sighting.face) for sighting in scene.sightings]
     return schemas.Detected(faces=faces, width=scene.width, height=scene.height)
 
@@ -46,116 +45,68 @@ async def detect(request: Request, ctx: Ctx, clock: Clock) -> schemas.Detected:
     "/embed",
     dependencies=[Reader],
     responses=_PHOTO_ERRORS,
-    openapi_extra=_one_photo(schemas.EmbedFields),
+    openapi_extra=one_photo(schemas.EmbedFields),
 )
-async def embed(request: Request, ctx: Ctx, clock: Clock) -> schemas.Embedded:
+async def embed(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Embedded:
     """The unit vector of the largest face, or of all. No face is an empty list."""
-    fields, images = await read_photos(request, schemas.EmbedFields, _ONE)
-    image = _need(images, "image")
+    fields, images = await read_photos(request, schemas.EmbedFields, ONE_PHOTO)
+    image = require_image(images, "image")
 
     def work() -> schemas.Embedded:
         pipeline = ctx.services.pipeline
-        seen = pipeline.look(image, clock).sightings
+        seen = pipeline.look(image, timings).sightings
         chosen = seen[:1] if fields.faces == "largest" else seen
-        vectors = pipeline.embed(chosen, clock)
+        vectors = pipeline.embed(chosen, timings)
         return schemas.Embedded(
             faces=[
                 schemas.EmbeddedFace(face=schemas.Face.of(s.face), embedding=row.tolist())
                 for s, row in zip(chosen, vectors, strict=True)
             ],
-            model=_model(ctx),
+            model=model_name(ctx),
         )
 
     return await ctx.run(work)
 
 
 @router.post(
-    "/enroll",
-    status_code=201,
-    dependencies=[Writer],
-    responses={
-        200: {"model": schemas.Enrolled, "description": "What a dry run would have stored"},
-        **_GALLERY_ERRORS,
-    },
-    openapi_extra=_one_photo(schemas.EnrollFields),
-)
-async def enroll(
-    request: Request,
-    response: Response,
-    ctx: Ctx,
-    clock: Clock,
-    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
-) -> schemas.Enrolled:
-    """Learn a person from one photo, or add a photo to a known person.
-
-    A request that is sent again with its `Idempotency-Key` within a day is answered like the first
-    time, with `Idempotent-Replayed: true`, and stores nothing.
-    """
-    fields, images = await read_photos(request, schemas.EnrollFields, _ONE)
-    image = _need(images, "image")
-    order = order_of(fields, key or None)
-    done = await ctx.run(lambda: ctx.services.enroller.enroll(image, order, clock))
-    if fields.dry_run:
-        response.status_code = 200
-    if done.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return enrolled_answer(done, fields.collection, _model(ctx))
-
-
-def order_of(fields: schemas.EnrollFields, key: str | None) -> EnrollOrder:
-    """What the fields of a request ask for."""
-    return EnrollOrder(
-        name=fields.name,
-        collection=fields.collection,
-        person_id=fields.person_id,
-        external_id=fields.external_id,
-        metadata=fields.metadata,
-        face=fields.face,
-        allow_duplicate=fields.on_duplicate == "allow",
-        dry_run=fields.dry_run,
-        key=key,
-    )
-
-
-@router.post(
     "/verify",
     dependencies=[Reader],
-    responses=_GALLERY_ERRORS,
+    responses=GALLERY_ERRORS,
     openapi_extra=photo_body(schemas.VerifyFields, ("image", "image_a", "image_b"), ()),
 )
-async def verify(request: Request, ctx: Ctx, clock: Clock) -> schemas.Verified:
+async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Verified:
     """Do two photos show one person, or does one photo show an enrolled person?"""
     fields, images = await read_photos(
         request, schemas.VerifyFields, ("image", "image_a", "image_b")
     )
     recognizer = ctx.services.recognizer
     if fields.person_id is not None:
-        image, person_id = _need(images, "image"), fields.person_id
+        image, person_id = require_image(images, "image"), fields.person_id
         if len(images) > 1:
             raise InvalidRequest("image_a", "send image and person_id, or image_a and image_b")
         result = await ctx.run(
             lambda: recognizer.verify_person(
-                image, person_id, fields.collection, fields.target_fmr, clock
+                image, person_id, fields.collection, fields.target_fmr, timings
             )
         )
     else:
         if "image" in images:
             raise InvalidRequest("image", "send image and person_id, or image_a and image_b")
-        a, b = _need(images, "image_a"), _need(images, "image_b")
-        result = await ctx.run(lambda: recognizer.verify_photos(a, b, fields.target_fmr, clock))
-    return _verified(result, fields.target_fmr, _model(ctx))
+        a, b = require_image(images, "image_a"), require_image(images, "image_b")
+        result = await ctx.run(lambda: recognizer.verify_photos(a, b, fields.target_fmr, timings))
+    return _verified(result, fields.target_fmr, model_name(ctx))
 
 
 @router.post(
     "/identify",
     dependencies=[Reader],
-    responses=_GALLERY_ERRORS,
-    openapi_extra=_one_photo(schemas.IdentifyFields),
+    responses=GALLERY_ERRORS,
+    openapi_extra=one_photo(schemas.IdentifyFields),
 )
-async def identify(request: Request, ctx: Ctx, clock: Clock) -> schemas.Identified:
+async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Identified:
     """Who are the people in the photo? An answer may be *unknown*, or *ambiguous*."""
-    fields, images = await read_photos(request, schemas.IdentifyFields, _ONE)
-    image = _need(images, "image")
+    fields, images = await read_photos(request, schemas.IdentifyFields, ONE_PHOTO)
+    image = require_image(images, "image")
     result = await ctx.run(
         lambda: ctx.services.recognizer.identify(
             image,
@@ -163,33 +114,20 @@ async def identify(request: Request, ctx: Ctx, clock: Clock) -> schemas.Identifi
             fields.top_k,
             fields.target_fpir,
             fields.faces == "largest",
-            clock,
+            timings,
         )
     )
-    return _identified(result, fields.target_fpir, _model(ctx))
+    return _identified(result, fields.target_fpir, model_name(ctx))
 
 
-def _need(images: dict[str, bytes], name: str) -> bytes:
+def require_image(images: dict[str, bytes], name: str) -> bytes:
     if name not in images:
         raise InvalidRequest(name, "a photo is required here")
     return images[name]
 
 
-def _model(ctx: Context) -> str:
+def model_name(ctx: Context) -> str:
     return ctx.services.embedder.space.name
-
-
-def enrolled_answer(done: Enrollment, collection: str, model: str) -> schemas.Enrolled:
-    """The answer to one enrollment."""
-    return schemas.Enrolled(
-        person_id=done.person.person_id if done.person else None,
-        name=done.name,
-        collection=collection,
-        template_id=done.template.template_id if done.template else None,
-        face=schemas.Face.of(done.face),
-        model=model,
-        created_at=done.template.created_at if done.template else None,
-    )
 
 
 def _verified(result: Verification, target_fmr: float, model: str) -> schemas.Verified:

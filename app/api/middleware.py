@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
 from app.errors import FileTooLarge, ImageTooLarge
-from app.timing import Timings
+from app.timings import Timings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("sima.access")

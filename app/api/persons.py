@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.api import person_schemas as schemas
 from app.api.deps import Ctx, Reader, Writer
 from app.api.problems import describe
-from app.api.schema_base import CollectionName, Request
+from app.api.schemas import persons as schemas
+from app.api.schemas.base import CollectionName, Request
 from app.errors import InvalidRequest
 
 router = APIRouter(prefix="/persons", tags=["persons"])

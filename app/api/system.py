@@ -13,7 +13,7 @@ from app import __version__
 from app.api.deps import Ctx
 from app.api.problems import describe
 from app.inference.manifest import Manifest
-from app.wiring import available_models
+from app.wiring.services import available_models
 
 router = APIRouter(tags=["service"])
 

@@ -7,13 +7,13 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
-from app.api import word_schemas as schemas
 from app.api.deps import Context, Ctx, Reader, Writer
 from app.api.problems import describe
+from app.api.schemas import words as schemas
 from app.errors import InvalidRequest, UnsupportedMedia
 from app.store.collections import Collection
 from app.words.formats import WRITERS
-from app.words.policy import WordPolicy
+from app.words.policies import WordPolicy
 
 router = APIRouter(prefix="/vocabularies", tags=["words"])
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api import word_schemas as schemas
-from app.api.deps import Clock, Context, Ctx, Reader
+from app.api.deps import Context, Ctx, Reader, RequestTimings
 from app.api.problems import describe
-from app.words.vocabulary import Filters, Item, NearWords
+from app.api.schemas import words as schemas
+from app.words.neighbors import Filters, Item, NearWords
 
 router = APIRouter(tags=["words"])
 
@@ -24,14 +24,14 @@ async def get_word(ctx: Ctx, word: str, vocabulary: str | None = None) -> schema
 
 @router.get("/words/{word}/nearest", dependencies=[Reader], responses=_ERRORS)
 async def nearest_to_word(
-    ctx: Ctx, clock: Clock, word: str, query: Annotated[schemas.NearestQuery, Query()]
+    ctx: Ctx, timings: RequestTimings, word: str, query: Annotated[schemas.NearestQuery, Query()]
 ) -> schemas.Neighbors:
     """The words nearest to one word, without itself."""
     name = _vocabulary(ctx, query.vocabulary)
     filters = Filters(query.k, query.min_similarity, query.max_rank)
 
     def work() -> NearWords:
-        with clock.stage("search"):
+        with timings.stage("search"):
             return ctx.services.vocabularies.nearest(
                 [Item(word, None)], [], "3cosadd", filters, name
             )
@@ -40,7 +40,9 @@ async def nearest_to_word(
 
 
 @router.post("/words/nearest", dependencies=[Reader], responses=_ERRORS)
-async def nearest(ctx: Ctx, clock: Clock, query: schemas.NearestRequest) -> schemas.Neighbors:
+async def nearest(
+    ctx: Ctx, timings: RequestTimings, query: schemas.NearestRequest
+) -> schemas.Neighbors:
     """Words near a weighted sum: *king* - *man* + *woman*."""
     name = _vocabulary(ctx, query.vocabulary)
     positive = [schemas.to_item(term) for term in query.positive]
@@ -56,7 +58,7 @@ async def nearest(ctx: Ctx, clock: Clock, query: schemas.NearestRequest) -> sche
     )
 
     def work() -> NearWords:
-        with clock.stage("search"):
+        with timings.stage("search"):
             return ctx.services.vocabularies.nearest(
                 positive, negative, query.method, filters, name
             )

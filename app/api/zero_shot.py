@@ -5,14 +5,14 @@ import binascii
 
 from fastapi import APIRouter, Request, Response
 
-from app.api import zero_shot_schemas as schemas
-from app.api.deps import Clock, Context, Ctx, Reader, Writer
-from app.api.intake import photo_body, read_photos
+from app.api.deps import Context, Ctx, Reader, RequestTimings, Writer
 from app.api.problems import describe
-from app.api.schema_base import CollectionName
+from app.api.schemas import zero_shot as schemas
+from app.api.schemas.base import CollectionName
+from app.api.uploads import photo_body, read_photos
 from app.errors import InvalidImage, InvalidRequest
 from app.store.projections import StoredProjection
-from app.timing import Timings
+from app.timings import Timings
 from app.vectors import Vector
 from app.zero_shot.service import FACES, Answer, Question, Shown
 
@@ -28,7 +28,7 @@ _ERRORS = describe(400, 404, 409, 413, 415)
     responses=_ERRORS,
     openapi_extra=photo_body(schemas.ScoreFields, _IMAGE, (), raw=False),
 )
-async def score(request: Request, ctx: Ctx, clock: Clock) -> schemas.Scored:
+async def score(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Scored:
     """How well does each label fit a text, a word, a vector, or the face in a photo?"""
     fields, images = await read_photos(request, schemas.ScoreFields, _IMAGE)
     image = images.get("image")
@@ -37,11 +37,11 @@ async def score(request: Request, ctx: Ctx, clock: Clock) -> schemas.Scored:
         raise InvalidRequest("text", "send one of text, word, vector and image")
 
     def work() -> Answer:
-        face = None if image is None else _face(ctx, image, clock)
+        face = None if image is None else _face(ctx, image, timings)
         vector = None if fields.vector is None else tuple(fields.vector)
         question = Question(fields.text, fields.word, vector, face)
         vocabulary = _vocabulary(ctx, fields.vocabulary)
-        with clock.stage("score"):
+        with timings.stage("score"):
             return ctx.services.zero_shot.score(
                 question, fields.order(), vocabulary, fields.projection
             )
@@ -52,7 +52,7 @@ async def score(request: Request, ctx: Ctx, clock: Clock) -> schemas.Scored:
 @router.post("/classify", dependencies=[Reader], responses=_ERRORS)
 async def classify(
     ctx: Ctx,
-    clock: Clock,
+    timings: RequestTimings,
     query: schemas.ClassifyRequest,
     vocabulary: CollectionName | None = None,
 ) -> list[schemas.Classified] | list[list[schemas.Classified]]:
@@ -62,7 +62,7 @@ async def classify(
     name = _vocabulary(ctx, vocabulary)
 
     def work() -> list[list[schemas.Classified]]:
-        with clock.stage("score"):
+        with timings.stage("score"):
             answers = [
                 ctx.services.zero_shot.score(Question(text), order, name, None) for text in texts
             ]
@@ -80,13 +80,13 @@ async def list_projections(ctx: Ctx) -> schemas.ProjectionList:
 
 @router.post("/projections", status_code=201, dependencies=[Writer], responses=_ERRORS)
 async def learn_projection(
-    ctx: Ctx, clock: Clock, new: schemas.NewProjection
+    ctx: Ctx, timings: RequestTimings, new: schemas.NewProjection
 ) -> schemas.ProjectionOut:
     """Learn from examples with attribute words; labels that were not among them can be scored."""
 
     def work() -> StoredProjection:
-        shown = [_shown(ctx, number, one, clock) for number, one in enumerate(new.examples)]
-        with clock.stage("learn"):
+        shown = [_shown(ctx, number, one, timings) for number, one in enumerate(new.examples)]
+        with timings.stage("learn"):
             return ctx.services.zero_shot.learn(
                 new.name,
                 new.source or FACES,
@@ -117,14 +117,14 @@ def _vocabulary(ctx: Context, name: str | None) -> str:
     return name or ctx.services.settings.default_vocabulary
 
 
-def _face(ctx: Context, image: bytes, clock: Timings) -> Vector:
+def _face(ctx: Context, image: bytes, timings: Timings) -> Vector:
     """The unit vector of the photo's subject. Raises NoFace."""
     pipeline = ctx.services.pipeline
-    vector: Vector = pipeline.embed([pipeline.look(image, clock).subject()], clock)[0]
+    vector: Vector = pipeline.embed([pipeline.look(image, timings).subject()], timings)[0]
     return vector
 
 
-def _shown(ctx: Context, number: int, sent: schemas.ExampleIn, clock: Timings) -> Shown:
+def _shown(ctx: Context, number: int, sent: schemas.ExampleIn, timings: Timings) -> Shown:
     face = None
     if sent.image is not None:
         try:
@@ -133,6 +133,6 @@ def _shown(ctx: Context, number: int, sent: schemas.ExampleIn, clock: Timings) -
             )
         except (binascii.Error, ValueError) as error:
             raise InvalidImage(f"the image of example {number} is not valid base64") from error
-        face = _face(ctx, image, clock)
+        face = _face(ctx, image, timings)
     vector = None if sent.vector is None else tuple(sent.vector)
     return Shown(tuple(sent.attributes), sent.text, vector, face, sent.template_id)

@@ -8,12 +8,12 @@ import typer
 
 from app.commands.output import AsJson, print_json, print_table, progress_bar, refusals
 from app.commands.setup import ensure_schema
-from app.faces.migration import Standing, begin, change_over, embed_kept_photos, standing
+from app.faces.reembedding import Standing, begin, change_over, embed_kept_photos, standing
 from app.settings import Settings
 from app.store.collections import collection_by_id, list_collections
-from app.store.counterparts import discard_counterpart
-from app.store.database import Database
-from app.wiring import open_database, open_pipeline, open_store
+from app.store.db.database import Database
+from app.store.shadow import discard_counterpart
+from app.wiring.services import open_database, open_pipeline, open_store
 
 collections = typer.Typer(
     no_args_is_help=True, help="Galleries and vocabularies; move a gallery to another model."

@@ -19,15 +19,15 @@ from rich.progress import (
 
 from app.commands.output import AsJson, print_json, print_table, refusals
 from app.errors import ModelError, SimaError
-from app.faces.calibration import calibrate, impostors_between
-from app.faces.pipeline import FacePipeline
-from app.inference.download import DownloadRefused, Source, digest_of, fetch
-from app.inference.install import install
+from app.faces.decisions.calibration import calibrate, impostors_between
+from app.faces.pipeline.pipeline import FacePipeline
+from app.inference.catalog.download import DownloadRefused, Source, digest_of, fetch
+from app.inference.catalog.install import install
+from app.inference.catalog.published import GRAPH, ORIGINALS, Original, original_of, original_with
 from app.inference.manifest import Manifest, read_manifest, write_manifest
-from app.inference.originals import GRAPH, ORIGINALS, Original, original_of, original_with
 from app.settings import PROJECT, Settings
-from app.timing import Timings
-from app.wiring import available_models, open_pipeline
+from app.timings import Timings
+from app.wiring.services import available_models, open_pipeline
 
 models = typer.Typer(no_args_is_help=True, help="Face models: list, fetch, calibrate.")
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from app.commands.setup import ensure_schema
 from app.errors import SimaError
 from app.settings import Settings
-from app.wiring import Services, build_services
+from app.wiring.services import Services, build_services
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -7,7 +7,7 @@ import typer
 
 from app.commands.output import AsJson, open_services, print_json, print_table
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
-from app.timing import Timings
+from app.timings import Timings
 
 persons = typer.Typer(no_args_is_help=True, help="List and delete people who are enrolled.")
 

@@ -3,8 +3,8 @@
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.settings import Settings
-from app.store.migrate import upgrade
-from app.wiring import open_database
+from app.store.db.schema import upgrade
+from app.wiring.services import open_database
 from app.words.packaged import import_default_vocabulary
 
 

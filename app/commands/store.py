@@ -9,8 +9,8 @@ from app.commands.output import AsJson, open_services, print_json, print_table, 
 from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import indexed_collections
-from app.store.migrate import downgrade, upgrade
-from app.wiring import open_database, open_store
+from app.store.db.schema import downgrade, upgrade
+from app.wiring.services import open_database, open_store
 
 index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
 db = typer.Typer(no_args_is_help=True, help="The database schema.")
@@ -26,11 +26,11 @@ def check_index(as_json: AsJson = False) -> None:
     with refusals():
         settings = Settings()
         ensure_schema(settings)
-        database, projection = open_store(settings)
+        database, index_sync = open_store(settings)
         with database.read() as session:
             known = indexed_collections(session)
-        found = {c.name: projection.compare(database, c) for c in known}
-        projection.close()
+        found = {c.name: index_sync.compare(database, c) for c in known}
+        index_sync.close()
         database.close()
     rows = [{"collection": name, **asdict(difference)} for name, difference in found.items()]
     if as_json:
@@ -46,7 +46,7 @@ def rebuild_index(as_json: AsJson = False) -> None:
     with open_services() as services:
         with services.database.read() as session:
             known = indexed_collections(session)
-        rows = [(c.name, services.projection.rebuild(services.database, c)) for c in known]
+        rows = [(c.name, services.index_sync.rebuild(services.database, c)) for c in known]
     if as_json:
         print_json([{"collection": name, "indexed": count} for name, count in rows])
     else:

@@ -16,16 +16,16 @@ from app.commands.output import (
     refusals,
 )
 from app.commands.setup import ensure_schema
+from app.crypto.signing import Signer
 from app.errors import ArchiveRefused
 from app.faces.bulk import BulkEnroller, Report
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.sources import find_photos
 from app.settings import Settings
-from app.signing import Signer
 from app.store.archive import read_archive, read_manifest, write_archive
 from app.store.collections import get_collection
-from app.store.tables import GALLERY
-from app.wiring import open_database
+from app.store.db.tables import GALLERY
+from app.wiring.services import open_database
 
 ARCHIVE = ".sima"
 

@@ -12,12 +12,12 @@ from app.commands.output import AsJson, print_json, print_table, refusals
 from app.commands.setup import ensure_schema
 from app.errors import InvalidRequest
 from app.settings import Settings
-from app.wiring import open_store
+from app.wiring.services import open_store
 from app.words.editing import VocabularyEditor
 from app.words.evaluation import Vectors, analogies, similarity
 from app.words.formats import WRITERS
-from app.words.policy import Normalisation, Unknown, WordPolicy
-from app.words.vocabulary import Filters, Item, Vocabularies
+from app.words.neighbors import Filters, Item, Vocabularies
+from app.words.policies import Normalisation, Unknown, WordPolicy
 
 words = typer.Typer(no_args_is_help=True, help="Vocabularies: ask, import, export, measure.")
 

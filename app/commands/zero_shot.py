@@ -7,12 +7,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.bags import Label, TextSpace
 from app.commands.output import AsJson, print_json, print_table, refusals
 from app.errors import InvalidRequest
-from app.inference.sentences import ENCODER
 from app.settings import PROJECT, Settings
-from app.wiring import TextSpaces, open_database
+from app.texts.encoder import ENCODER
+from app.texts.space import Label, TextSpace
+from app.texts.spaces import TextSpaceRegistry
+from app.wiring.services import open_database
 from app.zero_shot.classifier import Classifier, Order
 from app.zero_shot.evaluation import (
     Dataset,
@@ -51,7 +52,7 @@ def score_labels(
         if not names:
             raise InvalidRequest("labels", "name one label or more, separated by commas")
         database = open_database(settings)
-        space = TextSpaces(database).open(vocabulary or settings.default_vocabulary)
+        space = TextSpaceRegistry(database).open(vocabulary or settings.default_vocabulary)
         order = Order(tuple(Label(name) for name in names), multi_label=multi_label)
         found = Classifier().score_text(space, text, order)
         database.close()
@@ -81,7 +82,7 @@ def evaluate_labels(
         settings = Settings()
         database = open_database(settings)
         name = vocabulary or settings.default_vocabulary
-        space = TextSpaces(database).open(name)
+        space = TextSpaceRegistry(database).open(name)
         rows: list[tuple[str, str, float]] = []
         if dataset == "awa2":
             animals = name_animals(space, read_animals(data / "awa2"))

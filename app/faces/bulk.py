@@ -12,7 +12,7 @@ from typing import Literal
 from app.errors import NotReady, SimaError
 from app.faces.enrollment import Enroller, EnrollOrder
 from app.faces.sources import SourcePhoto
-from app.timing import Timings
+from app.timings import Timings
 
 
 @dataclass(frozen=True, slots=True)

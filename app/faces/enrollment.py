@@ -8,9 +8,9 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from app.errors import AlreadyEnrolled, InvalidRequest, PersonNotFound, PoorQuality
-from app.faces.pipeline import FacePipeline, Sighting
-from app.faces.thresholds import Thresholds
-from app.faces.types import Face
+from app.faces.decisions.thresholds import Thresholds
+from app.faces.pipeline.pipeline import FacePipeline, Sighting
+from app.faces.pipeline.types import Face
 from app.store.collections import (
     Collection,
     create_collection,
@@ -18,8 +18,10 @@ from app.store.collections import (
     get_collection,
     lock_collection,
 )
-from app.store.database import Database
-from app.store.keys import find_enrolled, remember_key
+from app.store.db.database import Database
+from app.store.db.tables import GALLERY, now
+from app.store.idempotency import find_enrolled, remember_key
+from app.store.index_sync import IndexSync
 from app.store.people import (
     NewPerson,
     Person,
@@ -29,10 +31,8 @@ from app.store.people import (
     get_person,
 )
 from app.store.photos import keep_photo
-from app.store.projection import IndexProjection
 from app.store.search import NearestEntry, nearest_entries
-from app.store.tables import GALLERY, now
-from app.timing import Timings
+from app.timings import Timings
 from app.vectors import Matrix
 
 DEFAULT_COLLECTION = "default"
@@ -73,12 +73,12 @@ class Enroller:
         pipeline: FacePipeline,
         thresholds: Thresholds,
         database: Database,
-        projection: IndexProjection,
+        index_sync: IndexSync,
         duplicate_fpir: float,
         keep_for: timedelta | None = None,
     ) -> None:
         self._pipeline, self._thresholds = pipeline, thresholds
-        self._database, self._projection = database, projection
+        self._database, self._index_sync = database, index_sync
         self._duplicate_fpir = duplicate_fpir
         self._keep_for = keep_for
 
@@ -157,7 +157,7 @@ class Enroller:
     def _nearest_other(
         self, session: Session, gallery: Collection, probe: Matrix, person_id: str | None
     ) -> NearestEntry | None:
-        nearest = nearest_entries(session, self._projection, gallery, probe, 2)[0]
+        nearest = nearest_entries(session, self._index_sync, gallery, probe, 2)[0]
         return next((entry for entry in nearest if entry.public_id != person_id), None)
 
 

@@ -6,17 +6,17 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from app.errors import NoFace, PersonNotFound
-from app.faces.pipeline import FacePipeline, Scene, Sighting
-from app.faces.thresholds import Thresholds
-from app.faces.types import Face
+from app.faces.decisions.thresholds import Thresholds
+from app.faces.pipeline.pipeline import FacePipeline, Scene, Sighting
+from app.faces.pipeline.types import Face
 from app.store.collections import get_collection
-from app.store.database import Database
+from app.store.db.database import Database
+from app.store.db.tables import GALLERY
+from app.store.index_sync import IndexSync
 from app.store.people import Person, get_person
-from app.store.projection import IndexProjection
 from app.store.search import NearestEntry, nearest_entries
-from app.store.support import support_set
-from app.store.tables import GALLERY
-from app.timing import Timings
+from app.store.templates import support_set
+from app.timings import Timings
 from app.vectors import cosine
 
 Decision = Literal["match", "unknown", "ambiguous"]
@@ -69,11 +69,11 @@ class Recognizer:
         pipeline: FacePipeline,
         thresholds: Thresholds,
         database: Database,
-        projection: IndexProjection,
+        index_sync: IndexSync,
         ambiguity_margin: float,
     ) -> None:
         self._pipeline, self._thresholds = pipeline, thresholds
-        self._database, self._projection = database, projection
+        self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
 
     def verify_photos(
@@ -128,7 +128,7 @@ class Recognizer:
             gallery = get_collection(session, collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             threshold = self._thresholds.for_fpir(target_fpir, gallery.size)
-            rows = nearest_entries(session, self._projection, gallery, probes, max(top_k, 2))
+            rows = nearest_entries(session, self._index_sync, gallery, probes, max(top_k, 2))
             faces = tuple(
                 self._conclude(session, sighting.face, row, threshold, top_k)
                 for sighting, row in zip(sightings, rows, strict=True)

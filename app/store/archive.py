@@ -19,11 +19,17 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.crypto.signing import Signer, check_signature
 from app.errors import ArchiveRefused
-from app.signing import Signer, check_signature
 from app.store.collections import Collection, create_collection, write_journal
-from app.store.sealing import open_metadata, open_vectors, seal_metadata, seal_vector, vault_of
-from app.store.tables import GALLERY, REBUILD, EntryRow, TemplateRow, now
+from app.store.db.encryption import (
+    open_metadata,
+    open_vectors,
+    seal_metadata,
+    seal_vector,
+    vault_of,
+)
+from app.store.db.tables import GALLERY, REBUILD, EntryRow, TemplateRow, now
 from app.vectors import EmbeddingSpace, Matrix
 
 VERSION = 1
@@ -58,10 +64,10 @@ def write_archive(session: Session, collection: Collection, file: Path, signer: 
     matrix = np.concatenate(vectors) if vectors else np.empty((0, size), np.float32)
     templates = io.BytesIO()
     np.save(templates, matrix, allow_pickle=False)
-    vault = vault_of(session)
+    keyring = vault_of(session)
     parts = {_PEOPLE: people.getvalue(), _TEMPLATES: templates.getvalue()}
-    if vault:
-        parts = {name: vault.seal(part, f"archive {name}") for name, part in parts.items()}
+    if keyring:
+        parts = {name: keyring.seal(part, f"archive {name}") for name, part in parts.items()}
     manifest = Manifest(
         version=VERSION,
         collection=collection.name,
@@ -70,7 +76,7 @@ def write_archive(session: Session, collection: Collection, file: Path, signer: 
         dimension=size,
         people=len(vectors),
         templates=len(matrix),
-        sealed=bool(vault),
+        sealed=bool(keyring),
         created_at=now().isoformat(),
         signer=signer.public,
         digests={name: hashlib.sha256(part).hexdigest() for name, part in parts.items()},

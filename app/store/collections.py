@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
-from app.store.reading import fetch
-from app.store.tables import (
+from app.store.db.compiled import fetch
+from app.store.db.tables import (
     COUNTERPART,
     GALLERY,
     STAGED,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from app.errors import ErasureNotFound
-from app.store.tables import ErasureRow, now
+from app.store.db.tables import ErasureRow, now
 
 
 @dataclass(frozen=True, slots=True)

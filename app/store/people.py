@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from app.errors import PersonNotFound, PhotoNotFound
 from app.store.collections import Collection, lock_family, write_journal
+from app.store.db.encryption import open_metadata, seal_metadata, seal_vector
+from app.store.db.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
 from app.store.erasures import Erasure, write_receipt
 from app.store.photos import discard_photos
-from app.store.sealing import open_metadata, seal_metadata, seal_vector
-from app.store.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
 from app.vectors import Vector
 
 _IN_USE = TemplateRow.collection_id == EntryRow.collection_id  # not those in another space

@@ -6,8 +6,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import PhotoNotFound
-from app.store.sealing import open_photo, seal_photo
-from app.store.tables import EntryRow, PhotoRow, TemplateRow, now
+from app.store.db.encryption import open_photo, seal_photo
+from app.store.db.tables import EntryRow, PhotoRow, TemplateRow, now
 
 
 def keep_photo(session: Session, template_id: str, image: bytes, until: datetime) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import ProjectionExists, ProjectionNotFound
-from app.store.tables import ProjectionRow
+from app.store.db.tables import ProjectionRow
 
 _STORED = np.dtype("<f8")
 Floats = NDArray[np.float64]

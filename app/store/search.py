@@ -8,9 +8,9 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
-from app.store.projection import IndexProjection
-from app.store.reading import fetch_among, slots
-from app.store.tables import EntryRow, TemplateRow
+from app.store.db.compiled import fetch_among, slots
+from app.store.db.tables import EntryRow, TemplateRow
+from app.store.index_sync import IndexSync
 from app.vectors import Matrix, Neighbor
 
 
@@ -31,7 +31,7 @@ _Stored = tuple[int, str | None, str | None, str, int | None]
 
 def nearest_entries(
     session: Session,
-    projection: IndexProjection,
+    index_sync: IndexSync,
     collection: Collection,
     probes: Matrix,
     k: int,
@@ -43,7 +43,7 @@ def nearest_entries(
     """
     asked = k
     while True:
-        neighbors = projection.search(session, collection, probes, asked)
+        neighbors = index_sync.search(session, collection, probes, asked)
         entries = _join(session, neighbors)
         best = [_best_by_entry(row, entries)[:k] for row in neighbors]
         exhausted = all(len(row) < asked for row in neighbors)

@@ -16,8 +16,8 @@ from app.store.collections import (
     delete_collection,
     write_journal,
 )
-from app.store.database import Database
-from app.store.tables import REBUILD, STAGED, CollectionRow, EntryRow, TemplateRow, now
+from app.store.db.database import Database
+from app.store.db.tables import REBUILD, STAGED, CollectionRow, EntryRow, TemplateRow, now
 from app.vectors import EmbeddingSpace
 
 ABANDONED_AFTER = timedelta(days=1)

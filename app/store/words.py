@@ -18,8 +18,8 @@ from app.store.collections import (
     to_collection,
     write_journal,
 )
-from app.store.reading import MOST_VALUES, fetch_among, slots
-from app.store.tables import (
+from app.store.db.compiled import MOST_VALUES, fetch_among, slots
+from app.store.db.tables import (
     REBUILD,
     REMOVE,
     UPSERT,
@@ -29,7 +29,7 @@ from app.store.tables import (
     TemplateRow,
     now,
 )
-from app.store.vectors import to_bytes, to_matrix
+from app.store.db.vector_bytes import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
 _CHUNK = WORDS_A_BLOCK = 10_000

@@ -14,10 +14,10 @@ from app.store.collections import (
     get_collection,
     lock_collection,
 )
-from app.store.database import Database
-from app.store.projection import IndexProjection
+from app.store.db.database import Database
+from app.store.db.tables import VOCABULARY
+from app.store.index_sync import IndexSync
 from app.store.staging import discard, publish, stage
-from app.store.tables import VOCABULARY
 from app.store.words import (
     WORDS_A_BLOCK,
     Word,
@@ -28,7 +28,7 @@ from app.store.words import (
 )
 from app.vectors import EmbeddingSpace, l2_normalize
 from app.words.formats import WRITERS, WordVectors, open_vectors
-from app.words.policy import WordPolicy, fold_persian
+from app.words.policies import WordPolicy, fold_persian
 
 DEFAULT = WordPolicy()
 _BLOCK = 1_000
@@ -42,8 +42,8 @@ def _nobody_watches(_words: int) -> None:
 class VocabularyEditor:
     """Whatever a method does happens as a whole, or not at all."""
 
-    def __init__(self, database: Database, projection: IndexProjection, most_bytes: int) -> None:
-        self._database, self._projection = database, projection
+    def __init__(self, database: Database, index_sync: IndexSync, most_bytes: int) -> None:
+        self._database, self._index_sync = database, index_sync
         self._most_bytes = most_bytes
 
     def create(
@@ -112,7 +112,7 @@ class VocabularyEditor:
         with self._database.write() as session:
             found = get_collection(session, name, VOCABULARY)
             delete_collection(session, lock_collection(session, found))
-        self._projection.forget(found)
+        self._index_sync.forget(found)
 
     def export(self, name: str, kind: str) -> Iterator[bytes]:
         """The pieces of a file of one of the formats in WRITERS; unit vectors, by rank."""

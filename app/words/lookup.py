@@ -10,7 +10,7 @@ from app.errors import WordNotFound
 from app.store.collections import Collection
 from app.store.words import Word, find_words, open_vocabulary
 from app.vectors import Matrix
-from app.words.policy import WordPolicy
+from app.words.policies import WordPolicy
 from app.words.suggestions import suggest
 
 Canonical = dict[str, str | None]

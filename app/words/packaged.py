@@ -9,8 +9,8 @@ import pyarrow.parquet
 
 from app.errors import ModelError
 from app.store.collections import create_collection, list_collections
-from app.store.database import Database
-from app.store.tables import VOCABULARY
+from app.store.db.database import Database
+from app.store.db.tables import VOCABULARY
 from app.store.words import import_words
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
 

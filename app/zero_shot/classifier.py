@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from app.bags import Bag, Label, TextSpace
 from app.errors import InvalidRequest
+from app.texts.space import Label, TextSpace, TokenVectors
 from app.zero_shot.evidence import BagEvidence, Evidence
 from app.zero_shot.labels import LabelCache, ReadyLabels
 from app.zero_shot.matching import Scores
@@ -135,7 +135,11 @@ class Classifier:
         return evidence.of(labels), missing
 
     def _by_attributes(
-        self, space: TextSpace, evidence: Evidence, order: Order, background: list[Bag] | None
+        self,
+        space: TextSpace,
+        evidence: Evidence,
+        order: Order,
+        background: list[TokenVectors] | None,
     ) -> tuple[Scores, list[str]]:
         """DAP: p(attribute | input) by standardised evidence around the prior."""
         names, signatures, priors = signatures_of(order.labels)
@@ -145,13 +149,13 @@ class Classifier:
         return found, [word for words in ready.unknown for word in words]
 
     def _explain(
-        self, space: TextSpace, text: str, bag: Bag, order: Order, verdict: Verdict
+        self, space: TextSpace, text: str, bag: TokenVectors, order: Order, verdict: Verdict
     ) -> Explanation:
         """What changes when one word, or one attribute of the best label, is left out."""
         best = next(label for label in order.labels if label.name == verdict.labels[0])
         alone = replace(order, explain=False)
 
-        def evidence_without(some: Bag, labels: tuple[Label, ...]) -> float:
+        def evidence_without(some: TokenVectors, labels: tuple[Label, ...]) -> float:
             found = self.score(space, BagEvidence(some), replace(alone, labels=labels))
             return found.evidence[found.labels.index(best.name)]
 

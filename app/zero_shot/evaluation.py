@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bags import Label, TextSpace
 from app.errors import InvalidRequest
+from app.texts.space import Label, TextSpace
 from app.vectors import l2_normalize
 from app.zero_shot.classifier import Classifier, Order
 from app.zero_shot.methods import GRID, Floats, eszsl

@@ -5,11 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
-from app.bags import Bag
+from app.texts.space import TokenVectors
 from app.vectors import Vector
+from app.zero_shot.fitting import Projection
 from app.zero_shot.labels import ReadyLabels
 from app.zero_shot.matching import Scores, standard_fit
-from app.zero_shot.projections import Projection
 
 
 class Evidence(Protocol):
@@ -22,7 +22,7 @@ class Evidence(Protocol):
 class BagEvidence:
     """A text, a word or a vector of the labels' own space."""
 
-    bag: Bag
+    bag: TokenVectors
 
     def of(self, labels: ReadyLabels) -> Scores:
         """Fit with each label's best alternative."""

@@ -8,8 +8,8 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from app.bags import Bag, Label, TextSpace
 from app.errors import InvalidRequest
+from app.texts.space import Label, TextSpace, TokenVectors
 from app.zero_shot.matching import LabelSet, LabelVectors, Scores, stack, standardised
 
 _KEPT_BYTES = 64_000_000
@@ -43,7 +43,10 @@ class LabelCache:
         self._guard = threading.Lock()
 
     def ready(
-        self, space: TextSpace, labels: Sequence[Label], background: Sequence[Bag] | None = None
+        self,
+        space: TextSpace,
+        labels: Sequence[Label],
+        background: Sequence[TokenVectors] | None = None,
     ) -> ReadyLabels:
         """Vectors of all labels and their alternatives.
 
@@ -86,7 +89,7 @@ def _size(ready: _Ready) -> int:
 
 
 def _make(
-    space: TextSpace, labels: Sequence[Label], background: Sequence[Bag] | None
+    space: TextSpace, labels: Sequence[Label], background: Sequence[TokenVectors] | None
 ) -> list[_Ready]:
     if not labels:
         return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.bags import Bag, Chance
+from app.texts.space import Chance, TokenVectors
 from app.vectors import Matrix, Vector, l2_normalize
 
 Floats = NDArray[np.float32]
@@ -56,7 +56,7 @@ def stack(labels: Sequence[LabelVectors]) -> LabelSet:
     )
 
 
-def fit(text: Bag, labels: LabelSet) -> Scores:
+def fit(text: TokenVectors, labels: LabelSet) -> Scores:
     """Half the cosine of the means, half how well single words find each other; -1 to 1.
 
     The second half is the mean of two directions, each word moving to its most similar
@@ -71,7 +71,7 @@ def fit(text: Bag, labels: LabelSet) -> Scores:
     return found
 
 
-def _counterparts(text: Bag, labels: LabelSet) -> tuple[Floats, Floats]:
+def _counterparts(text: TokenVectors, labels: LabelSet) -> tuple[Floats, Floats]:
     """How similar the text's words are to their nearest in each label, by weight, (labels,); and
     how similar each label's token is to its nearest word of the text, (tokens,)."""
     unit = l2_normalize(text.vectors)
@@ -86,7 +86,7 @@ def _counterparts(text: Bag, labels: LabelSet) -> tuple[Floats, Floats]:
     return there / text.weights.sum(), nearest
 
 
-def standard_fit(text: Bag, labels: LabelSet) -> Scores:
+def standard_fit(text: TokenVectors, labels: LabelSet) -> Scores:
     """`fit` in standard deviations above what background texts give each label.
 
     Without it some labels are near everything (hubs: Dinu et al. 2015).
@@ -95,7 +95,7 @@ def standard_fit(text: Bag, labels: LabelSet) -> Scores:
 
 
 def standardised(
-    labels: Sequence[Bag], background: Sequence[Bag], chance: Chance | None
+    labels: Sequence[TokenVectors], background: Sequence[TokenVectors], chance: Chance | None
 ) -> list[LabelVectors]:
     """Labels with the fit that chance gives them, measured where the space names none."""
     typical_of, spread_of = (chance.typical, chance.spread) if chance else (0.0, 1.0)

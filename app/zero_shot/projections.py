@@ -1,116 +1,110 @@
-"""A learned map from one space (faces, say) to the words of a vocabulary, out of a few examples."""
+"""Projections: learned from examples, kept in the store, used on faces that nobody labelled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.errors import InvalidRequest
-from app.vectors import Matrix
-from app.zero_shot.methods import Choice, choose_regularisers, eszsl
-
-_LEAST_EXAMPLES, _LEAST_CLASSES = 4, 2
-_SMALLEST_SPREAD = 1e-6
-_PENALTIES = np.linspace(0.0, 4.0, 17)
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Projection:
-    """`x -> (x - centre)' V`, and how such outputs are spread over the examples, shape (a, a)."""
-
-    matrix: Floats
-    centre: Floats
-    covariance: Floats
-
-    def standard_scores(self, vector: Floats, semantics: Floats) -> Floats:
-        """Scores of classes, in standard deviations over the examples; shape (classes,)."""
-        raw = semantics @ (self.matrix.T @ (vector - self.centre))
-        variance = np.einsum("na,ab,nb->n", semantics, self.covariance, semantics)
-        found: Floats = raw / np.maximum(np.sqrt(np.maximum(variance, 0.0)), _SMALLEST_SPREAD)
-        return found
+from app.errors import InvalidRequest, SpaceMismatch
+from app.store.db.database import Database
+from app.store.projections import (
+    ProjectionDetails,
+    StoredProjection,
+    add_projection,
+    get_projection,
+    list_projections,
+    remove_projection,
+)
+from app.texts.space import Label, TextSpaces
+from app.vectors import EmbeddingSpace, Vector
+from app.zero_shot.fitting import Projection, fit_projection
+from app.zero_shot.labels import LabelCache
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A projection with how it was found. `penalty` is an estimate of what seen classes should
-    give up where they stand among unseen ones (generalised zero-shot)."""
+class Example:
+    """A unit vector of the source space, and the attributes that hold for it."""
 
-    projection: Projection
-    choice: Choice
-    penalty: float
+    vector: Vector
+    attributes: tuple[str, ...]
 
 
-def fit_projection(
-    inputs: Matrix,
-    classes: Sequence[Sequence[str]],
-    seen: Sequence[str],
-    semantics: Matrix,
-    regularisers: tuple[float, float] | None,
-) -> Fitted:
-    """ESZSL over centred inputs. `classes` are those of each example, `semantics` (seen, a).
+class Projections:
+    """Learns, keeps, lists and forgets."""
 
-    Regularisers are chosen by leaving out seen classes, unless they are given. Raises
-    InvalidRequest where there is too little to learn from.
-    """
-    if len(inputs) < _LEAST_EXAMPLES or len(seen) < _LEAST_CLASSES:
-        raise InvalidRequest(
-            "examples", f"send {_LEAST_EXAMPLES} examples and {_LEAST_CLASSES} attributes or more"
+    def __init__(self, database: Database, spaces: TextSpaces) -> None:
+        self._database, self._spaces = database, spaces
+        self._labels = LabelCache()
+
+    def learn(
+        self,
+        name: str,
+        source: str,
+        source_space: EmbeddingSpace,
+        vocabulary: str,
+        examples: Sequence[Example],
+        regularisers: tuple[float, float] | None = None,
+    ) -> StoredProjection:
+        """ESZSL from the examples to the words of their attributes.
+
+        Raises ProjectionExists, VocabularyNotFound, InvalidRequest.
+        """
+        space = self._spaces.open(vocabulary)
+        seen = list(dict.fromkeys(word for example in examples for word in example.attributes))
+        if not seen:
+            raise InvalidRequest("examples", "none of them has an attribute")
+        ready = self._labels.ready(space, [Label(word) for word in seen])
+        starts = np.flatnonzero(np.diff(ready.owners, prepend=-1))
+        fitted = fit_projection(
+            np.stack([example.vector for example in examples]),
+            [example.attributes for example in examples],
+            seen,
+            ready.vectors.means[starts],
+            regularisers,
         )
-    truth = np.array([[1.0 if name in row else -1.0 for name in seen] for row in classes])
-    useless = [name for name, column in zip(seen, truth.T, strict=True) if abs(column.mean()) == 1]
-    if useless:
-        raise InvalidRequest("examples", f"all of them are {useless[0]!r}: nothing tells it apart")
-    wide = inputs.astype(np.float64)
-    centre = wide.mean(axis=0)
-    centred, described = wide - centre, semantics.astype(np.float64)
-    if regularisers is None:
-        choice = choose_regularisers(centred, truth, described)
-    else:
-        choice = Choice(*regularisers, float("nan"))
-    projection = _learned(centred, truth, described, choice, centre)
-    return Fitted(projection, choice, _penalty(centred, truth, described, choice))
+        choice, area = fitted.choice, fitted.choice.area
+        made = StoredProjection(
+            name,
+            source_space.digest,
+            vocabulary,
+            space.space.digest,
+            ProjectionDetails(
+                source,
+                tuple(seen),
+                len(examples),
+                choice.gamma,
+                choice.lam,
+                None if np.isnan(area) else area,
+                fitted.penalty,
+            ),
+            fitted.projection.matrix,
+            fitted.projection.centre,
+            fitted.projection.covariance,
+        )
+        with self._database.write() as session:
+            return add_projection(session, made)
 
+    def get(self, name: str) -> StoredProjection:
+        """Raises ProjectionNotFound."""
+        with self._database.read() as session:
+            return get_projection(session, name)
 
-def _learned(
-    centred: Floats, truth: Floats, semantics: Floats, choice: Choice, centre: Floats
-) -> Projection:
-    matrix = eszsl(centred, truth, semantics, choice.gamma, choice.lam)
-    outputs = centred @ matrix
-    return Projection(matrix, centre, outputs.T @ outputs / len(outputs))
+    def all(self) -> list[StoredProjection]:
+        """By name."""
+        with self._database.read() as session:
+            return list_projections(session)
 
+    def remove(self, name: str) -> None:
+        """Raises ProjectionNotFound."""
+        with self._database.write() as session:
+            remove_projection(session, name)
 
-def _penalty(centred: Floats, truth: Floats, semantics: Floats, choice: Choice) -> float:
-    """Calibrated stacking (Chao et al. 2016): what to take off the scores of seen classes.
-
-    Each class is left out in turn, with its examples, and then stands among the others: the
-    smallest penalty with the largest harmonic mean of the hits on left-out and on seen classes.
-    """
-    unseen_leads: list[float] = []  # of the left-out class over all seen ones, for its examples
-    seen_leads: list[float] = []  # of an example's own seen class over the left-out one
-    for c in range(truth.shape[1]):
-        others = np.arange(truth.shape[1]) != c
-        own, rest = truth[:, c] > 0, truth[:, c] < 0
-        kept = truth[rest][:, others]
-        if len(kept) < _LEAST_CLASSES or not (kept > 0).any():
-            continue
-        nothing = np.zeros(centred.shape[1])
-        learned = _learned(centred[rest], kept, semantics[others], choice, nothing)
-        scores = np.stack([learned.standard_scores(row, semantics) for row in centred])
-        unseen_leads += list(scores[own, c] - scores[own][:, others].max(axis=1))
-        true = np.where(kept > 0, scores[rest][:, others], -np.inf).max(axis=1)
-        seen_leads += list((true - scores[rest, c])[np.isfinite(true)])
-    return _best_penalty(np.array(unseen_leads), np.array(seen_leads))
-
-
-def _best_penalty(unseen_leads: Floats, seen_leads: Floats) -> float:
-    best, best_mean = 0.0, -1.0
-    for penalty in _PENALTIES if len(unseen_leads) and len(seen_leads) else ():
-        unseen = float((unseen_leads > -penalty).mean())
-        seen = float((seen_leads > penalty).mean())
-        mean = 2 * unseen * seen / (unseen + seen) if unseen + seen else 0.0
-        if mean > best_mean + 1e-9:
-            best, best_mean = float(penalty), mean
-    return best
+    def usable(self, name: str, source: EmbeddingSpace) -> tuple[StoredProjection, Projection]:
+        """A projection for vectors of `source`. Raises ProjectionNotFound, SpaceMismatch where
+        the model or the vocabulary is another one by now."""
+        found = self.get(name)
+        if found.source_digest != source.digest:
+            raise SpaceMismatch(f"projection {name!r} was learned from another model's vectors")
+        if self._spaces.open(found.vocabulary).space.digest != found.vocabulary_digest:
+            raise SpaceMismatch(f"the vocabulary {found.vocabulary!r} is not what {name!r} knew")
+        return found, Projection(found.matrix, found.centre, found.covariance)

@@ -5,19 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.bags import Label, TextSpace
 from app.errors import InvalidRequest, WordNotFound
 from app.store.collections import get_collection
-from app.store.database import Database
+from app.store.db.database import Database
+from app.store.db.tables import GALLERY
 from app.store.projections import StoredProjection
-from app.store.support import templates_by_id
-from app.store.tables import GALLERY
+from app.store.templates import templates_by_id
+from app.texts.space import Label, TextSpace, TextSpaces
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
 from app.zero_shot.classifier import Classifier, Method, Order, Verdict
 from app.zero_shot.evidence import BagEvidence, ProjectedEvidence
-from app.zero_shot.learning import Example, Projections
+from app.zero_shot.projections import Example, Projections
 from app.zero_shot.refusals import refuse_harmful
-from app.zero_shot.spaces import TextSpaces
 
 FACES = "faces"
 """What a projection's source is called where it is the face embedder."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.zero_shot import refused, score
+from tests.zero_shot.requests import refused, score
 
 RAIN = "it will rain all day tomorrow and the wind will be strong"
 DATA = Path(__file__).parent.parent / "data" / "zero-shot"

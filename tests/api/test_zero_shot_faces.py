@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from tests.conftest import enroll, upload
-from tests.zero_shot import refused, score
+from tests.zero_shot.requests import refused, score
 
 
 def examples(words: TestClient, photos: dict[str, bytes]) -> list[dict[str, Any]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.index.coded import CodedRows
 from app.index.exact import ExactIndex
-from app.index.faiss import FaissIndex
-from app.index.rows import in_files
+from app.index.faiss.index import FaissIndex
+from app.index.faiss.quantized import CodedRows
+from app.index.faiss.row_blocks import in_files
 from app.vectors import Matrix, l2_normalize
 from tests.contract.test_index import DIMENSION, numbered, rows
 

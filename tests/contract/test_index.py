@@ -17,10 +17,10 @@ from pymilvus import MilvusClient
 
 from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
-from app.index.faiss import FaissIndex
-from app.index.milvus import MilvusIndex
-from app.index.pgvector import PgVectorIndex
-from app.store.database import Database
+from app.index.faiss.index import FaissIndex
+from app.index.shared.milvus import MilvusIndex
+from app.index.shared.pgvector import PgVectorIndex
+from app.store.db.database import Database
 from app.vectors import Ids, Matrix, l2_normalize
 
 DIMENSION = 8
@@ -242,7 +242,7 @@ def test_milvus_waits_for_its_clock_only_after_a_change(
     monkeypatch.setattr(MilvusClient, "search", watched)
     found = [index.search(rows(3), 1)]
     later = monotonic() + 60
-    monkeypatch.setattr("app.index.milvus.monotonic", lambda: later)
+    monkeypatch.setattr("app.index.shared.milvus.monotonic", lambda: later)
     found.append(index.search(rows(3), 1))
     with index.applying():
         index.remove(numbered(1))

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from app.index.exact import ExactIndex
-from app.index.pgvector import PgVectorIndex
-from app.index.sign_codes import BITS, SignCodes
-from app.store.database import Database
+from app.index.shared.pgvector import PgVectorIndex
+from app.index.shared.sign_codes import BITS, SignCodes
+from app.store.db.database import Database
 from app.vectors import Matrix, l2_normalize
 from tests.contract.test_faiss import clustered
 from tests.contract.test_index import numbered

@@ -10,9 +10,9 @@ import pytest
 from pymilvus import MilvusClient
 
 from app.index.base import VectorIndex
-from app.index.milvus import MilvusIndex
-from app.index.pgvector import PgVectorIndex
-from app.store.database import Database
+from app.index.shared.milvus import MilvusIndex
+from app.index.shared.pgvector import PgVectorIndex
+from app.store.db.database import Database
 from tests.contract.test_index import DIMENSION, MILVUS_URL, milvus_url, numbered, rows
 
 Worker = Callable[..., VectorIndex]

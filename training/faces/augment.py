@@ -7,8 +7,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from app.faces.align import Affine, similarity_transform, warp
-from app.faces.types import Image, Points
+from app.faces.pipeline.align import Affine, similarity_transform, warp
+from app.faces.pipeline.types import Image, Points
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from app.faces.types import Image, Points
+from app.faces.pipeline.types import Image, Points
 from app.vectors import Matrix
 from training.faces.augment import Augmentation, augmented_crop
 from training.faces.blends import blend

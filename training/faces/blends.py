@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from app.faces.align import similarity_transform, warp
-from app.faces.types import Image, Points
+from app.faces.pipeline.align import similarity_transform, warp
+from app.faces.pipeline.types import Image, Points
 from training.faces.crops import CropSet
 
 _MIRRORED = [1, 0, 2, 4, 3]  # the left eye of the mirror image is the right eye of the photo

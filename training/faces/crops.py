@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app.faces.types import Image
+from app.faces.pipeline.types import Image
 
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 _ADULT = 18

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import orjson
 
-from app.faces.decode import ImageLimits
-from app.faces.embed import Embedder
-from app.faces.mtcnn import Mtcnn
-from app.faces.pipeline import FacePipeline
-from app.faces.quality import QualityLimits
-from app.faces.thresholds import Thresholds
+from app.faces.decisions.thresholds import Thresholds
+from app.faces.pipeline.decode import ImageLimits
+from app.faces.pipeline.embed import Embedder
+from app.faces.pipeline.mtcnn import Mtcnn
+from app.faces.pipeline.pipeline import FacePipeline
+from app.faces.pipeline.quality import QualityLimits
 from app.inference.session import choose_providers
 from app.vectors import Matrix, Vector
 from training.faces.crops import held_out

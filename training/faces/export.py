@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from app.faces.types import Image, Points
-from app.inference.graphs import CROPS, EMBEDDINGS
+from app.faces.pipeline.types import Image, Points
+from app.inference.catalog.graphs import CROPS, EMBEDDINGS
 from app.inference.manifest import (
     Accuracy,
     FivePoint,

@@ -10,10 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from app.errors import SimaError
-from app.faces.align import similarity_transform, warp
-from app.faces.decode import ImageLimits, decode
-from app.faces.detect import Detector
-from app.faces.types import Image, Points
+from app.faces.pipeline.align import similarity_transform, warp
+from app.faces.pipeline.decode import ImageLimits, decode
+from app.faces.pipeline.detect import Detector
+from app.faces.pipeline.types import Image, Points
 from training.faces.crops import CropSet
 
 SIZE = 160

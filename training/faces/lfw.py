@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.errors import SimaError
-from app.faces.decode import ImageLimits, decode
-from app.faces.pipeline import FacePipeline, Scene, Sighting
-from app.faces.types import Box, Detection, Image
-from app.timing import Timings
+from app.faces.pipeline.decode import ImageLimits, decode
+from app.faces.pipeline.pipeline import FacePipeline, Scene, Sighting
+from app.faces.pipeline.types import Box, Detection, Image
+from app.timings import Timings
 from app.vectors import Vector
 
 # Medians of the landmarks that MTCNN finds in the central faces, fractions of the photo's side.

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.calibration import (
+from app.faces.decisions.calibration import (
     calibrate,
     genuine_similarities,
     impostors_between,
     impostors_by_group,
     rates_at,
 )
-from app.faces.embed import load_embedder
-from app.faces.thresholds import Thresholds
+from app.faces.decisions.thresholds import Thresholds
+from app.faces.pipeline.embed import load_embedder
 from app.inference.manifest import Calibration, Manifest, Training, write_manifest
 from app.inference.session import choose_providers
 from app.vectors import Matrix

@@ -18,7 +18,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from app.faces.embed import OnnxEmbedder
+from app.faces.pipeline.embed import OnnxEmbedder
 from app.inference.manifest import write_manifest
 from app.inference.session import Tensor
 from training.faces.crops import CropSet, held_out

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.faces.mtcnn import Mtcnn
+from app.faces.pipeline.mtcnn import Mtcnn
 from app.inference.session import choose_providers
 from training.faces.crops import CropSet, read_shards
 from training.faces.folders import read_folders

@@ -25,7 +25,6 @@ from training.faces.sources import read_crops
 from training.faces.targets import distillation_targets
 from training.faces.teacher import TeacherFiles, load_teachers
 
-
 Stage = Literal["distil", "triplet", "siamese"]
 
 _STAGES: dict[Stage, tuple[type[RunConfig], Callable[..., Objective]]] = {

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from skimage import data
 from tqdm import tqdm
 
-from app.faces.types import Image, Points
+from app.faces.pipeline.types import Image, Points
 from training.faces.blends import bend
 
 _PORTRAIT = (slice(0, 320), slice(64, 384))  # head and shoulders, 320 x 320

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app.faces.embed import Embedder
-from app.faces.types import Box, Detection, Image
+from app.faces.pipeline.embed import Embedder
+from app.faces.pipeline.types import Box, Detection, Image
 from app.vectors import Matrix, l2_normalize
 from training.faces.crops import CropSet, held_out
 from training.faces.teacher import TeacherFiles, combine, load_teacher, principal_axes

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from app.errors import ModelError
-from app.faces.embed import Embedder, OnnxEmbedder
-from app.faces.types import Box, Detection, Image, Points
+from app.faces.pipeline.embed import Embedder, OnnxEmbedder
+from app.faces.pipeline.types import Box, Detection, Image, Points
 from app.inference.manifest import FivePoint, Manifest, read_manifest, read_verified
 from app.inference.session import OnnxSession, Pixels, Tensor, choose_providers
 from app.vectors import Matrix, l2_normalize

@@ -1,0 +1,1 @@
+"""Encryption keys, encrypted streams and signatures."""

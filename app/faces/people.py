@@ -1,0 +1,106 @@
+"""Looking after the people of a gallery, and the galleries themselves."""
+
+from datetime import timedelta
+from typing import Any
+
+from app.store import collections as collection_store
+from app.store import people
+from app.store.collections import Collection, get_collection
+from app.store.db.database import Database
+from app.store.db.tables import GALLERY
+from app.store.erasures import Erasure, read_receipt
+from app.store.index_sync import IndexSync
+from app.store.people import Person, Template
+from app.store.photos import read_photo
+from app.store.shadow import count_people_missing, find_counterpart
+from app.vectors import EmbeddingSpace
+
+
+class Galleries:
+    """Reads and changes that need no photo. Each method is one transaction."""
+
+    def __init__(
+        self,
+        database: Database,
+        index_sync: IndexSync,
+        space: EmbeddingSpace,
+        erased_within: timedelta,
+    ) -> None:
+        self._database, self._index_sync, self._space = database, index_sync, space
+        self._within = erased_within
+
+    def persons(
+        self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
+    ) -> list[Person]:
+        """One page of people, those after the database id `after`."""
+        with self._database.read() as session:
+            gallery = get_collection(session, collection, GALLERY)
+            return people.list_persons(session, gallery, name, external_id, after, limit)
+
+    def person(self, person_id: str) -> Person:
+        """One person. Raises PersonNotFound."""
+        with self._database.read() as session:
+            return people.get_person(session, person_id)
+
+    def change(self, person_id: str, changes: dict[str, Any]) -> Person:
+        """Set `name`, `external_id`, `attributes`, whichever are given."""
+        with self._database.write() as session:
+            return people.change_person(session, person_id, changes)
+
+    def delete(self, person_id: str) -> Erasure:
+        """Forget a person; every search that starts afterwards does."""
+        with self._database.write() as session:
+            return people.delete_person(session, person_id, self._within)
+
+    def photos(self, person_id: str) -> list[Template]:
+        """The support set, oldest first."""
+        with self._database.read() as session:
+            return people.list_templates(session, person_id)
+
+    def image(self, person_id: str, template_id: str) -> bytes:
+        """The photo as it was sent, where photos are kept. Raises PhotoNotFound."""
+        with self._database.read() as session:
+            return read_photo(session, person_id, template_id)
+
+    def erasure(self, erasure_id: str) -> Erasure:
+        """What a deletion removed. Raises ErasureNotFound."""
+        with self._database.read() as session:
+            return read_receipt(session, erasure_id)
+
+    def delete_photo(self, person_id: str, template_id: str) -> Erasure:
+        """Forget one photo."""
+        with self._database.write() as session:
+            return people.delete_template(session, person_id, template_id, self._within)
+
+    def collections(self) -> list[Collection]:
+        """Galleries and vocabularies, by name."""
+        with self._database.read() as session:
+            return collection_store.list_collections(session)
+
+    def collection(self, name: str) -> Collection:
+        """One collection of either kind. Raises CollectionNotFound."""
+        with self._database.read() as session:
+            return get_collection(session, name)
+
+    def counterpart(self, gallery: Collection) -> tuple[Collection, int] | None:
+        """The counterpart in another space, and how many people have no template there."""
+        with self._database.read() as session:
+            found = find_counterpart(session, gallery)
+            if found is None:
+                return None
+            return found, count_people_missing(session, gallery, found)
+
+    def create(self, name: str) -> Collection:
+        """An empty gallery of the running model. Raises CollectionExists."""
+        with self._database.write() as session:
+            return collection_store.create_collection(session, name, GALLERY, self._space)
+
+    def delete_collection(self, name: str) -> None:
+        """A collection with everything in it."""
+        with self._database.write() as session:
+            named = get_collection(session, name)
+            family = collection_store.lock_family(session, named.id)
+            for collection in family:
+                collection_store.delete_collection(session, collection)
+        for collection in family:
+            self._index_sync.forget(collection)

@@ -1,0 +1,1 @@
+"""From image bytes to face embeddings: decode, detect, align, assess quality, embed."""

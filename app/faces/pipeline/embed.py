@@ -1,0 +1,97 @@
+"""Aligned crops -> unit vectors, as the model's manifest says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from app.errors import ModelError
+from app.faces.pipeline.align import box_margin_crop, five_point_crop
+from app.faces.pipeline.types import Detection, Image
+from app.inference.manifest import BoxMargin, Manifest, read_manifest, read_verified
+from app.inference.session import OnnxSession, Session, Tensor
+from app.vectors import EmbeddingSpace, Matrix, l2_normalize
+
+
+class Embedder(Protocol):
+    """Anything that turns crops into unit vectors of one space."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    @property
+    def providers(self) -> tuple[str, ...]: ...
+
+    def crop(self, image: Image, detection: Detection) -> Image: ...
+
+    def embed(self, crops: Sequence[Image]) -> Matrix: ...
+
+
+class OnnxEmbedder:
+    """An embedder from a manifest and its ONNX file. Thread-safe."""
+
+    def __init__(self, manifest: Manifest, session: Session):
+        self.manifest = manifest
+        self.space = manifest.space
+        self._session = session
+        spec = manifest.input
+        self._mean = np.array(spec.mean, dtype=np.float32).reshape(3, 1, 1)
+        self._scale = 1.0 / np.array(spec.std, dtype=np.float32).reshape(3, 1, 1)
+        self._warm_up()
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The execution providers in use, best first."""
+        return self._session.providers
+
+    def crop(self, image: Image, detection: Detection) -> Image:
+        """The square crop that the network expects, RGB uint8."""
+        alignment, size = self.manifest.alignment, self.manifest.input.size
+        if isinstance(alignment, BoxMargin):
+            margin, stretch = alignment.margin, alignment.stretch
+            return box_margin_crop(image, detection.box, margin, size, stretch)
+        template = np.array(alignment.template, dtype=np.float64)
+        return five_point_crop(image, detection.landmarks, template, size)
+
+    def embed(self, crops: Sequence[Image]) -> Matrix:
+        """Unit vectors, shape (len(crops), dimension)."""
+        if not crops:
+            return np.empty((0, self.space.dimension), dtype=np.float32)
+        tensor = self.tensor(crops)
+        if not self.manifest.input.mirror:
+            return self._run(tensor)
+        both = self._run(np.concatenate([tensor, tensor[..., ::-1]]))
+        return l2_normalize(both[: len(crops)] + both[len(crops) :])
+
+    def _run(self, tensor: Tensor) -> Matrix:
+        output = self._session.run(tensor)[0]
+        expected = (len(tensor), self.space.dimension)
+        if output.shape != expected:
+            raise ModelError(f"{self.space.name} answered {output.shape}, expected {expected}")
+        if not np.isfinite(output).all():
+            raise ModelError(f"{self.space.name} answered numbers that are not finite")
+        return l2_normalize(output)
+
+    def tensor(self, crops: Sequence[Image]) -> Tensor:
+        """What the network is fed: (len(crops), 3, size, size) float32, scaled."""
+        batch = np.stack(crops).transpose(0, 3, 1, 2)
+        if self.manifest.input.channels == "BGR":
+            batch = batch[:, ::-1]
+        return np.ascontiguousarray((batch - self._mean) * self._scale, dtype=np.float32)
+
+    def _warm_up(self) -> None:
+        size = self.manifest.input.size
+        self.embed([np.zeros((size, size, 3), dtype=np.uint8)])
+
+
+def load_embedder(
+    folder: Path, providers: Sequence[str], intra_op_threads: int = 1
+) -> OnnxEmbedder:
+    """Read the manifest in `folder`, verify the weights' digest, open and warm up the session."""
+    manifest = read_manifest(folder)
+    weights = read_verified(folder / manifest.file, manifest.sha256)
+    return OnnxEmbedder(manifest, OnnxSession(weights, providers, intra_op_threads))

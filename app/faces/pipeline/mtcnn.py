@@ -1,0 +1,153 @@
+"""MTCNN (Zhang et al. 2016): propose, refine, place five landmarks. Run by ONNX Runtime."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.faces.pipeline.detect import Boxes, largest_first, suppress
+from app.faces.pipeline.mtcnn_weights import Stage, build_stage
+from app.faces.pipeline.types import Box, Detection, Image
+from app.inference.session import OnnxSession
+
+Scores = NDArray[np.float64]
+
+_CELL, _STRIDE = 12, 2  # P-Net looks through a window of 12 pixels, every 2 pixels
+_PYRAMID = 0.709  # side ratio of one level to the next: half the area
+
+
+@dataclass(frozen=True, slots=True)
+class MtcnnSettings:
+    """Thresholds of the three stages, as published; `min_face` in pixels of the image given."""
+
+    min_face: int = 40
+    proposal_score: float = 0.6
+    refined_score: float = 0.7
+    final_score: float = 0.8
+    max_proposals: int = 400
+
+
+class Mtcnn:
+    """The detector. Thread-safe: it holds nothing but sessions."""
+
+    name = "mtcnn"
+
+    def __init__(
+        self, providers: Sequence[str], settings: MtcnnSettings | None = None, threads: int = 1
+    ) -> None:
+        self._settings = settings or MtcnnSettings()
+
+        def stage(name: Stage) -> OnnxSession:
+            return OnnxSession(build_stage(name), providers, threads)
+
+        self._propose, self._refine, self._output = stage("pnet"), stage("rnet"), stage("onet")
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Every face of at least `min_face` pixels, largest first."""
+        boxes = self._proposals(image)
+        if len(boxes):
+            boxes = self._refined(image, boxes)
+        return largest_first(self._final(image, boxes)) if len(boxes) else []
+
+    def _proposals(self, image: Image) -> Boxes:
+        found: list[Boxes] = []
+        scored: list[Scores] = []
+        for scale, level in _pyramid(image, self._settings.min_face):
+            offsets, scores = self._propose.run(level[None])
+            boxes, kept = _windows(offsets[0], scores[0, 1], scale, self._settings.proposal_score)
+            keep = suppress(boxes, kept, 0.5, by_smaller=False)
+            found.append(boxes[keep])
+            scored.append(kept[keep])
+        if not found:
+            return np.empty((0, 4))
+        boxes, confident = np.concatenate(found), np.concatenate(scored)
+        best = np.argsort(-confident, kind="stable")[: self._settings.max_proposals]
+        boxes, confident = boxes[best], confident[best]
+        return _square(boxes[suppress(boxes, confident, 0.7, by_smaller=False)])
+
+    def _refined(self, image: Image, boxes: Boxes) -> Boxes:
+        offsets, scores = self._refine.run(_patches(image, boxes, 24))
+        good = scores[:, 1] > self._settings.refined_score
+        boxes = _move(boxes[good], offsets[good])
+        kept = suppress(boxes, scores[good, 1].astype(np.float64), 0.7, by_smaller=False)
+        return _square(boxes[kept])
+
+    def _final(self, image: Image, boxes: Boxes) -> list[Detection]:
+        offsets, landmarks, scores = self._output.run(_patches(image, boxes, 48))
+        good = scores[:, 1] > self._settings.final_score
+        boxes, offsets, landmarks = boxes[good], offsets[good], landmarks[good]
+        confident = scores[good, 1].astype(np.float64)
+        sides = boxes[:, None, 2:] - boxes[:, None, :2] + 1.0
+        # Five x, then five y, as fractions of the box.
+        places = np.stack([landmarks[:, :5], landmarks[:, 5:]], axis=2)
+        points = boxes[:, None, :2] + places * sides - 1.0
+        boxes = _move(boxes, offsets)
+        return [
+            Detection(_to_box(boxes[row]), points[row].astype(np.float64), float(confident[row]))
+            for row in suppress(boxes, confident, 0.7, by_smaller=True)
+        ]
+
+
+def _pyramid(image: Image, min_face: int) -> Iterator[tuple[float, Image]]:
+    """The image at falling scales, until it is smaller than P-Net's window."""
+    scale = _CELL / min_face
+    height, width = image.shape[:2]
+    while min(height, width) * scale >= _CELL:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        smooth = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
+        yield scale, np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
+        scale *= _PYRAMID
+
+
+def _windows(
+    offsets: NDArray[np.float32], scores: NDArray[np.float32], scale: float, threshold: float
+) -> tuple[Boxes, Scores]:
+    """Windows above the threshold, in pixels of the image before scaling."""
+    rows, columns = np.nonzero(scores > threshold)
+    corner = np.stack([columns, rows], axis=1) * _STRIDE
+    window = np.concatenate([corner, corner + _CELL], axis=1)
+    moved: Boxes = window + offsets[:, rows, columns].T.astype(np.float64) * _CELL
+    return moved / scale, scores[rows, columns].astype(np.float64)
+
+
+def _move(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
+    """Shift each corner by its offset, a fraction of the box's side."""
+    sides = boxes[:, 2:] - boxes[:, :2] + 1.0
+    moved: Boxes = boxes + offsets * np.concatenate([sides, sides], axis=1)
+    return moved
+
+
+def _square(boxes: Boxes) -> Boxes:
+    """Grow the shorter side around the centre."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def _patches(image: Image, boxes: Boxes, size: int) -> Image:
+    """Each box cut out and resized, shape (n, size, size, 3); black beyond the photo's edge."""
+    height, width = image.shape[:2]
+    out = np.zeros((len(boxes), size, size, 3), dtype=np.uint8)
+    for row, (left, top, right, bottom) in enumerate(np.rint(boxes).astype(int)):
+        inside = image[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+        if not inside.size:
+            continue
+        if left < 0 or top < 0 or right > width or bottom > height:
+            inside = cv2.copyMakeBorder(
+                inside,
+                max(0, -top),
+                max(0, bottom - height),
+                max(0, -left),
+                max(0, right - width),
+                cv2.BORDER_CONSTANT,
+            )
+        smooth = cv2.INTER_AREA if inside.shape[0] > size else cv2.INTER_LINEAR
+        out[row] = cv2.resize(inside, (size, size), interpolation=smooth)
+    return out
+
+
+def _to_box(corners: NDArray[np.float64]) -> Box:
+    left, top, right, bottom = (float(value) for value in corners)
+    return Box(left, top, right - left, bottom - top)

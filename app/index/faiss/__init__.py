@@ -1,0 +1,1 @@
+"""The FAISS engine: an index in the process with snapshots on disk."""

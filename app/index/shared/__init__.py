@@ -1,0 +1,1 @@
+"""Engines that several processes share: pgvector and Milvus."""

@@ -1,0 +1,1 @@
+"""Downloads, converts and installs published models."""

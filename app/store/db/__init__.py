@@ -1,0 +1,1 @@
+"""Database engine, tables, schema migrations, and the encoding and encryption of columns."""

@@ -1,0 +1,123 @@
+"""One engine and its two transaction scopes. Nothing else in the service commits."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.crypto.keyring import Keyring
+from app.errors import NotReady
+from app.store.db.compiled import Statements
+
+_log = logging.getLogger(__name__)
+
+_BUSY_MILLISECONDS = 30_000
+# Two megabytes, the default, hold none of the pages that a search joins: half its time was reading.
+_MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
+
+
+class Database:
+    """SQLite (WAL) or PostgreSQL, by URL.
+
+    A read scope sees one consistent state from its first statement to its last; a write scope
+    is one transaction, serialised with all other writers of the same collection. `keyring` comes
+    with every session: what is kept about people is sealed with it.
+    """
+
+    def __init__(self, url: str, keyring: Keyring | None = None) -> None:
+        self.keyring = keyring or Keyring()
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database not in (None, "", ":memory:"):
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(url, pool_pre_ping=not self.is_sqlite, pool_size=20)
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        # Every session finds them: what seals, and the texts of statements.
+        self._info = {"keyring": self.keyring, "statements": Statements(self._engine.dialect)}
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reading = self._engine.execution_options(**options)
+        self._writing = self._engine.execution_options(sima_write=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session on a snapshot; nothing is ever written through it."""
+        with (
+            _translated(),
+            self._reading.connect() as connection,
+            Session(connection, expire_on_commit=False, info=self._info) as session,
+        ):
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session whose work is committed at the end of the block, or not at all."""
+        with (
+            _translated(),
+            self._writing.connect() as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False, info=self._info) as session,
+        ):
+            yield session
+            session.flush()
+
+    def check(self) -> None:
+        """Raises NotReady where the database cannot be reached or lacks the schema."""
+        with self.read() as session:
+            session.execute(text("SELECT 1 FROM collections LIMIT 1"))
+
+    def forget_pages(self) -> None:
+        """Let SQLite's write-ahead log go, which still holds pages of what was deleted."""
+        if self.is_sqlite:
+            with _translated(), self._engine.connect() as connection:
+                connection.exec_driver_sql("ROLLBACK")  # a checkpoint is no transaction's business
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.exec_driver_sql("BEGIN")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The driver's words only: SQLAlchemy's message would quote parameters, such as names.
+        cause = error.orig if isinstance(error, DBAPIError) else type(error).__name__
+        _log.error("database error: %s", cause)
+        raise NotReady("the database cannot be used at the moment") from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, SqliteConnection)
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_MILLISECONDS}",
+        "secure_delete=ON",
+        f"mmap_size={_MAPPED_BYTES}",
+        f"cache_size=-{_CACHE_KIB}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: two that read first and then write would deadlock."""
+    if connection.get_execution_options().get("sima_write", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    sqlite = connection.connection.driver_connection
+    assert isinstance(sqlite, SqliteConnection)
+    sqlite.execute("BEGIN")  # takes no lock, so there is no error to translate

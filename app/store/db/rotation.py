@@ -1,0 +1,131 @@
+"""Sealing anew with the newest key, a block a transaction, beside everything else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.errors import SettingError
+from app.store.db.database import Database
+from app.store.db.encryption import (
+    open_metadata,
+    open_photo,
+    open_vectors,
+    seal_metadata,
+    seal_photo,
+    seal_vector,
+    sealed_metadata,
+    vault_of,
+)
+from app.store.db.tables import (
+    COUNTERPART,
+    GALLERY,
+    CollectionRow,
+    EmbeddingSpaceRow,
+    EntryRow,
+    PhotoRow,
+    TemplateRow,
+)
+
+_BLOCK = 500
+_DIMENSION = EmbeddingSpaceRow.dimension
+
+Step = Callable[[Session, int], tuple[int, int, int]]
+"""Looks at rows behind an id: the last id, how many were there, how many were sealed anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """Rows that were sealed with another key, or not at all."""
+
+    templates: int
+    people: int
+    photos: int
+
+
+def rotate(database: Database, progress: Callable[[int], None]) -> Rotated:
+    """Seal what is kept about people with the newest key. May be stopped, and run again.
+
+    Raises SettingError without keys, SealBroken where an older key is missing.
+    """
+    if not database.keyring:
+        raise SettingError("encryption_keys: there is no key to seal with")
+    counts = [_all(database, step, progress) for step in (_templates, _people, _photos)]
+    return Rotated(*counts)
+
+
+def _all(database: Database, step: Step, progress: Callable[[int], None]) -> int:
+    last, total = 0, 0
+    while True:
+        with database.write() as session:
+            last, seen, changed = step(session, last)
+        progress(seen)
+        total += changed
+        if seen < _BLOCK:
+            return total
+
+
+def _templates(session: Session, after: int) -> tuple[int, int, int]:
+    query = (
+        select(TemplateRow.id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
+        .join(CollectionRow, CollectionRow.id == TemplateRow.collection_id)
+        .join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
+        .where(CollectionRow.kind.in_((GALLERY, COUNTERPART)), TemplateRow.id > after)
+        .order_by(TemplateRow.id)
+        .limit(_BLOCK)
+        .with_for_update(of=TemplateRow)
+    )
+    rows = session.execute(query).all()
+    keyring, changed = vault_of(session), 0
+    for row_id, public_id, stored, dimension in rows:
+        if keyring.is_current(stored) and len(stored) != 4 * dimension:
+            continue
+        [vector] = open_vectors(session, [(public_id, stored)], dimension)
+        sealed = seal_vector(session, str(public_id), vector)
+        session.execute(update(TemplateRow).where(TemplateRow.id == row_id).values(vector=sealed))
+        changed += 1
+    return (rows[-1][0] if rows else after), len(rows), changed
+
+
+def _people(session: Session, after: int) -> tuple[int, int, int]:
+    query = (
+        select(EntryRow)
+        .join(CollectionRow, CollectionRow.id == EntryRow.collection_id)
+        .where(CollectionRow.kind == GALLERY, EntryRow.id > after)
+        .order_by(EntryRow.id)
+        .limit(_BLOCK)
+        .with_for_update(of=EntryRow)
+    )
+    rows = list(session.scalars(query))
+    keyring, changed = vault_of(session), 0
+    for row in rows:
+        sealed = sealed_metadata(row.attributes)
+        if (sealed is None and not row.attributes) or (sealed and keyring.is_current(sealed)):
+            continue
+        person_id = str(row.public_id)
+        plain = open_metadata(session, person_id, row.attributes)
+        row.attributes = seal_metadata(session, person_id, plain)
+        changed += 1
+    session.flush()
+    return (rows[-1].id if rows else after), len(rows), changed
+
+
+def _photos(session: Session, after: int) -> tuple[int, int, int]:
+    query = (
+        select(PhotoRow, TemplateRow.shown_id)
+        .join(TemplateRow, TemplateRow.id == PhotoRow.template_id)
+        .where(PhotoRow.template_id > after)
+        .order_by(PhotoRow.template_id)
+        .limit(_BLOCK)
+        .with_for_update(of=PhotoRow)
+    )
+    rows = session.execute(query).all()
+    keyring, changed = vault_of(session), 0
+    for row, public_id in rows:
+        if not keyring.is_current(row.sealed):
+            image = open_photo(session, str(public_id), row.sealed)
+            row.sealed = seal_photo(session, str(public_id), image)
+            changed += 1
+    session.flush()
+    return (rows[-1][0].template_id if rows else after), len(rows), changed

@@ -1,0 +1,1 @@
+"""Turns texts and labels into vectors of an embedding space."""

@@ -1,0 +1,1 @@
+"""Builds the services and the index engine from the settings."""

@@ -1,0 +1,1 @@
+"""Starts servers and provides photos, for tests and benchmarks."""

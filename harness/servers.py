@@ -1,0 +1,91 @@
+"""Real service processes on free ports, for what only processes can show."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx2
+
+from app.settings import PROJECT
+
+
+class Server:
+    """One `sima serve`; `wrapper` is a command that runs it, in a mount of its own for example."""
+
+    def __init__(
+        self, data: Path, *arguments: str, wrapper: Sequence[str] = (), **environment: str
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("SIMA_")},
+            "SIMA_DATA_DIR": str(data),
+            "SIMA_DEFAULT_VOCABULARY": "",
+            **environment,
+        }
+        command = [
+            *wrapper,
+            sys.executable,
+            "-m",
+            "app.cli",
+            "serve",
+            "--port",
+            str(self.port),
+            *arguments,
+        ]
+        # A process group of its own, so that a kill reaches uvicorn's workers, too.
+        self.process = subprocess.Popen(
+            command, cwd=PROJECT, env=env, start_new_session=True, stderr=subprocess.DEVNULL
+        )
+
+    def wait_until_ready(self, seconds: float = 90.0) -> "Server":
+        """Poll `/ready`; raises TimeoutError, or RuntimeError if the process ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with status {self.process.returncode}")
+            with suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/ready").status_code == 200:
+                    return self
+            time.sleep(0.1)
+        raise TimeoutError("the server is not ready")
+
+    def kill(self) -> None:
+        """kill -9 for the whole group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, seconds: float = 30.0) -> int:
+        """SIGTERM and the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+@contextmanager
+def running(data: Path, *arguments: str, **environment: str) -> Iterator[Server]:
+    """A server for the block."""
+    server = Server(data, *arguments, **environment)
+    try:
+        yield server.wait_until_ready()
+    finally:
+        server.kill()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,94 @@
+"""The command line, as a person types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import PROJECT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def photo_files(tmp_path: Path, photos: dict[str, bytes]) -> Path:
+    """The photos as files in a folder."""
+    for name, content in photos.items():
+        (tmp_path / f"{name}.jpg").write_bytes(content)
+    return tmp_path
+
+
+def sima(folder: Path, *arguments: str, status: int = 0) -> str:
+    """Run `sima` on a data folder; its standard output, or its standard error if it failed."""
+    env = {**os.environ, "SIMA_DATA_DIR": str(folder / "data"), "SIMA_DEFAULT_VOCABULARY": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=PROJECT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done.stdout if status in (0, 2) else done.stderr
+
+
+def test_enroll_identify_list_delete(photo_files: Path) -> None:
+    astronaut = str(photo_files / "astronaut.jpg")
+    enrolled = json.loads(sima(photo_files, "enroll", astronaut, "--name", "Eileen", "--json"))
+    found = json.loads(sima(photo_files, "identify", astronaut, "--json"))
+    assert found["faces"] == ["match"]
+    assert found["candidates"][0]["name"] == "Eileen"
+    assert "Eileen" in sima(photo_files, "persons", "list")
+    again = sima(photo_files, "enroll", astronaut, "--name", "X", status=1)
+    assert again.startswith("already_enrolled:")
+    check = json.loads(sima(photo_files, "index", "check", "--json"))
+    [row] = check
+    assert (row["stored"], row["indexed"], row["missing"], row["extra"]) == (1, 1, 0, 0)
+    assert "1" in sima(photo_files, "index", "rebuild")
+    sima(photo_files, "persons", "delete", enrolled["person_id"])
+    assert json.loads(sima(photo_files, "persons", "list", "--json")) == []
+
+
+def test_verify_tells_by_its_exit_status(photo_files: Path) -> None:
+    obama, biden = (str(photo_files / f"{name}.jpg") for name in ("obama", "biden"))
+    same = json.loads(sima(photo_files, "verify", obama, obama, "--json"))
+    assert same["verified"] is True
+    other = json.loads(sima(photo_files, "verify", obama, biden, "--json", status=2))
+    assert other["verified"] is False
+
+
+def test_schema_and_models(tmp_path: Path) -> None:
+    assert json.loads(sima(tmp_path, "db", "upgrade", "--json")) == {"revision": "head"}
+    models = json.loads(sima(tmp_path, "models", "list", "--json"))
+    assert "sima-face-2" in [model["name"] for model in models]
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    missing = sima(tmp_path, "enroll", str(tmp_path / "no.jpg"), "--name", "N", status=1)
+    assert "No such file" in missing
+    assert "Traceback" not in missing
+    assert sima(tmp_path, "persons", "delete", "nobody", status=1).startswith("person_not_found:")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "serve", "enroll", "identify", "verify", "words nearest", "persons list", "index check"],
+)
+def test_help_reads_like_a_manual(tmp_path: Path, command: str) -> None:
+    text = sima(tmp_path, *command.split(), "--help")
+    assert "Usage:" in text
+    assert len(text) > 200
+
+
+def test_importing_the_service_loads_neither_torch_nor_training() -> None:
+    code = (
+        "import sys, app.main, app.cli; "
+        "loaded = {name.split('.')[0] for name in sys.modules}; "
+        "sys.exit(1 if loaded & {'torch', 'training', 'mtcnn', 'tensorflow'} else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0

@@ -1,0 +1,36 @@
+"""Databases of both kinds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.store.collections import create_collection
+from app.store.db.database import Database
+from app.store.db.schema import upgrade
+from app.store.db.tables import GALLERY, Base
+from tests.store.galleries import SPACE
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of either kind, without a schema."""
+    if request.param == "sqlite":
+        opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    else:
+        opened = Database(request.getfixturevalue("postgres"))
+    yield opened
+    with opened.write() as session:
+        Base.metadata.drop_all(session.connection())
+        session.execute(text("DROP TABLE IF EXISTS alembic_version"))
+    opened.close()
+
+
+@pytest.fixture
+def database(empty: Database) -> Database:
+    """A migrated database with one empty gallery, `people`."""
+    upgrade(empty)
+    with empty.write() as session:
+        create_collection(session, "people", GALLERY, SPACE)
+    return empty

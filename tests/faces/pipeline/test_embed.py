@@ -1,0 +1,39 @@
+"""What the manifest says is done to a crop."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.faces.pipeline.embed import OnnxEmbedder
+from app.inference.manifest import read_manifest, read_verified
+from app.inference.session import OnnxSession
+from app.vectors import l2_normalize
+from tests.models import SHIPPED
+
+
+def embedder(**changes: object) -> OnnxEmbedder:
+    """The shipped weights behind a changed input specification."""
+    manifest = read_manifest(SHIPPED)
+    spec = manifest.input.model_copy(update=changes)
+    weights = read_verified(Path(SHIPPED) / manifest.file, manifest.sha256)
+    session = OnnxSession(weights, ["CPUExecutionProvider"])
+    return OnnxEmbedder(manifest.model_copy(update={"input": spec}), session)
+
+
+def test_mirror_is_the_mean_of_both() -> None:
+    size = read_manifest(SHIPPED).input.size
+    crop = np.random.default_rng(1).integers(0, 256, (size, size, 3)).astype(np.uint8)
+    plain, mirrored = embedder(mirror=False), embedder(mirror=True)
+    mean = l2_normalize(plain.embed([crop]) + plain.embed([crop[:, ::-1]]))
+    assert mirrored.embed([crop, crop])[1] == pytest.approx(mean[0], abs=1e-4)
+    assert mirrored.embed([crop[:, ::-1]])[0] == pytest.approx(mean[0], abs=1e-4)
+    assert mirrored.space != plain.space
+
+
+def test_bgr_is_rgb_turned_round() -> None:
+    size = read_manifest(SHIPPED).input.size
+    crop = np.random.default_rng(2).integers(0, 256, (size, size, 3)).astype(np.uint8)
+    rgb, bgr = embedder(channels="RGB"), embedder(channels="BGR")
+    turned = np.ascontiguousarray(crop[:, :, ::-1])
+    assert bgr.embed([turned])[0] == pytest.approx(rgb.embed([crop])[0], abs=1e-5)

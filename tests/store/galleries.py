@@ -1,0 +1,49 @@
+"""A small gallery with vectors of four numbers, for tests of the store alone."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from app.index.faiss.index import FaissIndex
+from app.store.collections import Collection, get_collection, lock_collection
+from app.store.db.database import Database
+from app.store.index_sync import IndexSync
+from app.store.people import NewPerson, Person, add_person, add_template
+from app.store.search import nearest_entries
+from app.vectors import EmbeddingSpace, l2_normalize
+
+WITHIN = timedelta(minutes=10)
+SPACE = EmbeddingSpace("test", "sha256:test", 4)
+
+
+def vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """A unit vector."""
+    return l2_normalize(np.random.default_rng(seed).normal(size=4))
+
+
+def index_sync(folder: Path | None = None) -> IndexSync:
+    """As a worker opens it; with snapshots in `folder`."""
+
+    def open_index(collection: Collection) -> FaissIndex:
+        file = folder / f"{collection.id}.faiss" if folder else None
+        return FaissIndex(collection.space.dimension, file, "key")
+
+    return IndexSync(open_index)
+
+
+def add(database: Database, seed: int, person: Person | None = None) -> Person:
+    """Enroll somebody with the vector of `seed`."""
+    with database.write() as session:
+        gallery = lock_collection(session, get_collection(session, "people"))
+        person = person or add_person(session, gallery, NewPerson(f"P{seed}", None, {}))
+        add_template(session, gallery, person, vector(seed), 0.9)
+        return person
+
+
+def find(database: Database, index: IndexSync, seed: int, k: int = 3) -> list[str]:
+    """Names near the vector of `seed`."""
+    with database.read() as session:
+        gallery = get_collection(session, "people")
+        rows = nearest_entries(session, index, gallery, vector(seed)[None], k)[0]
+    return [row.name for row in rows]

