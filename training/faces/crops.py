@@ -17,6 +17,9 @@ from app.faces.pipeline.types import Image
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 _ADULT = 18
 
+CALIBRATION_SOURCES = ("mebeauty",)
+"""Sources that only calibrate: one photo a person, six origins, about 320 people each."""
+
 
 @dataclass(frozen=True, slots=True)
 class CropSet:
@@ -51,12 +54,15 @@ class CropSet:
 
 
 def held_out(crops: CropSet) -> NDArray[np.bool_]:
-    """Mask of the eighth that no training sees: whole identities, and photos without one.
+    """Mask of the crops that no training uses, shape (len(crops),).
 
-    Chosen by a checksum of the identity (else the file name), so it never moves when data grows.
+    An eighth of the identities and of the crops without one, chosen by a checksum of the identity
+    (else of the file name), so that the choice does not change when data is added. In addition
+    every crop of CALIBRATION_SOURCES: too few people for an eighth of them to be useful.
     """
     keys = np.where(crops.identity == "", crops.files, crops.identity)
-    return np.array([zlib.crc32(str(key).encode()) % 8 == 0 for key in keys])
+    eighth = np.array([zlib.crc32(str(key).encode()) % 8 == 0 for key in keys])
+    return eighth | np.isin(crops.source, CALIBRATION_SOURCES)
 
 
 def adults(crops: CropSet) -> NDArray[np.bool_]:
