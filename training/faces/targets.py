@@ -67,7 +67,8 @@ def distillation_targets(
     """Targets of every crop, shape (len(crops), dimension), and the reduction that gave them.
 
     Each teacher's embeddings are stored in `run/targets-<name>.npz`. The reduction is computed
-    from the crops that are not held out.
+    from the crops that are not held out, once: it is stored in `run/reduction.npy`, since another
+    basis of the same subspace would be another target.
     """
     parts = []
     for folder in teachers.folders:
@@ -75,6 +76,18 @@ def distillation_targets(
         path = run / f"targets-{embedder.manifest.name}.npz"
         workers = 1 if embedder.providers == ("OpenVINO",) else None
         parts.append(load_or_embed(path, embedder, crops, workers=workers))
-    seen = ~held_out(crops)
-    reduction = principal_axes([part[seen] for part in parts], dimension)
+    reduction = _reduction(run / "reduction.npy", parts, ~held_out(crops), dimension)
     return combine(parts, reduction), reduction
+
+
+def _reduction(
+    path: Path, parts: list[Matrix], seen: NDArray[np.bool_], dimension: int
+) -> Matrix | None:
+    if path.exists():
+        stored: Matrix = np.load(path)
+        if stored.shape == (sum(part.shape[1] for part in parts), dimension):
+            return stored
+    axes = principal_axes([part[seen] for part in parts], dimension)
+    if axes is not None:
+        np.save(path, axes)
+    return axes
