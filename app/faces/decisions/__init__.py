@@ -1,1 +1,1 @@
-"""From similarities to decisions: thresholds and their calibration."""
+"""Decisions from similarities: thresholds and the calibration of their false match rates."""

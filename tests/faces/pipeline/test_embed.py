@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.faces.pipeline.embed import OnnxEmbedder
+from app.faces.pipeline.embed import OnnxEmbedder, load_embedder
 from app.inference.manifest import read_manifest, read_verified
 from app.inference.session import OnnxSession
 from app.vectors import l2_normalize
@@ -37,3 +37,15 @@ def test_bgr_is_rgb_turned_round() -> None:
     rgb, bgr = embedder(channels="RGB"), embedder(channels="BGR")
     turned = np.ascontiguousarray(crop[:, :, ::-1])
     assert bgr.embed([turned])[0] == pytest.approx(rgb.embed([crop])[0], abs=1e-5)
+
+
+def test_the_shipped_model_matches_its_manifest() -> None:
+    embedder = load_embedder(SHIPPED, ["CPUExecutionProvider"])
+    size = embedder.manifest.input.size
+    crops = np.random.default_rng(0).integers(0, 256, (3, size, size, 3)).astype(np.uint8)
+    vectors = embedder.embed(list(crops))
+    assert vectors.shape == (3, embedder.manifest.dimension)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    assert embedder.embed([crops[1]])[0] == pytest.approx(vectors[1], abs=1e-4)
+    assert (SHIPPED / embedder.manifest.file).stat().st_size < 30_000_000
+    assert (SHIPPED / "README.md").is_file()
