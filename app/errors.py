@@ -1,54 +1,55 @@
-"""Domain errors. No HTTP here: `app.api.problems` maps each code to a status."""
+"""Domain exceptions. `app.api.problems` maps each `code` to an HTTP status."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 
 class SimaError(Exception):
-    """Base of everything that the service refuses knowingly.
+    """Base class of the exceptions that the service raises deliberately.
 
-    `code` is the stable, machine-readable name of the HTTP contract; the message is for people.
+    `code` is the stable, machine-readable error code of the HTTP contract. The message states the
+    fact and the remedy, for people.
     """
 
     code: ClassVar[str] = "internal_error"
 
 
 class ModelError(SimaError):
-    """A model file, its manifest or its output is not what it claims to be."""
+    """A model file, its manifest or its output is invalid."""
 
 
 class NotReady(SimaError):
-    """Something that the service stands on cannot be used at the moment."""
+    """A dependency of the service, such as the database, is unavailable."""
 
     code = "not_ready"
 
 
 class InvalidImage(SimaError):
-    """The bytes are not a whole, readable photo."""
+    """The bytes are not a complete, decodable image."""
 
     code = "invalid_image"
 
 
 class ImageTooLarge(SimaError):
-    """More bytes or pixels than the settings allow."""
+    """The image has more bytes or pixels than the settings allow."""
 
     code = "image_too_large"
 
 
 class FileTooLarge(SimaError):
-    """More bytes than the settings allow for an uploaded file."""
+    """The uploaded file has more bytes than the settings allow."""
 
     code = "file_too_large"
 
 
-class UnsupportedMedia(SimaError):
-    """Neither a photo format that is read here, nor a body that carries one."""
+class UnsupportedMediaType(SimaError):
+    """The image format or the content type of the request is not supported."""
 
     code = "unsupported_media_type"
 
 
 class InvalidRequest(SimaError):
-    """The request is well formed and makes no sense; `where` names the field."""
+    """The request violates a rule that its schema does not express; `where` names the field."""
 
     code = "validation_error"
 
@@ -58,24 +59,26 @@ class InvalidRequest(SimaError):
 
 
 class NoFace(SimaError):
-    """The photo shows nobody."""
+    """No face was detected in the image."""
 
     code = "no_face"
 
 
 class MultipleFaces(SimaError):
-    """The photo shows several people where one was asked for."""
+    """Several faces were detected where the request requires one; `count` is their number."""
 
     code = "multiple_faces"
 
     def __init__(self, count: int) -> None:
-        super().__init__(f"the photo shows {count} faces; send one person, or ask for face=largest")
+        super().__init__(
+            f"the image shows {count} faces; send an image of one person, or set face=largest"
+        )
         self.count = count
 
 
 @dataclass(frozen=True, slots=True)
 class PoorReason:
-    """One named reason against a photo: `measured` lies on the wrong side of `limit`."""
+    """A quality check that failed: `measured` is beyond `limit`."""
 
     code: str
     measured: float
@@ -83,24 +86,29 @@ class PoorReason:
 
 
 class PoorQuality(SimaError):
-    """The face is not fit to be enrolled, for the reasons named."""
+    """The quality of the face is too low for enrollment, for the given reasons."""
 
     code = "poor_quality"
 
     def __init__(self, reasons: tuple[PoorReason, ...]) -> None:
         super().__init__(
-            "the face is not fit to be enrolled: " + ", ".join(r.code for r in reasons)
+            "the quality of the face is too low for enrollment ("
+            + ", ".join(reason.code for reason in reasons)
+            + "); send a better image"
         )
         self.reasons = reasons
 
 
 class AlreadyEnrolled(SimaError):
-    """The same face is known under another person."""
+    """The face matches another person of the gallery."""
 
     code = "already_enrolled"
 
     def __init__(self, person_id: str, name: str, similarity: float) -> None:
-        super().__init__("this face is already enrolled as another person")
+        super().__init__(
+            "this face is already enrolled as another person; send that person_id to add a photo, "
+            "or on_duplicate=allow"
+        )
         self.person_id = person_id
         self.name = name
         self.similarity = similarity
@@ -113,7 +121,7 @@ class PersonNotFound(SimaError):
 
 
 class PhotoNotFound(SimaError):
-    """The person has no template with this id."""
+    """The person has no template with this id, or its photo is not stored."""
 
     code = "photo_not_found"
 
@@ -131,37 +139,37 @@ class VocabularyNotFound(SimaError):
 
 
 class CollectionExists(SimaError):
-    """The name is taken."""
+    """A collection with this name exists already."""
 
     code = "collection_exists"
 
 
 class SpaceMismatch(SimaError):
-    """The collection was made with another model; its vectors compare with no others."""
+    """The vectors of the collection belong to another embedding space than the active model."""
 
     code = "space_mismatch"
 
 
-class CounterpartExists(SimaError):
-    """The collection has templates of another model beside its own, or is on that one already."""
+class ShadowExists(SimaError):
+    """The collection has a shadow collection already, or uses the requested model already."""
 
     code = "counterpart_exists"
 
 
-class NoCounterpart(SimaError):
-    """There is no second space to change to, or to discard."""
+class ShadowNotFound(SimaError):
+    """The collection has no shadow collection."""
 
     code = "no_counterpart"
 
 
 class PeopleMissing(SimaError):
-    """Some people would not be found any more: they have to be photographed again first."""
+    """Some people have no template in the shadow collection and would no longer be found."""
 
     code = "people_missing"
 
 
 class WordNotFound(SimaError):
-    """The vocabulary does not hold this word; `suggestions` are words that look like it."""
+    """The vocabulary does not contain the word; `suggestions` are words with similar spelling."""
 
     code = "word_not_found"
 
@@ -172,74 +180,74 @@ class WordNotFound(SimaError):
 
 
 class Unauthorized(SimaError):
-    """No API key, or one that is not known."""
+    """The API key is missing or unknown."""
 
     code = "unauthorized"
 
 
 class Forbidden(SimaError):
-    """The API key may not do this."""
+    """The role of the API key does not permit the operation."""
 
     code = "forbidden"
 
 
 class RateLimited(SimaError):
-    """Too many requests; `retry_after` is in seconds."""
+    """The caller exceeded the rate limit; `retry_after` is in seconds."""
 
     code = "rate_limited"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"too many requests; try again in {retry_after} s")
+        super().__init__(f"the rate limit is exceeded; try again in {retry_after} s")
         self.retry_after = retry_after
 
 
 class RefusedLabel(SimaError):
-    """The service does not judge faces by this."""
+    """The label names a topic that the service does not infer from faces."""
 
     code = "refused_label"
 
     def __init__(self, label: str, topic: str) -> None:
-        super().__init__(f"{label[:80]!r}: {topic} is not inferred from faces here")
+        super().__init__(f"the label {label[:80]!r} is refused: {topic} is not inferred from faces")
         self.label, self.topic = label, topic
 
 
 class ProjectionNotFound(SimaError):
-    """There is no projection of this name."""
+    """No projection has this name."""
 
     code = "projection_not_found"
 
 
 class ProjectionExists(SimaError):
-    """The name is taken."""
+    """A projection with this name exists already."""
 
     code = "projection_exists"
 
 
-class KeyReused(SimaError):
-    """An idempotency key came with another request before."""
+class IdempotencyKeyReused(SimaError):
+    """The idempotency key was used before with a different request."""
 
     code = "idempotency_key_reused"
 
 
-class SettingError(SimaError):
-    """A setting that cannot work; said at the start, never to a client."""
+class InvalidSetting(SimaError):
+    """A setting is invalid. Raised at start-up; clients never receive it."""
 
     code = "not_ready"
 
 
 class ErasureNotFound(SimaError):
-    """There is no receipt with this id."""
+    """No erasure receipt has this id."""
 
     code = "erasure_not_found"
 
 
-class SealBroken(SimaError):
-    """What is sealed cannot be opened: another key, or changed bytes."""
+class DecryptionFailed(SimaError):
+    """Encrypted bytes could not be decrypted: the key is missing or the bytes were changed."""
 
     code = "not_ready"
 
 
-class ArchiveRefused(SimaError):
-    """An archive that is damaged, changed, sealed for others, or signed by a stranger."""
+class InvalidArchive(SimaError):
+    """The archive is damaged, modified, encrypted with another key, or its signer is unknown."""
 
     code = "validation_error"

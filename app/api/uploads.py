@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.errors import InvalidImage, InvalidRequest, UnsupportedMedia
+from app.errors import InvalidImage, InvalidRequest, UnsupportedMediaType
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
@@ -37,7 +37,7 @@ async def read_photos(
 ) -> tuple[Fields, dict[str, bytes]]:
     """The fields, validated, and the photos by name; only photos named in `names` may come.
 
-    Fields may also come as query parameters. Raises UnsupportedMedia, InvalidImage,
+    Fields may also come as query parameters. Raises UnsupportedMediaType, InvalidImage,
     InvalidRequest or pydantic's ValidationError.
     """
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -48,7 +48,7 @@ async def read_photos(
     elif media in RAW_TYPES:
         parts = _Parts({}, {names[0]: await request.body()})
     else:
-        raise UnsupportedMedia(
+        raise UnsupportedMediaType(
             "send multipart/form-data, application/json, or one photo as the raw body "
             "(image/jpeg, image/png, image/webp)"
         )

@@ -10,7 +10,7 @@ from starlette.formparsers import MultiPartException
 from app.api.deps import Context, Ctx, Reader, Writer
 from app.api.problems import describe
 from app.api.schemas import words as schemas
-from app.errors import InvalidRequest, UnsupportedMedia
+from app.errors import InvalidRequest, UnsupportedMediaType
 from app.store.collections import Collection
 from app.words.formats import WRITERS
 from app.words.policies import WordPolicy
@@ -63,7 +63,7 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
     it is stored.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedMedia("send the file as multipart/form-data")
+        raise UnsupportedMediaType("send the file as multipart/form-data")
     try:
         form = await request.form(max_files=2, max_fields=4, max_part_size=1_000)
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:

@@ -17,7 +17,7 @@ from app.commands.output import (
 )
 from app.commands.setup import ensure_schema
 from app.crypto.signing import Signer
-from app.errors import ArchiveRefused
+from app.errors import InvalidArchive
 from app.faces.bulk import BulkEnroller, Report
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.sources import find_photos
@@ -84,7 +84,7 @@ def export(
     with refusals():
         settings = Settings()
         if file.suffix != ARCHIVE:
-            raise ArchiveRefused(f"the name of an archive ends with {ARCHIVE}")
+            raise InvalidArchive(f"the name of an archive ends with {ARCHIVE}")
         ensure_schema(settings)
         database = open_database(settings)
         with database.read() as session:
@@ -105,7 +105,7 @@ def _import_archive(file: Path, name: str | None, signer: str | None, as_json: b
         settings = Settings()
         manifest = read_manifest(file)
         if manifest.signer not in (signer, _own(settings).public):
-            raise ArchiveRefused(
+            raise InvalidArchive(
                 f"it is signed by {manifest.signer}; if you know that one, say --signer"
             )
         ensure_schema(settings)

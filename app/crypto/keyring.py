@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.errors import SealBroken, SettingError
+from app.errors import DecryptionFailed, InvalidSetting
 
 KEY_BYTES = 32
 _VERSION = b"\x01"
@@ -46,15 +46,17 @@ class Keyring:
         return _VERSION + self._newest + nonce + sealed
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """What was sealed. Raises SealBroken for a missing key, a wrong context, a changed byte."""
+        """Returns the plaintext. Raises DecryptionFailed for a missing key or changed bytes."""
         cipher = self._ciphers.get(_key_of(sealed))
         if cipher is None or sealed[:1] != _VERSION:
-            raise SealBroken(f"sealed with the key {_key_of(sealed).hex()}, which is not given")
+            raise DecryptionFailed(
+                f"sealed with the key {_key_of(sealed).hex()}, which is not given"
+            )
         try:
             nonce = sealed[_HEAD - _NONCE_BYTES : _HEAD]
             return cipher.decrypt(nonce, sealed[_HEAD:], context.encode())
         except InvalidTag as error:
-            raise SealBroken(f"{context}: it was changed after it was sealed") from error
+            raise DecryptionFailed(f"{context}: it was changed after it was sealed") from error
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether the newest key sealed it."""
@@ -72,14 +74,14 @@ def new_key() -> str:
 
 
 def read_keys(written: str | None, file: Path | None) -> list[bytes]:
-    """Keys separated by commas or lines, newest first. Raises SettingError."""
+    """Keys separated by commas or lines, newest first. Raises InvalidSetting."""
     if written and file is not None:
-        raise SettingError("encryption_keys and encryption_key_file: only one of them")
+        raise InvalidSetting("encryption_keys and encryption_key_file: only one of them")
     if file is not None:
         try:
             written = file.read_text(encoding="ascii")
         except (OSError, ValueError) as error:
-            raise SettingError("encryption_key_file: it cannot be read") from error
+            raise InvalidSetting("encryption_key_file: it cannot be read") from error
     words = (written or "").replace(",", "\n").split()
     return [_decode(word) for word in words]
 
@@ -88,9 +90,9 @@ def _decode(word: str) -> bytes:
     try:
         key = base64.b64decode(word, validate=True)
     except binascii.Error as error:
-        raise SettingError("encryption_keys: a key is not base64") from error
+        raise InvalidSetting("encryption_keys: a key is not base64") from error
     if len(key) != KEY_BYTES:
-        raise SettingError(f"encryption_keys: a key has {len(key)} bytes, not {KEY_BYTES}")
+        raise InvalidSetting(f"encryption_keys: a key has {len(key)} bytes, not {KEY_BYTES}")
     return key
 
 

@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from app.errors import ArchiveRefused
+from app.errors import InvalidArchive
 
 
 class Signer:
@@ -43,8 +43,8 @@ class Signer:
 
 
 def check_signature(public: str, message: bytes, signature: bytes) -> None:
-    """Raises ArchiveRefused where `public` did not sign `message`."""
+    """Raises InvalidArchive where `public` did not sign `message`."""
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
-        raise ArchiveRefused("its signature does not fit: it was changed") from error
+        raise InvalidArchive("its signature does not fit: it was changed") from error

@@ -43,7 +43,7 @@ class SealedWriter:
 
 
 class SealedReader:
-    """Reads what a SealedWriter wrote. Raises SealBroken, ValueError where it is cut."""
+    """Reads what a SealedWriter wrote. Raises DecryptionFailed, ValueError where it is cut."""
 
     def __init__(self, stream: IO[bytes], keyring: Keyring, context: str) -> None:
         self._stream, self._keyring, self._context = stream, keyring, context

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.errors import PeopleMissing, SealBroken, SimaError
+from app.errors import DecryptionFailed, PeopleMissing, SimaError
 from app.faces.pipeline.pipeline import FacePipeline
 from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
@@ -56,7 +56,7 @@ class Standing:
 
 
 def begin(database: Database, name: str, space: EmbeddingSpace) -> Begun:
-    """Open the counterpart in this space. Raises CollectionNotFound, CounterpartExists."""
+    """Open the counterpart in this space. Raises CollectionNotFound, ShadowExists."""
     with database.write() as session:
         counterpart = open_counterpart(session, name, space)
         gallery = get_collection(session, name, GALLERY)
@@ -69,7 +69,7 @@ def embed_kept_photos(
     """Fill the counterpart; `progress` is called with how many photos were looked at.
 
     May be stopped and run again: a photo that has its template is not looked at twice. Raises
-    SealBroken.
+    DecryptionFailed.
     """
     gallery, counterpart = begun.gallery, begun.counterpart
     refused: Counter[str] = Counter()
@@ -90,7 +90,7 @@ def embed_kept_photos(
 
 
 def standing(database: Database, name: str) -> Standing:
-    """Who must be photographed again. Raises CollectionNotFound, NoCounterpart."""
+    """Who must be photographed again. Raises CollectionNotFound, ShadowNotFound."""
     with database.read() as session:
         gallery = get_collection(session, name, GALLERY)
         counterpart = counterpart_of(session, gallery)
@@ -121,7 +121,7 @@ def _embed(
     try:
         sighting = pipeline.look(photo.image, timings).largest()
         vector = pipeline.embed([sighting], timings)[0]
-    except SealBroken:
+    except DecryptionFailed:
         raise
     except SimaError as error:
         refused[error.code] += 1

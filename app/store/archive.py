@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.crypto.signing import Signer, check_signature
-from app.errors import ArchiveRefused
+from app.errors import InvalidArchive
 from app.store.collections import Collection, create_collection, write_journal
 from app.store.db.encryption import (
     open_metadata,
@@ -55,7 +55,7 @@ class Manifest:
 
 
 def write_archive(session: Session, collection: Collection, file: Path, signer: Signer) -> Manifest:
-    """The gallery as the session sees it. Raises SealBroken, OSError."""
+    """The gallery as the session sees it. Raises DecryptionFailed, OSError."""
     people, vectors = io.BytesIO(), []
     for line, rows in _people(session, collection):
         people.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
@@ -93,7 +93,7 @@ def write_archive(session: Session, collection: Collection, file: Path, signer: 
 
 
 def read_manifest(file: Path) -> Manifest:
-    """The manifest, once its signature fits. Raises ArchiveRefused, OSError."""
+    """The manifest, once its signature fits. Raises InvalidArchive, OSError."""
     with _opened(file) as archive:
         written = archive.read("manifest.json")
         manifest = _manifest(written)
@@ -104,8 +104,8 @@ def read_manifest(file: Path) -> Manifest:
 def read_archive(session: Session, file: Path, name: str | None) -> Collection:
     """A new gallery with everything in the archive, under its old name or another.
 
-    People and templates keep their ids where these are free. Raises ArchiveRefused,
-    CollectionExists, SealBroken, OSError; nothing is stored then.
+    People and templates keep their ids where these are free. Raises InvalidArchive,
+    CollectionExists, DecryptionFailed, OSError; nothing is stored then.
     """
     manifest = read_manifest(file)
     with _opened(file) as archive:
@@ -116,7 +116,7 @@ def read_archive(session: Session, file: Path, name: str | None) -> Collection:
     for line in people:
         row += _add(session, collection, line, matrix[row:])
     if row != len(matrix):
-        raise ArchiveRefused("it has other templates than its people say")
+        raise InvalidArchive("it has other templates than its people say")
     write_journal(session, collection, REBUILD, [None], new_entries=len(people))
     return collection
 
@@ -176,7 +176,7 @@ def _add(session: Session, collection: Collection, line: dict[str, Any], vectors
                 )
             )
     except (KeyError, TypeError, ValueError) as error:
-        raise ArchiveRefused("a person in it cannot be read") from error
+        raise InvalidArchive("a person in it cannot be read") from error
     session.flush()
     return len(templates)
 
@@ -192,16 +192,16 @@ def _opened(file: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
-        raise ArchiveRefused("it is no archive, or was cut off") from error
+        raise InvalidArchive("it is no archive, or was cut off") from error
 
 
 def _manifest(written: bytes) -> Manifest:
     try:
         found = Manifest(**json.loads(written))
     except (ValueError, TypeError) as error:
-        raise ArchiveRefused("its manifest cannot be read") from error
+        raise InvalidArchive("its manifest cannot be read") from error
     if found.version != VERSION:
-        raise ArchiveRefused(f"it is of version {found.version}; this service reads {VERSION}")
+        raise InvalidArchive(f"it is of version {found.version}; this service reads {VERSION}")
     return found
 
 
@@ -214,12 +214,12 @@ def _parts(
         try:
             part = archive.read(name)
         except (KeyError, zipfile.BadZipFile) as error:
-            raise ArchiveRefused(f"{name} is missing or damaged") from error
+            raise InvalidArchive(f"{name} is missing or damaged") from error
         if hashlib.sha256(part).hexdigest() != manifest.digests.get(name):
-            raise ArchiveRefused(f"{name} was changed")
+            raise InvalidArchive(f"{name} was changed")
         opened = vault_of(session).open(part, f"archive {name}") if manifest.sealed else part
         parts[name] = opened
     matrix = np.load(io.BytesIO(parts[_TEMPLATES]), allow_pickle=False)
     if matrix.shape != (manifest.templates, manifest.dimension) or matrix.dtype != np.float32:
-        raise ArchiveRefused("its templates have another shape than it says")
+        raise InvalidArchive("its templates have another shape than it says")
     return [json.loads(line) for line in parts[_PEOPLE].splitlines()], matrix

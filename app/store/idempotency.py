@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.errors import KeyReused
+from app.errors import IdempotencyKeyReused
 from app.store.db.tables import EnrollKeyRow, EntryRow, TemplateRow, now
 from app.store.people import Person, Template, get_person
 
@@ -16,7 +16,7 @@ KEPT_FOR = timedelta(days=1)
 def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Template] | None:
     """What the same request did before; None if it never came, or is gone again.
 
-    Raises KeyReused where the key came with another request.
+    Raises IdempotencyKeyReused where the key came with another request.
     """
     query = (
         select(EnrollKeyRow.request_digest, TemplateRow, EntryRow.public_id)
@@ -29,7 +29,7 @@ def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Temp
         return None
     before, row, person_id = found
     if before != digest:
-        raise KeyReused("this Idempotency-Key came with another request before")
+        raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
     template = Template(str(row.shown_id), row.quality, row.created_at)
     return get_person(session, str(person_id)), template
 
@@ -42,7 +42,7 @@ def discard_old_keys(session: Session) -> None:
 def remember_key(session: Session, key: str, digest: str, template: Template) -> None:
     """Bind the key to a template; it goes when the template goes, and after a day.
 
-    Raises KeyReused where another request took it meanwhile.
+    Raises IdempotencyKeyReused where another request took it meanwhile.
     """
     discard_old_keys(session)
     row_id = session.scalar(
@@ -53,4 +53,6 @@ def remember_key(session: Session, key: str, digest: str, template: Template) ->
         with session.begin_nested():
             session.add(EnrollKeyRow(key=key, request_digest=digest, template_id=row_id))
     except IntegrityError as error:
-        raise KeyReused("this Idempotency-Key came with another request meanwhile") from error
+        raise IdempotencyKeyReused(
+            "this Idempotency-Key came with another request meanwhile"
+        ) from error

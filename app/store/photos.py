@@ -20,7 +20,7 @@ def keep_photo(session: Session, template_id: str, image: bytes, until: datetime
 
 
 def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
-    """The file as it was sent. Raises PhotoNotFound, also once its time is over; SealBroken."""
+    """Returns the file as sent. Raises PhotoNotFound (also when expired), DecryptionFailed."""
     query = (
         select(PhotoRow.sealed)
         .join(TemplateRow, TemplateRow.id == PhotoRow.template_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
-from app.errors import CounterpartExists, NoCounterpart
+from app.errors import ShadowExists, ShadowNotFound
 from app.store.collections import (
     Collection,
     collection_by_id,
@@ -62,21 +62,21 @@ def find_counterpart(session: Session, gallery: Collection) -> Collection | None
 
 
 def counterpart_of(session: Session, gallery: Collection) -> Collection:
-    """The counterpart. Raises NoCounterpart."""
+    """The counterpart. Raises ShadowNotFound."""
     found = find_counterpart(session, gallery)
     if found is None:
-        raise NoCounterpart(f"collection {gallery.name!r} is in one space only")
+        raise ShadowNotFound(f"collection {gallery.name!r} is in one space only")
     return found
 
 
 def open_counterpart(session: Session, name: str, space: EmbeddingSpace) -> Collection:
     """The gallery's counterpart in this space, made where there is none.
 
-    Raises CounterpartExists where the gallery is in that space already, or on its way to a third.
+    Raises ShadowExists where the gallery is in that space already, or on its way to a third.
     """
     [gallery, *_] = _locked(session, name)
     if gallery.space.digest == space.digest:
-        raise CounterpartExists(f"collection {name!r} is on {space.name} already")
+        raise ShadowExists(f"collection {name!r} is on {space.name} already")
     known = find_counterpart(session, gallery)
     if known is None:
         # No client can name it so: names of collections begin with a letter or a digit.
@@ -85,7 +85,7 @@ def open_counterpart(session: Session, name: str, space: EmbeddingSpace) -> Coll
         session.execute(row.values(counterpart_of=gallery.id))
         return made
     if known.space.digest != space.digest:
-        raise CounterpartExists(
+        raise ShadowExists(
             f"collection {name!r} has templates of {known.space.name} beside its own; "
             "discard those first"
         )
@@ -95,7 +95,7 @@ def open_counterpart(session: Session, name: str, space: EmbeddingSpace) -> Coll
 def photos_to_embed(
     session: Session, gallery: Collection, counterpart: Collection, after: int, limit: int
 ) -> list[KeptPhoto]:
-    """Kept photos that the counterpart has no template of, behind a database id. SealBroken."""
+    """Photos without a template in the counterpart, after a row id. Raises DecryptionFailed."""
     query = (
         select(TemplateRow.id, TemplateRow.shown_id, PhotoRow.sealed)
         .join(PhotoRow, PhotoRow.template_id == TemplateRow.id)
@@ -163,7 +163,7 @@ def count_people_missing(session: Session, gallery: Collection, space_of: Collec
 def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
     """Let the counterpart answer, and what answered become the counterpart: cut-over, roll-back.
 
-    The gallery and its counterpart as they are then. Raises NoCounterpart.
+    The gallery and its counterpart as they are then. Raises ShadowNotFound.
     """
     gallery, other = _both(session, name)
     row = {one.id: session.get_one(CollectionRow, one.id) for one in (gallery, other)}
@@ -180,7 +180,7 @@ def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
 
 
 def discard_counterpart(session: Session, name: str) -> Collection:
-    """Remove the counterpart; photos stay with what is left of them. Raises NoCounterpart."""
+    """Remove the counterpart; photos stay with what is left of them. Raises ShadowNotFound."""
     gallery, other = _both(session, name)
     mine = PhotoRow.template_id.in_(
         select(TemplateRow.id).where(TemplateRow.collection_id == other.id)
@@ -207,10 +207,10 @@ def _locked(session: Session, name: str) -> list[Collection]:
 
 
 def _both(session: Session, name: str) -> tuple[Collection, Collection]:
-    """The gallery and its counterpart, locked. Raises CollectionNotFound, NoCounterpart."""
+    """The gallery and its counterpart, locked. Raises CollectionNotFound, ShadowNotFound."""
     gallery, *others = _locked(session, name)
     if not others:
-        raise NoCounterpart(f"collection {name!r} is in one space only")
+        raise ShadowNotFound(f"collection {name!r} is in one space only")
     return gallery, others[0]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.crypto.keyring import Keyring
-from app.errors import NotReady, SettingError
+from app.errors import InvalidSetting, NotReady
 from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
@@ -22,7 +22,7 @@ Close = Callable[[], None]
 def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, Close]:
     """How a collection's index is opened, and how what they share is closed.
 
-    Raises SettingError for an `index_url` that names no engine, or one that is not installed.
+    Raises InvalidSetting for an `index_url` that names no engine, or one that is not installed.
     """
     engine, _, where = settings.index_url.partition(":")
     if engine == "exact":
@@ -33,7 +33,7 @@ def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, C
         return _pgvector(where or settings.effective_database_url)
     if engine == "milvus":
         return _milvus(settings, where or str(settings.data_dir / "index" / "milvus.db"), database)
-    raise SettingError(f"index_url: there is no engine named {engine!r}")
+    raise InvalidSetting(f"index_url: there is no engine named {engine!r}")
 
 
 def _nothing() -> None:
@@ -48,7 +48,7 @@ def _key(collection: Collection) -> str:
 def _faiss(folder: Path, keyring: Keyring, where: str) -> IndexFactory:
     mapped = where == "mapped"
     if mapped and keyring:
-        raise SettingError("index_url: mapped vectors lie on the disk unsealed; there are keys")
+        raise InvalidSetting("index_url: mapped vectors lie on the disk unsealed; there are keys")
     allocate = in_files(folder) if mapped else in_memory
 
     def open_index(collection: Collection) -> VectorIndex:
@@ -64,7 +64,7 @@ def _faiss(folder: Path, keyring: Keyring, where: str) -> IndexFactory:
 def _pgvector(url: str) -> tuple[IndexFactory, Close]:
     database = Database(url)
     if database.is_sqlite:
-        raise SettingError("index_url: pgvector needs the URL of a PostgreSQL database")
+        raise InvalidSetting("index_url: pgvector needs the URL of a PostgreSQL database")
 
     def open_index(collection: Collection) -> VectorIndex:
         name = f"index_rows_{collection.id}"
@@ -80,7 +80,7 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
 
         from app.index.shared.milvus import MilvusIndex  # noqa: PLC0415 - needs the extra
     except ImportError as error:
-        raise SettingError("index_url: milvus needs `pip install 'sima[milvus]'`") from error
+        raise InvalidSetting("index_url: milvus needs `pip install 'sima[milvus]'`") from error
     remote = where.startswith(("http://", "https://"))
     if not remote:
         Path(where).parent.mkdir(parents=True, exist_ok=True)

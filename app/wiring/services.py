@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from app.crypto.keyring import Keyring, read_keys
-from app.errors import CollectionExists, SettingError
+from app.errors import CollectionExists, InvalidSetting
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.people import Galleries
@@ -124,11 +124,11 @@ def open_pipeline(settings: Settings) -> FacePipeline:
 
 
 def open_database(settings: Settings) -> Database:
-    """The store's database with its keys. Raises SettingError for keys that are none."""
+    """The store's database with its keys. Raises InvalidSetting for keys that are none."""
     written = settings.encryption_keys
     keys = read_keys(written.get_secret_value() if written else None, settings.encryption_key_file)
     if settings.store_photos and not keys:
-        raise SettingError("store_photos: photos are kept sealed only; set encryption_keys")
+        raise InvalidSetting("store_photos: photos are kept sealed only; set encryption_keys")
     return Database(settings.effective_database_url, Keyring(keys))
 
 

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
 from app.crypto.keyring import new_key
-from app.errors import CounterpartExists, NoCounterpart, SpaceMismatch
+from app.errors import ShadowExists, ShadowNotFound, SpaceMismatch
 from app.store.collections import get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.db.schema import downgrade, upgrade
@@ -105,14 +105,14 @@ def test_a_deleted_person_is_gone_from_both_spaces(database: Database) -> None:
 def test_one_counterpart_at_a_time(database: Database) -> None:
     add(database, 0)
     with database.write() as session:
-        with pytest.raises(NoCounterpart):
+        with pytest.raises(ShadowNotFound):
             exchange(session, "people")
         open_counterpart(session, "people", OTHER)
         open_counterpart(session, "people", OTHER)
-        with pytest.raises(CounterpartExists):
+        with pytest.raises(ShadowExists):
             open_counterpart(session, "people", EmbeddingSpace("third", "sha256:third", 3))
         discard_counterpart(session, "people")
-        with pytest.raises(NoCounterpart):
+        with pytest.raises(ShadowNotFound):
             discard_counterpart(session, "people")
 
 

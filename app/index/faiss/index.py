@@ -13,7 +13,7 @@ import numpy as np
 
 from app.crypto.keyring import Keyring
 from app.crypto.stream import SealedReader, SealedWriter
-from app.errors import SealBroken
+from app.errors import DecryptionFailed
 from app.index.faiss.quantized import CodedRows
 from app.index.faiss.row_blocks import Allocate, in_memory
 from app.index.faiss.snapshot import (
@@ -220,7 +220,7 @@ class FaissIndex:
                 if head.sealed != bool(self._keyring):
                     raise ValueError("it was written before the keys changed")
                 rows.read(SealedReader(stream, self._keyring, self._key) if head.sealed else stream)
-        except (OSError, ValueError, KeyError, RuntimeError, SealBroken) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, DecryptionFailed) as error:
             _log.warning("index snapshot ignored: %s", error)
             return
         self._rows = rows

@@ -34,7 +34,7 @@ def seal_vector(session: Session, template_id: str, vector: Vector) -> bytes:
 
 
 def open_vectors(session: Session, stored: Sequence[Stored], dimension: int) -> Matrix:
-    """Rows from the table, shape (len(stored), dimension). Raises SealBroken."""
+    """Rows from the table, shape (len(stored), dimension). Raises DecryptionFailed."""
     keyring = vault_of(session)
     plain = [
         keyring.open(found, _template(str(template_id))) if is_sealed(found, dimension) else found
@@ -58,7 +58,7 @@ def seal_metadata(session: Session, person_id: str, metadata: dict[str, Any]) ->
 
 
 def open_metadata(session: Session, person_id: str, kept: Any) -> dict[str, Any]:
-    """The object that was sealed, or one that never was. Raises SealBroken."""
+    """The object that was sealed, or one that never was. Raises DecryptionFailed."""
     if isinstance(kept, str):
         plain = vault_of(session).open(base64.b64decode(kept), _metadata(person_id))
         kept = json.loads(plain)
@@ -77,7 +77,7 @@ def seal_photo(session: Session, template_id: str, image: bytes) -> bytes:
 
 
 def open_photo(session: Session, template_id: str, sealed: bytes) -> bytes:
-    """The photo's bytes. Raises SealBroken."""
+    """The photo's bytes. Raises DecryptionFailed."""
     return vault_of(session).open(sealed, _photo(template_id))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.errors import SettingError
+from app.errors import InvalidSetting
 from app.store.db.database import Database
 from app.store.db.encryption import (
     open_metadata,
@@ -47,10 +47,10 @@ class Rotated:
 def rotate(database: Database, progress: Callable[[int], None]) -> Rotated:
     """Seal what is kept about people with the newest key. May be stopped, and run again.
 
-    Raises SettingError without keys, SealBroken where an older key is missing.
+    Raises InvalidSetting without keys, DecryptionFailed where an older key is missing.
     """
     if not database.keyring:
-        raise SettingError("encryption_keys: there is no key to seal with")
+        raise InvalidSetting("encryption_keys: there is no key to seal with")
     counts = [_all(database, step, progress) for step in (_templates, _people, _photos)]
     return Rotated(*counts)
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text, update
 
 from app.crypto.keyring import Keyring, new_key, read_keys
-from app.errors import SealBroken, SettingError
+from app.errors import DecryptionFailed, InvalidSetting
 from app.store.db.tables import PhotoRow, now
 from app.wiring.services import build_services
 from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
@@ -111,7 +111,7 @@ def test_rotation_on_the_command_line_beside_a_running_service(
     final = make_client(folder, encryption_keys=new, default_vocabulary="")
     found = final.post("/identify", files=upload(photos["obama"])).json()
     assert found["faces"][0]["candidates"][0]["name"] == "Barack"
-    with pytest.raises(SealBroken, match="not given"):
+    with pytest.raises(DecryptionFailed, match="not given"):
         build_services(make_settings(folder, encryption_keys=new_key())).prepare()
 
 
@@ -204,12 +204,12 @@ def test_photos_are_not_kept_by_default(
 
 
 def test_settings_that_cannot_work_are_said_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="sealed only"):
+    with pytest.raises(InvalidSetting, match="sealed only"):
         build_services(make_settings(tmp_path, store_photos=True))
     for written, words in (("abc!", "base64"), ("YWJj", "3 bytes")):
-        with pytest.raises(SettingError, match=words):
+        with pytest.raises(InvalidSetting, match=words):
             read_keys(written, None)
-    with pytest.raises(SettingError, match="cannot be read"):
+    with pytest.raises(InvalidSetting, match="cannot be read"):
         read_keys(None, tmp_path / "none")
     file = tmp_path / "keys"
     file.write_text(f"{new_key()}\n{new_key()}\n", encoding="ascii")
@@ -227,5 +227,5 @@ def test_a_seal_opens_only_for_what_it_was_made_for() -> None:
         (Keyring([old]), sealed, "template b"),
         (Keyring([old]), changed, "template a"),
     ):
-        with pytest.raises(SealBroken):
+        with pytest.raises(DecryptionFailed):
             keyring.open(found, context)
