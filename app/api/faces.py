@@ -36,9 +36,9 @@ async def detect(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
     """Every face in a photo; none is an empty list, not an error."""
     _, images = await read_photos(request, schemas.NoFields, ONE_PHOTO)
     image = require_image(images, "image")
-    scene = await ctx.run(lambda: ctx.services.pipeline.look(image, timings))
-    faces = [schemas.Face.of(sighting.face) for sighting in scene.sightings]
-    return schemas.Detected(faces=faces, width=scene.width, height=scene.height)
+    analysis = await ctx.run(lambda: ctx.services.pipeline.analyze(image, timings))
+    faces = [schemas.Face.of(face) for face in analysis.faces]
+    return schemas.Detected(faces=faces, width=analysis.width, height=analysis.height)
 
 
 @router.post(
@@ -54,13 +54,13 @@ async def embed(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.
 
     def work() -> schemas.Embedded:
         pipeline = ctx.services.pipeline
-        seen = pipeline.look(image, timings).sightings
-        chosen = seen[:1] if fields.faces == "largest" else seen
+        found = pipeline.analyze(image, timings).faces
+        chosen = found[:1] if fields.faces == "largest" else found
         vectors = pipeline.embed(chosen, timings)
         return schemas.Embedded(
             faces=[
-                schemas.EmbeddedFace(face=schemas.Face.of(s.face), embedding=row.tolist())
-                for s, row in zip(chosen, vectors, strict=True)
+                schemas.EmbeddedFace(face=schemas.Face.of(face), embedding=row.tolist())
+                for face, row in zip(chosen, vectors, strict=True)
             ],
             model=model_name(ctx),
         )

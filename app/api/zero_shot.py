@@ -120,7 +120,7 @@ def _vocabulary(ctx: Context, name: str | None) -> str:
 def _face(ctx: Context, image: bytes, timings: Timings) -> Vector:
     """The unit vector of the photo's subject. Raises NoFace."""
     pipeline = ctx.services.pipeline
-    vector: Vector = pipeline.embed([pipeline.look(image, timings).subject()], timings)[0]
+    vector: Vector = pipeline.embed([pipeline.analyze(image, timings).subject()], timings)[0]
     return vector
 
 

@@ -175,10 +175,10 @@ def _look_at(pipeline: FacePipeline, files: Sequence[Path]) -> tuple[list[str], 
     rows: list[np.ndarray] = []
     for file in track(files, description="looking at photos"):
         try:
-            sighting = pipeline.look(file.read_bytes(), Timings()).subject()
+            face = pipeline.analyze(file.read_bytes(), Timings()).subject()
         except SimaError as error:
             typer.echo(f"{file.name} is left out: {error}", err=True)
             continue
         people.append(file.parent.name)
-        rows.append(pipeline.embed([sighting], Timings())[0])
+        rows.append(pipeline.embed([face], Timings())[0])
     return people, np.array(rows)

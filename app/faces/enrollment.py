@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import AlreadyEnrolled, InvalidRequest, PersonNotFound, PoorQuality
 from app.faces.decisions.thresholds import Thresholds
-from app.faces.pipeline.pipeline import FacePipeline, Sighting
+from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.types import Face
 from app.store.collections import (
     Collection,
@@ -90,17 +90,17 @@ class Enroller:
         """
         if order.person_id is None and not order.name:
             raise InvalidRequest("name", "a new person needs a name")
-        scene = self._pipeline.look(image, timings)
-        sighting = scene.only() if order.face == "only" else scene.largest()
-        if sighting.face.quality.reasons:
-            raise PoorQuality(sighting.face.quality.reasons)
-        probe = self._pipeline.embed([sighting], timings)
+        analysis = self._pipeline.analyze(image, timings)
+        face = analysis.only() if order.face == "only" else analysis.largest()
+        if face.quality.reasons:
+            raise PoorQuality(face.quality.reasons)
+        probe = self._pipeline.embed([face], timings)
         with timings.stage("store"):
             if order.dry_run:
-                return self._rehearse(probe, sighting, order)
-            return self._commit(image, probe, sighting, order)
+                return self._rehearse(probe, face, order)
+            return self._commit(image, probe, face, order)
 
-    def _rehearse(self, probe: Matrix, sighting: Sighting, order: EnrollOrder) -> Enrollment:
+    def _rehearse(self, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         with self._database.read() as session:
             person = _known_person(session, order)
             gallery = find_gallery(session, order.collection)
@@ -109,18 +109,16 @@ class Enroller:
             if gallery is not None:
                 self._refuse_duplicate(session, gallery, probe, order)
         name = person.name if person else str(order.name)
-        return Enrollment(name, sighting.face, person, None)
+        return Enrollment(name, face, person, None)
 
-    def _commit(
-        self, image: bytes, probe: Matrix, sighting: Sighting, order: EnrollOrder
-    ) -> Enrollment:
+    def _commit(self, image: bytes, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
         with self._database.write() as session:
             gallery = lock_collection(session, self._gallery(session, order.collection))
             if order.key is not None:
                 before = find_enrolled(session, order.key, digest)
                 if before is not None:
-                    return Enrollment(before[0].name, sighting.face, *before, replayed=True)
+                    return Enrollment(before[0].name, face, *before, replayed=True)
             # From here on nobody else writes to this gallery, so what the duplicate check does
             # not see cannot come in before the template does.
             person = _known_person(session, order)
@@ -128,13 +126,13 @@ class Enroller:
             if person is None:
                 new = NewPerson(str(order.name), order.external_id, order.metadata)
                 person = add_person(session, gallery, new)
-            score = sighting.face.quality.score
+            score = face.quality.score
             template = add_template(session, gallery, person, probe[0], score)
             if self._keep_for is not None:
                 keep_photo(session, template.template_id, image, now() + self._keep_for)
             if order.key is not None:
                 remember_key(session, order.key, digest, template)
-        return Enrollment(person.name, sighting.face, person, template)
+        return Enrollment(person.name, face, person, template)
 
     def _gallery(self, session: Session, name: str) -> Collection:
         """The gallery; the default one is made when it is first needed."""

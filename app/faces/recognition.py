@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import NoFace, PersonNotFound
 from app.faces.decisions.thresholds import Thresholds
-from app.faces.pipeline.pipeline import FacePipeline, Scene, Sighting
+from app.faces.pipeline.pipeline import FacePipeline, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import get_collection
 from app.store.db.database import Database
@@ -79,12 +79,12 @@ class Recognizer:
     def verify_photos(
         self, image_a: bytes, image_b: bytes, target_fmr: float, timings: Timings
     ) -> Verification:
-        """Do two photos show one person? The subject of each counts (`Scene.subject`)."""
-        a = _subject(self._pipeline.look(image_a, timings), "image_a")
-        b = _subject(self._pipeline.look(image_b, timings), "image_b")
+        """Do two photos show one person? The subject of each counts (`ImageAnalysis.subject`)."""
+        a = _subject(self._pipeline.analyze(image_a, timings), "image_a")
+        b = _subject(self._pipeline.analyze(image_b, timings), "image_b")
         vectors = self._pipeline.embed([a, b], timings)
         similarity = cosine(vectors[0], vectors[1])
-        return self._verification(similarity, target_fmr, a, b.face, None)
+        return self._verification(similarity, target_fmr, a, b, None)
 
     def verify_person(
         self,
@@ -105,10 +105,10 @@ class Recognizer:
             gallery = get_collection(session, person.collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             known = support_set(session, gallery, person)
-        sighting = _subject(self._pipeline.look(image, timings), "image")
-        probe = self._pipeline.embed([sighting], timings)
+        face = _subject(self._pipeline.analyze(image, timings), "image")
+        probe = self._pipeline.embed([face], timings)
         similarity = max((cosine(probe[0], row) for row in known), default=-1.0)
-        return self._verification(similarity, target_fmr, sighting, None, person)
+        return self._verification(similarity, target_fmr, face, None, person)
 
     def identify(
         self,
@@ -120,20 +120,20 @@ class Recognizer:
         timings: Timings,
     ) -> Identification:
         """Who are the people in the photo? Raises NoFace where it shows nobody."""
-        scene = self._pipeline.look(image, timings)
-        largest = scene.largest()
-        sightings = [largest] if largest_only else list(scene.sightings)
-        probes = self._pipeline.embed(sightings, timings)
+        analysis = self._pipeline.analyze(image, timings)
+        largest = analysis.largest()
+        faces = [largest] if largest_only else list(analysis.faces)
+        probes = self._pipeline.embed(faces, timings)
         with timings.stage("search"), self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             threshold = self._thresholds.for_fpir(target_fpir, gallery.size)
             rows = nearest_entries(session, self._index_sync, gallery, probes, max(top_k, 2))
-            faces = tuple(
-                self._conclude(session, sighting.face, row, threshold, top_k)
-                for sighting, row in zip(sightings, rows, strict=True)
+            identified = tuple(
+                self._conclude(session, face, row, threshold, top_k)
+                for face, row in zip(faces, rows, strict=True)
             )
-        return Identification(faces, gallery.size, threshold)
+        return Identification(identified, gallery.size, threshold)
 
     def _conclude(
         self, session: Session, face: Face, row: list[NearestEntry], threshold: float, top_k: int
@@ -155,7 +155,7 @@ class Recognizer:
         self,
         similarity: float,
         target_fmr: float,
-        a: Sighting,
+        face_a: Face,
         face_b: Face | None,
         person: Person | None,
     ) -> Verification:
@@ -163,14 +163,14 @@ class Recognizer:
             similarity,
             self._thresholds.for_fmr(target_fmr),
             self._thresholds.fmr_at(similarity),
-            a.face,
+            face_a,
             face_b,
             person,
         )
 
 
-def _subject(scene: Scene, field: str) -> Sighting:
+def _subject(analysis: ImageAnalysis, field: str) -> Face:
     try:
-        return scene.subject()
+        return analysis.subject()
     except NoFace as error:
         raise NoFace(f"{field} shows no face") from error

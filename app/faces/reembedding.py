@@ -119,11 +119,11 @@ def _embed(
     """The largest face, which is the one that was enrolled."""
     timings = Timings()
     try:
-        sighting = pipeline.look(photo.image, timings).largest()
-        vector = pipeline.embed([sighting], timings)[0]
+        face = pipeline.analyze(photo.image, timings).largest()
+        vector = pipeline.embed([face], timings)[0]
     except DecryptionFailed:
         raise
     except SimaError as error:
         refused[error.code] += 1
         return None
-    return photo, vector, sighting.face.quality.score
+    return photo, vector, face.quality.score

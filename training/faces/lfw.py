@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from app.errors import SimaError
 from app.faces.pipeline.decode import ImageLimits, decode
-from app.faces.pipeline.pipeline import FacePipeline, Scene, Sighting
-from app.faces.pipeline.types import Box, Detection, Image
+from app.faces.pipeline.pipeline import FacePipeline, ImageAnalysis
+from app.faces.pipeline.types import Box, Detection, Face, Image
 from app.timings import Timings
 from app.vectors import Vector
 
@@ -83,27 +83,27 @@ def embed_photos(archive: Path, pipeline: FacePipeline) -> dict[str, Seen]:
 def _look(pipeline: FacePipeline, item: tuple[str, bytes]) -> tuple[str, Seen]:
     name, data = item
     try:
-        scene = pipeline.look(data, Timings())
+        analysis = pipeline.analyze(data, Timings())
     except SimaError:
-        scene = Scene(0, 0, ())
-    if not scene.sightings:
+        analysis = ImageAnalysis(0, 0, ())
+    if not analysis.faces:
         photo = decode(data, ImageLimits()).full()
         crop = pipeline.embedder.crop(photo, _where_the_funnel_puts_it(photo))
         return name, Seen(None, None, pipeline.embedder.embed([crop])[0])
-    middle = np.array([scene.width, scene.height]) / 2
-    central = min(scene.sightings, key=lambda s: _offset(s, middle))
-    chosen = [scene.subject(), scene.largest(), central]
-    distinct = list(dict.fromkeys(id(sighting) for sighting in chosen))
-    by_id = {id(sighting): sighting for sighting in chosen}
+    middle = np.array([analysis.width, analysis.height]) / 2
+    central = min(analysis.faces, key=lambda s: _offset(s, middle))
+    chosen = [analysis.subject(), analysis.largest(), central]
+    distinct = list(dict.fromkeys(id(face) for face in chosen))
+    by_id = {id(face): face for face in chosen}
     vectors = dict(
         zip(distinct, pipeline.embed([by_id[key] for key in distinct], Timings()), strict=True)
     )
-    subject, largest, aligned = (vectors[id(sighting)] for sighting in chosen)
+    subject, largest, aligned = (vectors[id(face)] for face in chosen)
     return name, Seen(subject, largest, aligned)
 
 
-def _offset(sighting: Sighting, middle: NDArray[np.float64]) -> float:
-    return float(np.linalg.norm(sighting.face.detection.box.centre - middle))
+def _offset(face: Face, middle: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(face.detection.box.centre - middle))
 
 
 def _where_the_funnel_puts_it(photo: Image) -> Detection:

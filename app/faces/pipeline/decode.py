@@ -1,4 +1,4 @@
-"""Photo bytes -> upright RGB pixels; refused by the header before anything is decoded."""
+"""DecodedImage bytes -> upright RGB pixels; refused by the header before anything is decoded."""
 
 import io
 import warnings
@@ -38,7 +38,7 @@ class _Header:
     orientation: int
 
 
-class Photo:
+class DecodedImage:
     """An accepted photo. `width` and `height` are those of the upright image, in pixels.
 
     `preview` is decoded at the scale that detection needs; `full()` decodes every pixel.
@@ -72,7 +72,7 @@ class Photo:
         return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def decode(data: bytes, limits: ImageLimits) -> Photo:
+def decode(data: bytes, limits: ImageLimits) -> DecodedImage:
     """Accept a JPEG, PNG or WebP photo, or say why not.
 
     Raises ImageTooLarge (bytes or pixels), UnsupportedMediaType (another format) or InvalidImage
@@ -83,7 +83,7 @@ def decode(data: bytes, limits: ImageLimits) -> Photo:
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the image has {len(data)} bytes, {limits.max_bytes} are allowed")
     header = _read_header(data, limits.max_pixels)
-    return Photo(data, header, limits.preview_side)
+    return DecodedImage(data, header, limits.preview_side)
 
 
 def _read_header(data: bytes, max_pixels: int) -> _Header:

@@ -1,4 +1,4 @@
-"""decode -> detect -> align -> quality -> embed, in that order, for one photo."""
+"""The face pipeline: decode an image, detect faces, align, assess quality, embed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import MultipleFaces, NoFace
-from app.faces.pipeline.decode import ImageLimits, Photo, decode
+from app.faces.pipeline.decode import DecodedImage, ImageLimits, decode
 from app.faces.pipeline.detect import Detector, rescale
 from app.faces.pipeline.embed import Embedder
 from app.faces.pipeline.quality import QualityLimits, assess
@@ -16,51 +16,43 @@ from app.vectors import Matrix
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A face in a photo together with its aligned crop."""
-
-    face: Face
-    crop: Image
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Everything seen in one photo, largest face first; sizes in pixels of the upright image."""
+class ImageAnalysis:
+    """The faces of one image, largest first, and the size of the upright image in pixels."""
 
     width: int
     height: int
-    sightings: tuple[Sighting, ...]
+    faces: tuple[Face, ...]
 
-    def only(self) -> Sighting:
-        """The one face. Raises NoFace or MultipleFaces."""
-        if len(self.sightings) > 1:
-            raise MultipleFaces(len(self.sightings))
+    def only(self) -> Face:
+        """Returns the single face. Raises NoFace or MultipleFaces."""
+        if len(self.faces) > 1:
+            raise MultipleFaces(len(self.faces))
         return self.largest()
 
-    def largest(self) -> Sighting:
-        """The largest face. Raises NoFace."""
-        if not self.sightings:
+    def largest(self) -> Face:
+        """Returns the largest face. Raises NoFace."""
+        if not self.faces:
             raise NoFace("the photo shows no face")
-        return self.sightings[0]
+        return self.faces[0]
 
-    def subject(self) -> Sighting:
-        """The face that the photo was taken of. Raises NoFace.
+    def subject(self) -> Face:
+        """Returns the most prominent face: large and close to the centre. Raises NoFace.
 
-        Large and near the middle: area less twice the squared offset from the photo's centre,
-        as FaceNet's training photos were cut (Sandberg 2016, align_dataset_mtcnn).
+        Maximises the box's area less twice the squared distance of its centre from the image's
+        centre, as FaceNet's training images were cropped (Sandberg 2016, align_dataset_mtcnn).
         """
         self.largest()
-        middle = np.array([self.width, self.height]) / 2
+        centre = np.array([self.width, self.height]) / 2
 
-        def prominence(sighting: Sighting) -> float:
-            box = sighting.face.detection.box
-            return box.area - 2.0 * float(((box.centre - middle) ** 2).sum())
+        def prominence(face: Face) -> float:
+            box = face.detection.box
+            return box.area - 2.0 * float(((box.centre - centre) ** 2).sum())
 
-        return max(self.sightings, key=prominence)
+        return max(self.faces, key=prominence)
 
 
 class FacePipeline:
-    """Turns photo bytes into faces and faces into unit vectors. Thread-safe."""
+    """Turns image bytes into faces and faces into unit vectors. Thread-safe."""
 
     def __init__(
         self,
@@ -72,30 +64,30 @@ class FacePipeline:
         self.detector, self.embedder = detector, embedder
         self._image_limits, self._quality_limits = image_limits, quality_limits
 
-    def look(self, data: bytes, timings: Timings) -> Scene:
-        """Find and judge every face of a photo. Raises the image errors of `decode`."""
+    def analyze(self, data: bytes, timings: Timings) -> ImageAnalysis:
+        """Detects and assesses every face of an image. Raises the image errors of `decode`."""
         with timings.stage("decode"):
-            photo = decode(data, self._image_limits)
+            image = decode(data, self._image_limits)
         with timings.stage("detect"):
-            found = self.detector.detect(photo.preview)
+            detections = self.detector.detect(image.preview)
         with timings.stage("align"):
-            sightings = tuple(self._sighting(photo, detection) for detection in found)
-        return Scene(photo.width, photo.height, sightings)
+            faces = tuple(self._face(image, detection) for detection in detections)
+        return ImageAnalysis(image.width, image.height, faces)
 
-    def embed(self, sightings: Sequence[Sighting], timings: Timings) -> Matrix:
-        """Unit vectors, one row a sighting."""
+    def embed(self, faces: Sequence[Face], timings: Timings) -> Matrix:
+        """Returns unit vectors, shape (len(faces), dimension)."""
         with timings.stage("embed"):
-            return self.embedder.embed([sighting.crop for sighting in sightings])
+            return self.embedder.embed([face.crop for face in faces])
 
-    def _sighting(self, photo: Photo, in_preview: Detection) -> Sighting:
-        detection = rescale(in_preview, 1.0 / photo.scale)
-        size = self.embedder.manifest.input.size
-        small = min(in_preview.box.width, in_preview.box.height) < size
-        if small and photo.scale < 1.0:  # the preview holds too few pixels of this face
-            crop = self.embedder.crop(photo.full(), detection)
-        else:
-            crop = self.embedder.crop(photo.preview, in_preview)
-        size_of_photo = (photo.width, photo.height)
-        return Sighting(
-            Face(detection, assess(detection, crop, size_of_photo, self._quality_limits)), crop
-        )
+    def _face(self, image: DecodedImage, in_preview: Detection) -> Face:
+        detection = rescale(in_preview, 1.0 / image.scale)
+        crop = self._crop(image, in_preview, detection)
+        size = (image.width, image.height)
+        return Face(detection, assess(detection, crop, size, self._quality_limits), crop)
+
+    def _crop(self, image: DecodedImage, in_preview: Detection, detection: Detection) -> Image:
+        """Crops from the preview unless the face has fewer pixels there than the crop."""
+        side = min(in_preview.box.width, in_preview.box.height)
+        if image.scale < 1.0 and side < self.embedder.manifest.input.size:
+            return self.embedder.crop(image.full(), detection)
+        return self.embedder.crop(image.preview, in_preview)

@@ -1,4 +1,4 @@
-"""What the face pipeline passes from step to step. Pixels are those of the upright image."""
+"""Data types of the face pipeline. All coordinates are pixels of the upright image."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 from app.errors import PoorReason
 
 Image = NDArray[np.uint8]
-"""Upright photo or crop, shape (height, width, 3), RGB, uint8."""
+"""Upright image or crop, shape (height, width, 3), RGB, uint8."""
 
 Points = NDArray[np.float64]
-"""Five landmarks, shape (5, 2), x then y: left eye, right eye, nose, mouth left, mouth right.
+"""Five landmarks, shape (5, 2), columns x, y: left eye, right eye, nose, then the left and
+right corner of the mouth.
 
-Left is the viewer's left.
+Left and right are the viewer's.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned rectangle in pixels; it may reach beyond the photo's edge."""
+    """An axis-aligned rectangle in pixels; it may extend beyond the edge of the image."""
 
     x: float
     y: float
@@ -28,18 +29,18 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """Area in square pixels."""
         return self.width * self.height
 
     @property
     def centre(self) -> NDArray[np.float64]:
-        """The middle, x then y."""
+        """Centre point, shape (2,): x, y."""
         return np.array([self.x + self.width / 2, self.y + self.height / 2])
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face as a detector found it. `score` is the detector's own, 0 to 1."""
+    """Box, landmarks and score of one face. `score` is the detector's confidence, 0 to 1."""
 
     box: Box
     landmarks: Points
@@ -48,7 +49,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """`score` 0 (unusable) to 1; `reasons` is empty for a face fit to be enrolled."""
+    """`score` is 0 (unusable) to 1; `reasons` is empty if the face is fit for enrollment."""
 
     score: float
     reasons: tuple[PoorReason, ...]
@@ -56,7 +57,8 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A detected face with its measured quality."""
+    """A detected face, its measured quality, and its aligned crop: the embedder's input."""
 
     detection: Detection
     quality: Quality
+    crop: Image
