@@ -13,7 +13,7 @@ Matrix = NDArray[np.float32]
 """Embeddings as rows, shape (n, dimension), float32, C-contiguous."""
 
 Ids = NDArray[np.int64]
-"""Template ids, shape (n,), int64."""
+"""Database keys (`row_id`) of templates, shape (n,), int64."""
 
 _SMALLEST_NORM = 1e-12
 
@@ -32,9 +32,9 @@ class EmbeddingSpace:
 
 
 class Neighbor(NamedTuple):
-    """A stored template near a probe. `similarity` is the cosine, -1 to 1."""
+    """A stored template near a probe: its database key and its cosine similarity, -1 to 1."""
 
-    template_id: int
+    row_id: int
     similarity: float
 
 

@@ -115,7 +115,7 @@ def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object,
             found = []
             for probe in probes[start : start + TURN]:
                 began = perf_counter()
-                found.append(index.search(probe[None], K)[0][0].template_id)
+                found.append(index.search(probe[None], K)[0][0].row_id)
                 ours.append((perf_counter() - began) * 1000)
             faiss.omp_set_num_threads(1)
             for row, probe in enumerate(probes[start : start + TURN]):

@@ -209,10 +209,10 @@ def kills(folder: Path, wanted: int) -> Counter[str]:
             bar.update(min(len(said), wanted) - bar.n)
     with database.read() as session:
         gallery = get_collection(session, "killed", GALLERY)
-        mine = EntryRow.collection_id == gallery.id
+        mine = EntryRow.collection_id == gallery.row_id
         kept = set(session.scalars(select(EntryRow.public_id).where(mine)))
         whole = select(func.count(TemplateRow.entry_id.distinct()))
-        templates = session.scalar(whole.where(TemplateRow.collection_id == gallery.id)) or 0
+        templates = session.scalar(whole.where(TemplateRow.collection_id == gallery.row_id)) or 0
         counts["acknowledged"] = len(said)
         counts["found"] = len(said & kept)
         counts["lost"] = len(said - kept)

@@ -45,7 +45,7 @@ async def list_persons(ctx: Ctx, query: Annotated[PersonQuery, Query()]) -> sche
     more = len(people) > query.limit
     return schemas.PersonPage(
         persons=[schemas.Person.of(person) for person in page],
-        next_cursor=_encode_cursor(page[-1].id) if more else None,
+        next_cursor=_encode_cursor(page[-1].row_id) if more else None,
     )
 
 

@@ -57,7 +57,7 @@ def migrate(
         with progress_bar("photos", begun.photos) as advance:
             done = embed_kept_photos(database, pipeline, begun, advance)
         with database.read() as session:  # so that a cut-over finds the index level
-            counterpart = collection_by_id(session, begun.counterpart.id)
+            counterpart = collection_by_id(session, begun.counterpart.row_id)
             indexed = projection.size(session, counterpart)
         projection.close()
         database.close()

@@ -102,7 +102,7 @@ def list_persons(collection: Gallery = DEFAULT_COLLECTION, as_json: AsJson = Fal
         found, after = [], 0
         while page := services.galleries.persons(collection, None, None, after, 500):
             found += page
-            after = page[-1].id
+            after = page[-1].row_id
     if as_json:
         print_json([{"person_id": p.person_id, "name": p.name, "photos": p.photos} for p in found])
     else:

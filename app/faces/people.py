@@ -99,7 +99,7 @@ class Galleries:
         """A collection with everything in it."""
         with self._database.write() as session:
             named = get_collection(session, name)
-            family = collection_store.lock_family(session, named.id)
+            family = collection_store.lock_family(session, named.row_id)
             for collection in family:
                 collection_store.delete_collection(session, collection)
         for collection in family:

@@ -24,7 +24,7 @@ class ExactIndex:
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; within one call the last of an id's rows wins."""
-        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        last = {int(row_id): row for row, row_id in enumerate(ids)}
         self.remove(ids)
         fresh = np.array(list(last), dtype=np.int64)
         self._ids = np.concatenate([self._ids, fresh])

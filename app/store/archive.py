@@ -123,12 +123,16 @@ def read_archive(session: Session, file: Path, name: str | None) -> Collection:
 
 def _people(session: Session, collection: Collection) -> Iterator[tuple[dict[str, Any], Matrix]]:
     """Each person as a line of the archive, and their templates."""
-    query = select(EntryRow).where(EntryRow.collection_id == collection.id).order_by(EntryRow.id)
+    query = (
+        select(EntryRow)
+        .where(EntryRow.collection_id == collection.row_id)
+        .order_by(EntryRow.row_id)
+    )
     for entry in session.scalars(query.execution_options(yield_per=_BLOCK)):
         mine = select(TemplateRow).where(
-            TemplateRow.entry_id == entry.id, TemplateRow.collection_id == collection.id
+            TemplateRow.entry_id == entry.row_id, TemplateRow.collection_id == collection.row_id
         )
-        rows = list(session.scalars(mine.order_by(TemplateRow.id)))
+        rows = list(session.scalars(mine.order_by(TemplateRow.row_id)))
         line = {
             "person_id": entry.public_id,
             "name": entry.name,
@@ -137,7 +141,7 @@ def _people(session: Session, collection: Collection) -> Iterator[tuple[dict[str
             "created_at": entry.created_at.isoformat(),
             "templates": [
                 {
-                    "template_id": row.shown_id,
+                    "template_id": row.template_id,
                     "quality": row.quality,
                     "created_at": row.created_at.isoformat(),
                 }
@@ -155,7 +159,7 @@ def _add(session: Session, collection: Collection, line: dict[str, Any], vectors
         person_id = _free(session, EntryRow, line["person_id"])
         entry = EntryRow(
             public_id=person_id,
-            collection_id=collection.id,
+            collection_id=collection.row_id,
             name=line["name"],
             external_id=line["external_id"],
             attributes=seal_metadata(session, person_id, line["metadata"]),
@@ -168,8 +172,8 @@ def _add(session: Session, collection: Collection, line: dict[str, Any], vectors
             session.add(
                 TemplateRow(
                     public_id=template_id,
-                    collection_id=collection.id,
-                    entry_id=entry.id,
+                    collection_id=collection.row_id,
+                    entry_id=entry.row_id,
                     vector=seal_vector(session, template_id, vector),
                     quality=one["quality"],
                     created_at=datetime.fromisoformat(one["created_at"]),
@@ -183,7 +187,7 @@ def _add(session: Session, collection: Collection, line: dict[str, Any], vectors
 
 def _free(session: Session, table: type[EntryRow] | type[TemplateRow], wanted: str) -> str:
     """The public id, or a fresh one where it is taken: an archive beside its original."""
-    taken = session.scalar(select(table.id).where(table.public_id == wanted))
+    taken = session.scalar(select(table.row_id).where(table.public_id == wanted))
     fresh = hashlib.sha256(f"{wanted} {now().isoformat()}".encode()).hexdigest()[: len(wanted)]
     return wanted if taken is None else fresh
 

@@ -27,7 +27,7 @@ from app.vectors import EmbeddingSpace
 # Built once: composing a statement takes longer than SQLite takes to answer it. Columns, not
 # objects, so that a session that read a collection before sees it as it is now.
 COLLECTIONS = select(
-    CollectionRow.id,
+    CollectionRow.row_id,
     CollectionRow.name,
     CollectionRow.kind,
     EmbeddingSpaceRow.name,
@@ -37,7 +37,7 @@ COLLECTIONS = select(
     CollectionRow.size,
     CollectionRow.created_at,
     CollectionRow.options,
-).join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
+).join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
 _BY_NAME = COLLECTIONS.where(CollectionRow.name == bindparam("name"))
 
 
@@ -45,7 +45,7 @@ _BY_NAME = COLLECTIONS.where(CollectionRow.name == bindparam("name"))
 class Collection:
     """A collection as it was when it was read. `size` counts its people or words."""
 
-    id: int
+    row_id: int
     name: str
     kind: str
     space: EmbeddingSpace
@@ -102,7 +102,9 @@ def find_gallery(session: Session, name: str) -> Collection | None:
 
 def collection_by_id(session: Session, collection_id: int) -> Collection:
     """By the database's id, which an entry names."""
-    [found] = _collections(session.execute(COLLECTIONS.where(CollectionRow.id == collection_id)))
+    [found] = _collections(
+        session.execute(COLLECTIONS.where(CollectionRow.row_id == collection_id))
+    )
     return found
 
 
@@ -127,13 +129,13 @@ def lock_collection(session: Session, collection: Collection) -> Collection:
     """
     touched = session.scalar(
         update(CollectionRow)
-        .where(CollectionRow.id == collection.id)
+        .where(CollectionRow.row_id == collection.row_id)
         .values(size=CollectionRow.size)
-        .returning(CollectionRow.id)
+        .returning(CollectionRow.row_id)
     )
     if touched is None:
         raise CollectionNotFound(f"there is no collection named {collection.name!r}")
-    found = collection_by_id(session, collection.id)
+    found = collection_by_id(session, collection.row_id)
     if collection.kind == GALLERY and found.kind == COUNTERPART:
         raise SpaceMismatch(f"collection {collection.name!r} has just moved to another model")
     return found
@@ -145,17 +147,19 @@ def lock_family(session: Session, collection_id: int) -> list[Collection]:
     Locked by rising id, whatever they are at the time, so that two who do it never deadlock.
     Raises CollectionNotFound.
     """
-    named = select(CollectionRow.counterpart_of).where(CollectionRow.id == collection_id)
+    named = select(CollectionRow.counterpart_of).where(CollectionRow.row_id == collection_id)
     family = or_(
-        CollectionRow.id == collection_id,
+        CollectionRow.row_id == collection_id,
         CollectionRow.counterpart_of == collection_id,
-        CollectionRow.id == named.scalar_subquery(),
+        CollectionRow.row_id == named.scalar_subquery(),
     )
-    ids = session.scalars(select(CollectionRow.id).where(family).order_by(CollectionRow.id)).all()
+    ids = session.scalars(
+        select(CollectionRow.row_id).where(family).order_by(CollectionRow.row_id)
+    ).all()
     for one in ids:
-        touched = update(CollectionRow).where(CollectionRow.id == one)
+        touched = update(CollectionRow).where(CollectionRow.row_id == one)
         session.execute(touched.values(size=CollectionRow.size))
-    found = _collections(session.execute(COLLECTIONS.where(CollectionRow.id.in_(ids))))
+    found = _collections(session.execute(COLLECTIONS.where(CollectionRow.row_id.in_(ids))))
     if not found:
         raise CollectionNotFound("the collection was deleted meanwhile")
     return found
@@ -165,36 +169,38 @@ def write_journal(
     session: Session,
     collection: Collection,
     op: str,
-    template_ids: list[int] | list[None],
+    template_rows: list[int] | list[None],
     new_entries: int = 0,
 ) -> None:
     """Append one row per template; the collection's revision and size follow."""
     revision = session.scalar(
         update(CollectionRow)
-        .where(CollectionRow.id == collection.id)
+        .where(CollectionRow.row_id == collection.row_id)
         .values(
-            revision=CollectionRow.revision + len(template_ids),
+            revision=CollectionRow.revision + len(template_rows),
             size=CollectionRow.size + new_entries,
         )
         .returning(CollectionRow.revision)
     )
     assert revision is not None, "the collection is locked, so it is there"
-    first = revision - len(template_ids) + 1
+    first = revision - len(template_rows) + 1
     session.add_all(
-        JournalRow(collection_id=collection.id, revision=first + i, op=op, template_id=template_id)
-        for i, template_id in enumerate(template_ids)
+        JournalRow(
+            collection_id=collection.row_id, revision=first + i, op=op, template_row_id=row_id
+        )
+        for i, row_id in enumerate(template_rows)
     )
 
 
 def delete_collection(session: Session, collection: Collection) -> None:
     """The collection with its entries, templates and journal."""
     for table in (JournalRow, TemplateRow, EntryRow):
-        session.execute(delete(table).where(table.collection_id == collection.id))
-    session.execute(delete(CollectionRow).where(CollectionRow.id == collection.id))
+        session.execute(delete(table).where(table.collection_id == collection.row_id))
+    session.execute(delete(CollectionRow).where(CollectionRow.row_id == collection.row_id))
 
 
 def _space_id(session: Session, space: EmbeddingSpace) -> int:
-    query = select(EmbeddingSpaceRow.id).where(EmbeddingSpaceRow.digest == space.digest)
+    query = select(EmbeddingSpaceRow.row_id).where(EmbeddingSpaceRow.digest == space.digest)
     known = session.scalar(query)
     if known is not None:
         return known
@@ -204,14 +210,14 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
             session.add(row)
     except IntegrityError:  # another writer was faster
         return session.scalars(query).one()
-    return row.id
+    return row.row_id
 
 
 def to_collection(row: Sequence[Any]) -> Collection:
     """From the columns of `COLLECTIONS`."""
-    id_, name, kind, model, digest, dimension, revision, size, created_at, options = row
+    row_id, name, kind, model, digest, dimension, revision, size, created_at, options = row
     space = EmbeddingSpace(model, digest, dimension)
-    return Collection(id_, name, kind, space, revision, size, created_at, options)
+    return Collection(row_id, name, kind, space, revision, size, created_at, options)
 
 
 def _collections(rows: Iterable[Sequence[Any]]) -> list[Collection]:

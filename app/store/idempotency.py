@@ -20,8 +20,8 @@ def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Temp
     """
     query = (
         select(EnrollKeyRow.request_digest, TemplateRow, EntryRow.public_id)
-        .join(TemplateRow, TemplateRow.id == EnrollKeyRow.template_id)
-        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+        .join(TemplateRow, TemplateRow.row_id == EnrollKeyRow.template_row_id)
+        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
         .where(EnrollKeyRow.key == key)
     )
     found = session.execute(query).one_or_none()
@@ -30,7 +30,7 @@ def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Temp
     before, row, person_id = found
     if before != digest:
         raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
-    template = Template(str(row.shown_id), row.quality, row.created_at)
+    template = Template(str(row.template_id), row.quality, row.created_at)
     return get_person(session, str(person_id)), template
 
 
@@ -46,12 +46,12 @@ def remember_key(session: Session, key: str, digest: str, template: Template) ->
     """
     discard_old_keys(session)
     row_id = session.scalar(
-        select(TemplateRow.id).where(TemplateRow.public_id == template.template_id)
+        select(TemplateRow.row_id).where(TemplateRow.public_id == template.template_id)
     )
     assert row_id is not None, "the template was just added"
     try:
         with session.begin_nested():
-            session.add(EnrollKeyRow(key=key, request_digest=digest, template_id=row_id))
+            session.add(EnrollKeyRow(key=key, request_digest=digest, template_row_id=row_id))
     except IntegrityError as error:
         raise IdempotencyKeyReused(
             "this Idempotency-Key came with another request meanwhile"

@@ -101,7 +101,7 @@ class IndexSync:
         with database.write() as session:
             write_journal(session, lock_collection(session, collection), REBUILD, [None])
         with database.read() as session:
-            return self.size(session, collection_by_id(session, collection.id))
+            return self.size(session, collection_by_id(session, collection.row_id))
 
     def compare(self, database: Database, collection: Collection) -> Difference:
         """Hold the index against the tables, after it caught up with the journal.
@@ -110,16 +110,16 @@ class IndexSync:
         """
         live = self._of(collection)
         with live.lock.gen_wlock(), live.index.applying(), database.read() as session:
-            now = collection_by_id(session, collection.id)
+            now = collection_by_id(session, collection.row_id)
             behind = now.revision - live.index.revision
             if behind:
                 self._apply(session, now, live)
-            query = select(TemplateRow.id).where(TemplateRow.collection_id == now.id)
+            query = select(TemplateRow.row_id).where(TemplateRow.collection_id == now.row_id)
             stored = np.array(session.scalars(query).all(), dtype=np.int64)
             indexed = live.index.ids()
         # Only now does everybody see what was just applied, this index's own search included.
         with database.read() as session:
-            now = collection_by_id(session, collection.id)
+            now = collection_by_id(session, collection.row_id)
             changed = self._changed(session, now, np.intersect1d(stored, indexed))
         return Difference(
             len(stored),
@@ -146,7 +146,7 @@ class IndexSync:
         """Drop the index of a collection that was deleted."""
         live = self._of(collection)
         with self._guard:
-            self._live.pop(collection.id, None)
+            self._live.pop(collection.row_id, None)
         with live.lock.gen_wlock():
             live.index.drop()
 
@@ -161,9 +161,9 @@ class IndexSync:
 
     def _of(self, collection: Collection) -> _Live:
         with self._guard:
-            live = self._live.get(collection.id)
+            live = self._live.get(collection.row_id)
             if live is None:
-                live = self._live[collection.id] = _Live(self._open_index(collection))
+                live = self._live[collection.row_id] = _Live(self._open_index(collection))
                 if not live.index.shared and live.index.revision > collection.revision:
                     live.index.clear()  # a snapshot of a database that was rolled back since
             return live
@@ -175,7 +175,7 @@ class IndexSync:
         """
         live = self._of(collection)
         with live.lock.gen_wlock(), live.index.applying(), database.read() as session:
-            if live.index.revision > collection_by_id(session, collection.id).revision:
+            if live.index.revision > collection_by_id(session, collection.row_id).revision:
                 live.index.clear()
 
     def _caught_up(self, session: Session, collection: Collection) -> _Live:
@@ -190,9 +190,9 @@ class IndexSync:
     def _apply(self, session: Session, collection: Collection, live: _Live) -> None:
         """Bring the index from its revision to the collection's, by the journal's tail."""
         query = (
-            select(JournalRow.op, JournalRow.template_id)
+            select(JournalRow.op, JournalRow.template_row_id)
             .where(
-                JournalRow.collection_id == collection.id,
+                JournalRow.collection_id == collection.row_id,
                 JournalRow.revision > live.index.revision,
                 JournalRow.revision <= collection.revision,
             )
@@ -204,9 +204,9 @@ class IndexSync:
             self._reload(session, collection, live)
             live.index.flush()
             return
-        touched = [row.template_id for row in rows if row.template_id is not None]
+        touched = [row.template_row_id for row in rows if row.template_row_id is not None]
         # What is in the table now is the outcome of every row about it, whatever their order.
-        removed = {row.template_id for row in rows if row.op == REMOVE}
+        removed = {row.template_row_id for row in rows if row.op == REMOVE}
         for ids, vectors in _templates(session, collection, set(touched) - removed):
             live.index.upsert(ids, vectors)
         live.index.remove(np.array(sorted(removed), dtype=np.int64))
@@ -229,17 +229,17 @@ def _templates(
     session: Session, collection: Collection, only: set[int] | None
 ) -> Iterator[tuple[Ids, Matrix]]:
     """Ids and vectors in blocks; all of the collection, or only some ids."""
-    query = select(TemplateRow.id, TemplateRow.public_id, TemplateRow.vector).where(
-        TemplateRow.collection_id == collection.id
+    query = select(TemplateRow.row_id, TemplateRow.public_id, TemplateRow.vector).where(
+        TemplateRow.collection_id == collection.row_id
     )
     if only is None:
-        queries = [query.order_by(TemplateRow.id)]
+        queries = [query.order_by(TemplateRow.row_id)]
     else:
         wanted = sorted(only)
         blocks = [wanted[i : i + 500] for i in range(0, len(wanted), 500)]
-        queries = [query.where(TemplateRow.id.in_(block)) for block in blocks]
+        queries = [query.where(TemplateRow.row_id.in_(block)) for block in blocks]
     for one in queries:
         for rows in session.execute(one).partitions(_CHUNK):
-            ids = np.array([row.id for row in rows], dtype=np.int64)
+            ids = np.array([row.row_id for row in rows], dtype=np.int64)
             stored = [(row.public_id, row.vector) for row in rows]
             yield ids, open_vectors(session, stored, collection.space.dimension)

@@ -24,7 +24,7 @@ _IN_USE = TemplateRow.collection_id == EntryRow.collection_id  # not those in an
 class Person:
     """An entry of a gallery. `photos` counts the templates."""
 
-    id: int
+    row_id: int
     person_id: str
     name: str
     external_id: str | None
@@ -57,7 +57,7 @@ def add_person(session: Session, collection: Collection, new: NewPerson) -> Pers
     person_id = secrets.token_hex(12)
     row = EntryRow(
         public_id=person_id,
-        collection_id=collection.id,
+        collection_id=collection.row_id,
         name=new.name,
         external_id=new.external_id,
         attributes=seal_metadata(session, person_id, new.metadata),
@@ -75,14 +75,14 @@ def add_template(
     template_id = secrets.token_hex(12)
     row = TemplateRow(
         public_id=template_id,
-        collection_id=collection.id,
-        entry_id=person.id,
+        collection_id=collection.row_id,
+        entry_id=person.row_id,
         vector=seal_vector(session, template_id, vector),
         quality=quality,
     )
     session.add(row)
     session.flush()
-    write_journal(session, collection, UPSERT, [row.id])
+    write_journal(session, collection, UPSERT, [row.row_id])
     return _template(row)
 
 
@@ -90,14 +90,16 @@ def get_person(session: Session, person_id: str) -> Person:
     """By public id, in any gallery. Raises PersonNotFound."""
     query = (
         select(EntryRow, CollectionRow.name)
-        .join(CollectionRow, CollectionRow.id == EntryRow.collection_id)
+        .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
         .where(EntryRow.public_id == person_id, CollectionRow.kind == GALLERY)
     )
     found = session.execute(query).one_or_none()
     if found is None:
         raise PersonNotFound("no person has this id")
     row, collection = found
-    return _person(session, row, collection, _photo_counts(session, [row.id]).get(row.id, 0))
+    return _person(
+        session, row, collection, _photo_counts(session, [row.row_id]).get(row.row_id, 0)
+    )
 
 
 def list_persons(
@@ -111,8 +113,8 @@ def list_persons(
     """At most `limit` people in order of enrollment, those after the database id `after`."""
     query = (
         select(EntryRow)
-        .where(EntryRow.collection_id == collection.id, EntryRow.id > after)
-        .order_by(EntryRow.id)
+        .where(EntryRow.collection_id == collection.row_id, EntryRow.row_id > after)
+        .order_by(EntryRow.row_id)
         .limit(limit)
     )
     if name is not None:
@@ -120,14 +122,14 @@ def list_persons(
     if external_id is not None:
         query = query.where(EntryRow.external_id == external_id)
     rows = list(session.scalars(query))
-    photos = _photo_counts(session, [row.id for row in rows])
-    return [_person(session, row, collection.name, photos.get(row.id, 0)) for row in rows]
+    photos = _photo_counts(session, [row.row_id for row in rows])
+    return [_person(session, row, collection.name, photos.get(row.row_id, 0)) for row in rows]
 
 
 def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
     """Set the columns named in `changes` (name, external_id, attributes)."""
     person = get_person(session, person_id)
-    row = session.get_one(EntryRow, person.id)
+    row = session.get_one(EntryRow, person.row_id)
     for column, value in changes.items():
         sealing = column == "attributes"
         setattr(row, column, seal_metadata(session, person_id, value) if sealing else value)
@@ -141,8 +143,8 @@ def delete_person(session: Session, person_id: str, within: timedelta) -> Erasur
     `within` is how long snapshots and logs may take to forget, for the receipt.
     """
     person, family = _locked(session, person_id)
-    templates, photos = _discard(session, family, TemplateRow.entry_id == person.id)
-    session.execute(delete(EntryRow).where(EntryRow.id == person.id))
+    templates, photos = _discard(session, family, TemplateRow.entry_id == person.row_id)
+    session.execute(delete(EntryRow).where(EntryRow.row_id == person.row_id))
     [gallery] = [collection for collection in family if collection.kind == GALLERY]
     write_journal(session, gallery, REMOVE, [], new_entries=-1)
     return write_receipt(session, person_id, person.collection, templates, photos, within)
@@ -153,9 +155,9 @@ def list_templates(session: Session, person_id: str) -> list[Template]:
     person = get_person(session, person_id)
     query = (
         select(TemplateRow)
-        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
-        .where(EntryRow.id == person.id, _IN_USE)
-        .order_by(TemplateRow.id)
+        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+        .where(EntryRow.row_id == person.row_id, _IN_USE)
+        .order_by(TemplateRow.row_id)
     )
     return [_template(row) for row in session.scalars(query)]
 
@@ -165,7 +167,7 @@ def delete_template(
 ) -> Erasure:
     """One photo, with its image where that was kept. Raises PersonNotFound or PhotoNotFound."""
     person, family = _locked(session, person_id)
-    mine = (TemplateRow.entry_id == person.id) & (TemplateRow.shown_id == template_id)
+    mine = (TemplateRow.entry_id == person.row_id) & (TemplateRow.template_id == template_id)
     templates, photos = _discard(session, family, mine)
     if not templates:
         raise PhotoNotFound("this person has no photo with this id")
@@ -176,19 +178,19 @@ def _discard(
     session: Session, family: Sequence[Collection], which: ColumnElement[bool]
 ) -> tuple[int, int]:
     """Remove templates in every space, with their photos; how many there were of both."""
-    query = select(TemplateRow.id, TemplateRow.collection_id).where(which)
+    query = select(TemplateRow.row_id, TemplateRow.collection_id).where(which)
     rows = [(row_id, collection_id) for row_id, collection_id in session.execute(query)]
     photos = discard_photos(session, [row_id for row_id, _ in rows])
     session.execute(delete(TemplateRow).where(which))
     for collection in family:
-        ids = [row_id for row_id, collection_id in rows if collection_id == collection.id]
+        ids = [row_id for row_id, collection_id in rows if collection_id == collection.row_id]
         write_journal(session, collection, REMOVE, ids)
     return len(rows), photos
 
 
 def _locked(session: Session, person_id: str) -> tuple[Person, list[Collection]]:
     """The person as they are once the gallery's lock is held, and its counterpart's."""
-    row = session.get_one(EntryRow, get_person(session, person_id).id)
+    row = session.get_one(EntryRow, get_person(session, person_id).row_id)
     family = lock_family(session, row.collection_id)
     return get_person(session, person_id), family
 
@@ -196,7 +198,7 @@ def _locked(session: Session, person_id: str) -> tuple[Person, list[Collection]]
 def _photo_counts(session: Session, entry_ids: Sequence[int]) -> dict[int, int]:
     query = (
         select(TemplateRow.entry_id, func.count())
-        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
+        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
         .where(TemplateRow.entry_id.in_(entry_ids), _IN_USE)
         .group_by(TemplateRow.entry_id)
     )
@@ -206,7 +208,7 @@ def _photo_counts(session: Session, entry_ids: Sequence[int]) -> dict[int, int]:
 def _person(session: Session, row: EntryRow, collection: str, photos: int) -> Person:
     assert row.public_id is not None, "people have public ids, words have none"
     return Person(
-        row.id,
+        row.row_id,
         row.public_id,
         row.name,
         row.external_id,
@@ -218,5 +220,5 @@ def _person(session: Session, row: EntryRow, collection: str, photos: int) -> Pe
 
 
 def _template(row: TemplateRow) -> Template:
-    assert row.shown_id is not None, "templates of people have public ids"
-    return Template(row.shown_id, row.quality, row.created_at)
+    assert row.template_id is not None, "templates of people have public ids"
+    return Template(row.template_id, row.quality, row.created_at)

@@ -82,7 +82,7 @@ def list_projections(session: Session) -> list[StoredProjection]:
 def remove_projection(session: Session, name: str) -> None:
     """Forget it. Raises ProjectionNotFound."""
     gone = session.execute(
-        delete(ProjectionRow).where(ProjectionRow.name == name).returning(ProjectionRow.id)
+        delete(ProjectionRow).where(ProjectionRow.name == name).returning(ProjectionRow.row_id)
     )
     if not gone.all():
         raise ProjectionNotFound(f"there is no projection named {name!r}")

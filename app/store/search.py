@@ -18,7 +18,7 @@ class NearestEntry(NamedTuple):
     """An entry and its best template for a probe. `similarity` is the cosine, -1 to 1."""
 
     similarity: float
-    entry_id: int
+    row_id: int
     template_id: str | None
     public_id: str | None
     name: str
@@ -54,7 +54,7 @@ def nearest_entries(
 
 def _join(session: Session, neighbors: Sequence[Sequence[Neighbor]]) -> dict[int, _Stored]:
     """Who the templates belong to, by template id; what was deleted meanwhile is absent."""
-    ids = sorted({neighbor.template_id for row in neighbors for neighbor in row})
+    ids = sorted({neighbor.row_id for row in neighbors for neighbor in row})
     return {row[0]: row[1:] for row in fetch_among(session, _by_id, ids)}
 
 
@@ -62,22 +62,22 @@ def _join(session: Session, neighbors: Sequence[Sequence[Neighbor]]) -> dict[int
 def _by_id(size: int) -> Select[int, int, str | None, str | None, str, int | None]:
     return (
         select(
-            TemplateRow.id,
-            EntryRow.id,
-            TemplateRow.shown_id,
+            TemplateRow.row_id,
+            EntryRow.row_id,
+            TemplateRow.template_id,
             EntryRow.public_id,
             EntryRow.name,
             EntryRow.rank,
         )
-        .join(EntryRow, EntryRow.id == TemplateRow.entry_id)
-        .where(TemplateRow.id.in_(slots(size)))
+        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+        .where(TemplateRow.row_id.in_(slots(size)))
     )
 
 
 def _best_by_entry(neighbors: Sequence[Neighbor], stored: dict[int, _Stored]) -> list[NearestEntry]:
     best: dict[int, NearestEntry] = {}
-    for template, similarity in neighbors:
-        known = stored.get(template)
+    for row_id, similarity in neighbors:
+        known = stored.get(row_id)
         if known is not None and known[0] not in best:
             best[known[0]] = NearestEntry(similarity, *known)
     return list(best.values())

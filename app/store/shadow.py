@@ -56,7 +56,7 @@ class Known:
 def find_counterpart(session: Session, gallery: Collection) -> Collection | None:
     """The counterpart, if there is one."""
     row_id = session.scalar(
-        select(CollectionRow.id).where(CollectionRow.counterpart_of == gallery.id)
+        select(CollectionRow.row_id).where(CollectionRow.counterpart_of == gallery.row_id)
     )
     return collection_by_id(session, row_id) if row_id is not None else None
 
@@ -81,8 +81,8 @@ def open_counterpart(session: Session, name: str, space: EmbeddingSpace) -> Coll
     if known is None:
         # No client can name it so: names of collections begin with a letter or a digit.
         made = create_collection(session, f"~{secrets.token_hex(8)}", COUNTERPART, space)
-        row = update(CollectionRow).where(CollectionRow.id == made.id)
-        session.execute(row.values(counterpart_of=gallery.id))
+        row = update(CollectionRow).where(CollectionRow.row_id == made.row_id)
+        session.execute(row.values(counterpart_of=gallery.row_id))
         return made
     if known.space.digest != space.digest:
         raise ShadowExists(
@@ -97,10 +97,10 @@ def photos_to_embed(
 ) -> list[KeptPhoto]:
     """Photos without a template in the counterpart, after a row id. Raises DecryptionFailed."""
     query = (
-        select(TemplateRow.id, TemplateRow.shown_id, PhotoRow.sealed)
-        .join(PhotoRow, PhotoRow.template_id == TemplateRow.id)
-        .where(_waits(gallery, counterpart), TemplateRow.id > after)
-        .order_by(TemplateRow.id)
+        select(TemplateRow.row_id, TemplateRow.template_id, PhotoRow.sealed)
+        .join(PhotoRow, PhotoRow.template_row_id == TemplateRow.row_id)
+        .where(_waits(gallery, counterpart), TemplateRow.row_id > after)
+        .order_by(TemplateRow.row_id)
         .limit(limit)
     )
     return [
@@ -111,8 +111,8 @@ def photos_to_embed(
 
 def count_photos_to_embed(session: Session, gallery: Collection, counterpart: Collection) -> int:
     """How many there are."""
-    query = select(func.count(TemplateRow.id)).join(
-        PhotoRow, PhotoRow.template_id == TemplateRow.id
+    query = select(func.count(TemplateRow.row_id)).join(
+        PhotoRow, PhotoRow.template_row_id == TemplateRow.row_id
     )
     return session.scalar(query.where(_waits(gallery, counterpart))) or 0
 
@@ -124,17 +124,17 @@ def add_twins(
 
     A photo that was deleted meanwhile, or embedded by another run, is left out.
     """
-    locked = {c.id: c for c in lock_family(session, counterpart.id)}
+    locked = {c.row_id: c for c in lock_family(session, counterpart.row_id)}
     ids: list[int] = []
     for photo, vector, quality in twins:
         source = session.get(TemplateRow, photo.row_id)
-        known = _twins(counterpart).where(TemplateRow.id == photo.row_id)
+        known = _twins(counterpart).where(TemplateRow.row_id == photo.row_id)
         if source is None or session.scalar(known) is not None:
             continue
         public_id = secrets.token_hex(12)
         row = TemplateRow(
             public_id=public_id,
-            collection_id=counterpart.id,
+            collection_id=counterpart.row_id,
             entry_id=source.entry_id,
             vector=seal_vector(session, public_id, vector),
             quality=quality,
@@ -143,21 +143,21 @@ def add_twins(
         )
         session.add(row)
         session.flush()
-        ids.append(row.id)
-    write_journal(session, locked[counterpart.id], UPSERT, ids)
+        ids.append(row.row_id)
+    write_journal(session, locked[counterpart.row_id], UPSERT, ids)
     return len(ids)
 
 
 def people_missing(session: Session, gallery: Collection, space_of: Collection) -> list[Known]:
     """The gallery's people without a template in the space of `space_of`, by enrollment."""
     query = select(EntryRow.public_id, EntryRow.name).where(_lacks(gallery, space_of))
-    rows = session.execute(query.order_by(EntryRow.id))
+    rows = session.execute(query.order_by(EntryRow.row_id))
     return [Known(str(person_id), name) for person_id, name in rows]
 
 
 def count_people_missing(session: Session, gallery: Collection, space_of: Collection) -> int:
     """How many they are."""
-    return session.scalar(select(func.count(EntryRow.id)).where(_lacks(gallery, space_of))) or 0
+    return session.scalar(select(func.count(EntryRow.row_id)).where(_lacks(gallery, space_of))) or 0
 
 
 def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
@@ -166,27 +166,27 @@ def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
     The gallery and its counterpart as they are then. Raises ShadowNotFound.
     """
     gallery, other = _both(session, name)
-    row = {one.id: session.get_one(CollectionRow, one.id) for one in (gallery, other)}
-    row[gallery.id].name, row[other.id].counterpart_of = f"~{secrets.token_hex(8)}", None
+    row = {one.row_id: session.get_one(CollectionRow, one.row_id) for one in (gallery, other)}
+    row[gallery.row_id].name, row[other.row_id].counterpart_of = f"~{secrets.token_hex(8)}", None
     session.flush()  # names and counterparts are unique at every moment
-    row[gallery.id].kind, row[other.id].kind = COUNTERPART, GALLERY
-    row[gallery.id].counterpart_of, row[other.id].name = other.id, name
-    row[gallery.id].size, row[other.id].size = 0, gallery.size
+    row[gallery.row_id].kind, row[other.row_id].kind = COUNTERPART, GALLERY
+    row[gallery.row_id].counterpart_of, row[other.row_id].name = other.row_id, name
+    row[gallery.row_id].size, row[other.row_id].size = 0, gallery.size
     session.flush()
-    moved = update(EntryRow).where(EntryRow.collection_id == gallery.id)
-    session.execute(moved.values(collection_id=other.id))
+    moved = update(EntryRow).where(EntryRow.collection_id == gallery.row_id)
+    session.execute(moved.values(collection_id=other.row_id))
     session.expire_all()
-    return get_collection(session, name, GALLERY), collection_by_id(session, gallery.id)
+    return get_collection(session, name, GALLERY), collection_by_id(session, gallery.row_id)
 
 
 def discard_counterpart(session: Session, name: str) -> Collection:
     """Remove the counterpart; photos stay with what is left of them. Raises ShadowNotFound."""
     gallery, other = _both(session, name)
-    mine = PhotoRow.template_id.in_(
-        select(TemplateRow.id).where(TemplateRow.collection_id == other.id)
+    mine = PhotoRow.template_row_id.in_(
+        select(TemplateRow.row_id).where(TemplateRow.collection_id == other.row_id)
     )
     there = (
-        _twins(gallery).where(TemplateRow.id == PhotoRow.template_id).correlate(PhotoRow)
+        _twins(gallery).where(TemplateRow.row_id == PhotoRow.template_row_id).correlate(PhotoRow)
     ).scalar_subquery()
     session.execute(
         update(PhotoRow)
@@ -202,7 +202,7 @@ def discard_counterpart(session: Session, name: str) -> Collection:
 def _locked(session: Session, name: str) -> list[Collection]:
     """The gallery, then its counterpart if there is one, locked. Raises CollectionNotFound."""
     named = get_collection(session, name, GALLERY)
-    family = lock_family(session, named.id)
+    family = lock_family(session, named.row_id)
     return sorted(family, key=lambda collection: collection.kind != GALLERY)
 
 
@@ -217,10 +217,10 @@ def _both(session: Session, name: str) -> tuple[Collection, Collection]:
 def _twins(collection: Collection) -> Select[int]:
     """Ids of the templates in `collection` that show the photo of a TemplateRow elsewhere."""
     twin = aliased(TemplateRow)
-    return select(twin.id).where(
-        twin.collection_id == collection.id,
+    return select(twin.row_id).where(
+        twin.collection_id == collection.row_id,
         twin.entry_id == TemplateRow.entry_id,
-        twin.shown_id == TemplateRow.shown_id,
+        twin.template_id == TemplateRow.template_id,
     )
 
 
@@ -228,12 +228,12 @@ def _waits(gallery: Collection, counterpart: Collection) -> ColumnElement[bool]:
     """Of a TemplateRow with its PhotoRow: kept, not expired, and without a twin."""
     twin = _twins(counterpart).correlate(TemplateRow)
     return and_(
-        TemplateRow.collection_id == gallery.id, PhotoRow.kept_until > now(), ~twin.exists()
+        TemplateRow.collection_id == gallery.row_id, PhotoRow.kept_until > now(), ~twin.exists()
     )
 
 
 def _lacks(gallery: Collection, space_of: Collection) -> ColumnElement[bool]:
     has_one = exists().where(
-        TemplateRow.entry_id == EntryRow.id, TemplateRow.collection_id == space_of.id
+        TemplateRow.entry_id == EntryRow.row_id, TemplateRow.collection_id == space_of.row_id
     )
-    return (EntryRow.collection_id == gallery.id) & ~has_one
+    return (EntryRow.collection_id == gallery.row_id) & ~has_one

@@ -28,7 +28,7 @@ def stage(
     session: Session, name: str, space: EmbeddingSpace, options: Mapping[str, str]
 ) -> Collection:
     """An empty collection that is not listed. Raises CollectionExists where `name` is taken."""
-    if session.scalar(select(CollectionRow.id).where(CollectionRow.name == name)) is not None:
+    if session.scalar(select(CollectionRow.row_id).where(CollectionRow.name == name)) is not None:
         raise CollectionExists(f"a collection named {name!r} exists already")
     return create_collection(session, f"~{secrets.token_hex(16)}", STAGED, space, options)
 
@@ -42,14 +42,14 @@ def publish(session: Session, staged: Collection, name: str, kind: str, entries:
         with session.begin_nested():
             session.execute(
                 update(CollectionRow)
-                .where(CollectionRow.id == staged.id)
+                .where(CollectionRow.row_id == staged.row_id)
                 .values(name=name, kind=kind, created_at=now())
             )
     except IntegrityError as error:
         raise CollectionExists(f"a collection named {name!r} exists already") from error
     write_journal(session, staged, REBUILD, [None], new_entries=entries)
     session.flush()
-    return collection_by_id(session, staged.id)
+    return collection_by_id(session, staged.row_id)
 
 
 def discard(database: Database, staged_id: int) -> None:
@@ -59,18 +59,20 @@ def discard(database: Database, staged_id: int) -> None:
         while left:
             with database.write() as session:
                 some = (
-                    select(table.id)
+                    select(table.row_id)
                     .where(table.collection_id == staged_id)
-                    .order_by(table.id)
+                    .order_by(table.row_id)
                     .limit(_BLOCK)
                 )
                 gone = session.execute(
-                    delete(table).where(table.id.in_(some.scalar_subquery())).returning(table.id)
+                    delete(table)
+                    .where(table.row_id.in_(some.scalar_subquery()))
+                    .returning(table.row_id)
                 )
                 left = len(gone.all()) == _BLOCK
     with database.write() as session:
-        row = select(CollectionRow.id).where(
-            CollectionRow.id == staged_id, CollectionRow.kind == STAGED
+        row = select(CollectionRow.row_id).where(
+            CollectionRow.row_id == staged_id, CollectionRow.kind == STAGED
         )
         if session.scalar(row) is not None:
             delete_collection(session, collection_by_id(session, staged_id))
@@ -80,7 +82,7 @@ def discard_abandoned(database: Database) -> None:
     """Take back what a process left that was killed while it read a file."""
     with database.read() as session:
         old = session.scalars(
-            select(CollectionRow.id).where(
+            select(CollectionRow.row_id).where(
                 CollectionRow.kind == STAGED, CollectionRow.created_at < now() - ABANDONED_AFTER
             )
         ).all()

@@ -18,8 +18,10 @@ def support_set(session: Session, collection: Collection, person: Person) -> Mat
     """Every template of the person, shape (photos, dimension), oldest first."""
     query = (
         select(TemplateRow.public_id, TemplateRow.vector)
-        .where(TemplateRow.entry_id == person.id, TemplateRow.collection_id == collection.id)
-        .order_by(TemplateRow.id)
+        .where(
+            TemplateRow.entry_id == person.row_id, TemplateRow.collection_id == collection.row_id
+        )
+        .order_by(TemplateRow.row_id)
     )
     stored = [(public_id, vector) for public_id, vector in session.execute(query)]
     return open_vectors(session, stored, collection.space.dimension)
@@ -32,8 +34,8 @@ def templates_by_id(
     found: dict[str, Vector] = {}
     for start in range(0, len(template_ids), _MOST_PARAMETERS):
         some = template_ids[start : start + _MOST_PARAMETERS]
-        query = select(TemplateRow.public_id, TemplateRow.vector, TemplateRow.shown_id).where(
-            TemplateRow.collection_id == collection.id,
+        query = select(TemplateRow.public_id, TemplateRow.vector, TemplateRow.template_id).where(
+            TemplateRow.collection_id == collection.row_id,
             or_(TemplateRow.public_id.in_(some), TemplateRow.origin.in_(some)),
         )
         rows = session.execute(query).all()

@@ -34,7 +34,7 @@ from app.vectors import Matrix, Vector
 
 _CHUNK = WORDS_A_BLOCK = 10_000
 _WORDS = select(EntryRow.name, EntryRow.rank, TemplateRow.vector).join(
-    TemplateRow, TemplateRow.entry_id == EntryRow.id
+    TemplateRow, TemplateRow.entry_id == EntryRow.row_id
 )
 
 
@@ -76,7 +76,7 @@ def append_words(
         insert(cast(Table, EntryRow.__table__)),
         [
             {
-                "collection_id": collection.id,
+                "collection_id": collection.row_id,
                 "name": word,
                 "rank": last_rank + i,
                 "metadata": {},
@@ -87,15 +87,15 @@ def append_words(
     )
     # Asking for the new ids by rank is several times faster than RETURNING them row by row.
     ids = session.scalars(
-        select(EntryRow.id)
-        .where(EntryRow.collection_id == collection.id, EntryRow.rank > last_rank)
+        select(EntryRow.row_id)
+        .where(EntryRow.collection_id == collection.row_id, EntryRow.rank > last_rank)
         .order_by(EntryRow.rank)
     )
     session.execute(
         insert(cast(Table, TemplateRow.__table__)),
         [
             {
-                "collection_id": collection.id,
+                "collection_id": collection.row_id,
                 "entry_id": entry,
                 "vector": to_bytes(vector),
                 "created_at": moment,
@@ -114,23 +114,23 @@ def upsert_word(
     if entry is not None:
         template = session.scalar(
             update(TemplateRow)
-            .where(TemplateRow.entry_id == entry.id)
+            .where(TemplateRow.entry_id == entry.row_id)
             .values(vector=to_bytes(vector))
-            .returning(TemplateRow.id)
+            .returning(TemplateRow.row_id)
         )
         assert template is not None, "a word has exactly one template"
         write_journal(session, locked, UPSERT, [template])
         return Word(text, entry.rank or 0, vector), False
     last = session.scalar(
-        select(func.max(EntryRow.rank)).where(EntryRow.collection_id == locked.id)
+        select(func.max(EntryRow.rank)).where(EntryRow.collection_id == locked.row_id)
     )
-    entry = EntryRow(collection_id=locked.id, name=text, rank=(last or 0) + 1)
+    entry = EntryRow(collection_id=locked.row_id, name=text, rank=(last or 0) + 1)
     session.add(entry)
     session.flush()
-    row = TemplateRow(collection_id=locked.id, entry_id=entry.id, vector=to_bytes(vector))
+    row = TemplateRow(collection_id=locked.row_id, entry_id=entry.row_id, vector=to_bytes(vector))
     session.add(row)
     session.flush()
-    write_journal(session, locked, UPSERT, [row.id], new_entries=1)
+    write_journal(session, locked, UPSERT, [row.row_id], new_entries=1)
     return Word(text, entry.rank or 0, vector), True
 
 
@@ -142,10 +142,12 @@ def remove_word(session: Session, collection: Collection, text: str) -> bool:
         return False
     ids = list(
         session.scalars(
-            delete(TemplateRow).where(TemplateRow.entry_id == entry.id).returning(TemplateRow.id)
+            delete(TemplateRow)
+            .where(TemplateRow.entry_id == entry.row_id)
+            .returning(TemplateRow.row_id)
         )
     )
-    session.execute(delete(EntryRow).where(EntryRow.id == entry.id))
+    session.execute(delete(EntryRow).where(EntryRow.row_id == entry.row_id))
     write_journal(session, locked, REMOVE, ids, new_entries=-1)
     return True
 
@@ -153,7 +155,7 @@ def remove_word(session: Session, collection: Collection, text: str) -> bool:
 def every_word(session: Session, collection: Collection) -> Iterator[tuple[str, Vector]]:
     """All words with their unit vectors, most frequent first, a chunk at a time."""
     query = (
-        _WORDS.where(EntryRow.collection_id == collection.id)
+        _WORDS.where(EntryRow.collection_id == collection.row_id)
         .order_by(EntryRow.rank)
         .execution_options(yield_per=_CHUNK)
     )
@@ -163,13 +165,15 @@ def every_word(session: Session, collection: Collection) -> Iterator[tuple[str, 
 
 
 def _entry(collection: Collection, text: str) -> Select[EntryRow]:
-    return select(EntryRow).where(EntryRow.collection_id == collection.id, EntryRow.name == text)
+    return select(EntryRow).where(
+        EntryRow.collection_id == collection.row_id, EntryRow.name == text
+    )
 
 
 def find_words(session: Session, collection: Collection, texts: Sequence[str]) -> dict[str, Word]:
     """Those of `texts` that the vocabulary holds, by text."""
     unique = list(dict.fromkeys(texts))
-    rows = fetch_among(session, _by_texts, unique, {"collection": collection.id})
+    rows = fetch_among(session, _by_texts, unique, {"collection": collection.row_id})
     return {name: _word(collection, name, rank, vector) for name, rank, vector in rows}
 
 
@@ -204,11 +208,11 @@ def _by_texts(size: int) -> Select[str, int | None, bytes]:
 @cache
 def _with_texts(size: int) -> Select[*tuple[Any, ...]]:
     """A vocabulary beside each of the words that it holds, or once beside nothing."""
-    named = and_(EntryRow.collection_id == CollectionRow.id, EntryRow.name.in_(slots(size)))
+    named = and_(EntryRow.collection_id == CollectionRow.row_id, EntryRow.name.in_(slots(size)))
     return (
         COLLECTIONS.add_columns(EntryRow.name, EntryRow.rank, TemplateRow.vector)
         .outerjoin(EntryRow, named)
-        .outerjoin(TemplateRow, TemplateRow.entry_id == EntryRow.id)
+        .outerjoin(TemplateRow, TemplateRow.entry_id == EntryRow.row_id)
         .where(CollectionRow.name == bindparam("vocabulary"), CollectionRow.kind == VOCABULARY)
     )
 
@@ -218,7 +222,7 @@ def frequent_words(
 ) -> tuple[list[str], list[int], Matrix]:
     """Texts, ranks and vectors of the words up to `max_rank`, most frequent first."""
     query = _WORDS.where(
-        EntryRow.collection_id == collection.id, EntryRow.rank <= max_rank
+        EntryRow.collection_id == collection.row_id, EntryRow.rank <= max_rank
     ).order_by(EntryRow.rank)
     rows = session.execute(query).all()
     vectors = to_matrix([row.vector for row in rows], collection.space.dimension)
@@ -229,7 +233,7 @@ def frequent_texts(session: Session, collection: Collection, max_rank: int) -> l
     """Only the texts of the words up to `max_rank`, most frequent first."""
     query = (
         select(EntryRow.name)
-        .where(EntryRow.collection_id == collection.id, EntryRow.rank <= max_rank)
+        .where(EntryRow.collection_id == collection.row_id, EntryRow.rank <= max_rank)
         .order_by(EntryRow.rank)
     )
     return list(session.scalars(query))

@@ -65,11 +65,11 @@ class SifSpaces:
         with self._database.read() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
             with self._guard:
-                known = self._known.get(collection.id)
+                known = self._known.get(collection.row_id)
             if known is None:  # two at once may both compute it: the outcome is the same
                 known = _learn(session, collection)
                 with self._guard:
-                    self._known[collection.id] = known
+                    self._known[collection.row_id] = known
         return SifSpace(self._database, collection, *known)
 
 
@@ -95,7 +95,7 @@ class SifSpace:
     @property
     def version(self) -> str:
         """The vocabulary and its revision."""
-        return f"{self._collection.id} {self._collection.revision}"
+        return f"{self._collection.row_id} {self._collection.revision}"
 
     def texts(self, texts: Sequence[str]) -> list[TokenVectors]:
         """A bag a text: each of its words, as it stands or in lower case."""

@@ -42,7 +42,7 @@ def _nothing() -> None:
 
 def _key(collection: Collection) -> str:
     """Tells a collection from one that had its id in another life of the database."""
-    return f"{collection.id} {collection.created_at.isoformat()} {collection.space.digest}"
+    return f"{collection.row_id} {collection.created_at.isoformat()} {collection.space.digest}"
 
 
 def _faiss(folder: Path, keyring: Keyring, where: str) -> IndexFactory:
@@ -52,7 +52,7 @@ def _faiss(folder: Path, keyring: Keyring, where: str) -> IndexFactory:
     allocate = in_files(folder) if mapped else in_memory
 
     def open_index(collection: Collection) -> VectorIndex:
-        file = folder / f"collection-{collection.id}.faiss"
+        file = folder / f"collection-{collection.row_id}.faiss"
         sealed = keyring if collection.kind == GALLERY else Keyring()  # words are nobody's
         return FaissIndex(
             collection.space.dimension, file, _key(collection), keyring=sealed, allocate=allocate
@@ -67,7 +67,7 @@ def _pgvector(url: str) -> tuple[IndexFactory, Close]:
         raise InvalidSetting("index_url: pgvector needs the URL of a PostgreSQL database")
 
     def open_index(collection: Collection) -> VectorIndex:
-        name = f"index_rows_{collection.id}"
+        name = f"index_rows_{collection.row_id}"
         return PgVectorIndex(collection.space.dimension, database, name, _key(collection))
 
     return open_index, database.close
@@ -100,7 +100,7 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
             collection.space.dimension,
             client,
             ledger,
-            f"sima_{collection.id}",
+            f"sima_{collection.row_id}",
             _key(collection),
             embedded=not remote,
         )

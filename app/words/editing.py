@@ -73,7 +73,7 @@ class VocabularyEditor:
             with self._database.write() as session:
                 return publish(session, staged, name, VOCABULARY, count)
         except BaseException:
-            discard(self._database, staged.id)
+            discard(self._database, staged.row_id)
             raise
 
     def _fill(self, staged: Collection, words: WordVectors, progress: Callable[[int], None]) -> int:

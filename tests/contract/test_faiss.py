@@ -33,7 +33,7 @@ def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
         hits = 0
         for probe in vectors[::300]:
             found, expected = index.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
-            hits += len({n.template_id for n in found} & {n.template_id for n in expected})
+            hits += len({n.row_id for n in found} & {n.row_id for n in expected})
             assert found[0].similarity == pytest.approx(expected[0].similarity, abs=1e-5)
         assert hits >= 0.99 * 500
         for one in (index, oracle):
@@ -58,7 +58,7 @@ def test_codes_are_written_anew_beside_those_that_answer() -> None:
         same = 0
         for probe in vectors[::600]:
             found, expected = rows.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
-            same += len({n.template_id for n in found} & {n.template_id for n in expected})
+            same += len({n.row_id for n in found} & {n.row_id for n in expected})
         assert same >= 0.99 * 500
         rows.settle()
     rows.close()
@@ -100,7 +100,7 @@ def test_without_room_for_files_vectors_stay_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     index = FaissIndex(8, coded_from=1, allocate=in_files(tmp_path / "file"))
     index.upsert(numbered(2_000), clustered(2_000, 8))
-    assert index.search(clustered(2_000, 8)[:1], 1)[0][0].template_id == 1
+    assert index.search(clustered(2_000, 8)[:1], 1)[0][0].row_id == 1
 
 
 def test_tombstones_do_not_crowd_out_the_living() -> None:
@@ -110,11 +110,11 @@ def test_tombstones_do_not_crowd_out_the_living() -> None:
     for one in (index, oracle):
         one.upsert(numbered(20_000), vectors)
     probe = vectors[:1]
-    near = np.array([n.template_id for n in oracle.search(probe, 4_000)[0]], dtype=np.int64)
+    near = np.array([n.row_id for n in oracle.search(probe, 4_000)[0]], dtype=np.int64)
     for one in (index, oracle):
         one.remove(near)
     found, expected = index.search(probe, 3)[0], oracle.search(probe, 3)[0]
-    assert [n.template_id for n in found] == [n.template_id for n in expected]
+    assert [n.row_id for n in found] == [n.row_id for n in expected]
 
 
 @pytest.mark.parametrize("coded_from", [1_000, 100_000])
@@ -146,9 +146,9 @@ def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, coded_fr
     index.close()
     again = FaissIndex(DIMENSION, file, "key", coded_from)
     assert (again.revision, again.size()) == (21, 19)
-    assert again.search(rows(20), 1)[4][0].template_id == 5
+    assert again.search(rows(20), 1)[4][0].row_id == 5
     again.upsert(numbered(1, first=30), rows(1, seed=7))
-    assert again.search(rows(1, seed=7), 1)[0][0].template_id == 30
+    assert again.search(rows(1, seed=7), 1)[0][0].row_id == 30
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "key", "dimension", "rubbish"])

@@ -103,7 +103,7 @@ def test_a_vector_finds_itself_first(index: VectorIndex) -> None:
     vectors = rows(100)
     index.upsert(numbered(100), vectors)
     for found, own in zip(index.search(vectors, 3), numbered(100), strict=True):
-        assert found[0].template_id == own
+        assert found[0].row_id == own
         assert found[0].similarity == pytest.approx(1.0, abs=1e-5)
         assert len(found) == 3
 
@@ -113,7 +113,7 @@ def test_an_upsert_replaces(index: VectorIndex) -> None:
     index.upsert(numbered(2), vectors[:2])
     index.upsert(numbered(1), vectors[2:])
     assert index.size() == 2
-    assert index.search(vectors[2:], 1)[0][0].template_id == 1
+    assert index.search(vectors[2:], 1)[0][0].row_id == 1
     assert index.search(vectors[:1], 1)[0][0].similarity < 0.999
 
 
@@ -129,7 +129,7 @@ def test_a_removed_vector_is_found_by_nobody(index: VectorIndex) -> None:
     index.upsert(numbered(50), vectors)
     index.remove(np.array([7, 9, 10_000], dtype=np.int64))
     assert index.size() == 48
-    found = {n.template_id for row in index.search(vectors, 48) for n in row}
+    found = {n.row_id for row in index.search(vectors, 48) for n in row}
     assert found == set(range(1, 51)) - {7, 9}
 
 
@@ -142,9 +142,9 @@ def test_a_flushed_index_changes_as_before(index: VectorIndex) -> None:
     index.remove(numbered(2))
     assert index.size() == 19
     found = index.search(vectors[[25, 20, 4]], 1)
-    assert [row[0].template_id for row in found] == [3, 21, 5]
+    assert [row[0].row_id for row in found] == [3, 21, 5]
     index.flush()
-    assert {n.template_id for n in index.search(vectors[:1], 30)[0]} == set(range(3, 22))
+    assert {n.row_id for n in index.search(vectors[:1], 30)[0]} == set(range(3, 22))
 
 
 def test_it_says_whom_it_holds(index: VectorIndex) -> None:
@@ -162,7 +162,7 @@ def test_more_than_there_is_gives_all_there_is(index: VectorIndex) -> None:
 def test_equal_similarities_come_by_rising_id(index: VectorIndex) -> None:
     vector = rows(1)
     index.upsert(np.array([5, 3, 9], dtype=np.int64), np.repeat(vector, 3, axis=0))
-    assert [n.template_id for n in index.search(vector, 3)[0]] == [3, 5, 9]
+    assert [n.row_id for n in index.search(vector, 3)[0]] == [3, 5, 9]
 
 
 def test_clear_forgets_everything(index: VectorIndex) -> None:
@@ -193,7 +193,7 @@ def check_history(index: VectorIndex, steps: list[Step], seed: int, k: int) -> N
     probes = rows(3, seed + 999)
     assert index.size() == oracle.size()
     for found, expected in zip(index.search(probes, k), oracle.search(probes, k), strict=True):
-        assert [n.template_id for n in found] == [n.template_id for n in expected]
+        assert [n.row_id for n in found] == [n.row_id for n in expected]
         assert [n.similarity for n in found] == pytest.approx(
             [n.similarity for n in expected], abs=1e-5
         )
@@ -248,5 +248,5 @@ def test_milvus_waits_for_its_clock_only_after_a_change(
         index.remove(numbered(1))
     found.append(index.search(rows(3), 1))
     assert asked == ["Strong", "Bounded", "Strong"]
-    assert [[row[0].template_id for row in one] for one in found[:2]] == [[1, 2, 3]] * 2
-    assert found[2][0][0].template_id != 1
+    assert [[row[0].row_id for row in one] for one in found[:2]] == [[1, 2, 3]] * 2
+    assert found[2][0][0].row_id != 1

@@ -42,9 +42,9 @@ def test_codes_find_what_the_exact_index_finds(database: Database, dimension: in
     exact.upsert(numbered(ROWS), vectors)
     probes = l2_normalize(vectors[::600] + 0.3 * clustered(20, dimension))
     wanted, found = exact.search(probes, 10), index.search(probes, 10)
-    assert [row[0].template_id for row in found] == [row[0].template_id for row in wanted]
+    assert [row[0].row_id for row in found] == [row[0].row_id for row in wanted]
     same = [
-        len({n.template_id for n in one} & {n.template_id for n in other})
+        len({n.row_id for n in one} & {n.row_id for n in other})
         for one, other in zip(found, wanted, strict=True)
     ]
     assert np.mean(same) >= 9.9
@@ -62,7 +62,7 @@ def test_every_row_has_its_code_and_a_large_table_asks_the_codes(database: Datab
         assert session.scalars(missing).all() == []
         session.execute(text(f"DELETE FROM {name}_codes WHERE id = 500"))  # noqa: S608 - our name
     found = index.search(vectors[499:500], 5)[0]
-    assert 500 not in {one.template_id for one in found}, "nobody asked the codes"
+    assert 500 not in {one.row_id for one in found}, "nobody asked the codes"
     index.drop()
 
 
@@ -76,7 +76,7 @@ def test_tables_of_an_older_layout_are_made_anew(database: Database) -> None:
     index = PgVectorIndex(DIMENSION, database, name, "key")
     assert (index.size(), index.revision) == (0, 0), "the journal fills it again"
     index.upsert(numbered(50), vectors)
-    assert index.search(vectors[:1], 1)[0][0].template_id == 1
+    assert index.search(vectors[:1], 1)[0][0].row_id == 1
     index.drop()
 
 

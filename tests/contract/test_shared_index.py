@@ -51,7 +51,7 @@ def fill(index: VectorIndex, count: int, revision: int) -> None:
 def test_one_worker_applies_and_all_find(worker: Worker) -> None:
     first, second = worker(), worker()
     fill(first, 5, 5)
-    assert second.search(rows(5), 1)[4][0].template_id == 5
+    assert second.search(rows(5), 1)[4][0].row_id == 5
     with second.applying():
         assert second.revision == 5, "so it has nothing left to apply"
 
@@ -98,9 +98,9 @@ def test_a_rebuild_answers_from_the_old_rows_until_it_is_done(worker: Worker) ->
     with first.applying():
         first.clear()
         first.upsert(numbered(1, first=9), rows(1))
-        assert second.search(rows(1), 9)[0][0].template_id == 1
+        assert second.search(rows(1), 9)[0][0].row_id == 1
         first.revision = 6
-    assert [n.template_id for n in second.search(rows(1), 9)[0]] == [9]
+    assert [n.row_id for n in second.search(rows(1), 9)[0]] == [9]
 
 
 def test_a_rebuild_that_fails_changes_nothing(worker: Worker) -> None:
@@ -141,4 +141,4 @@ def test_many_rows_at_once(worker: Worker) -> None:
         index.upsert(ids, rows(3_000))
         index.revision = 1
     assert index.size() == 3_000
-    assert index.search(rows(3_000)[7:8], 1)[0][0].template_id == 2**40 + 7
+    assert index.search(rows(3_000)[7:8], 1)[0][0].row_id == 2**40 + 7

@@ -26,7 +26,7 @@ def index_sync(folder: Path | None = None) -> IndexSync:
     """As a worker opens it; with snapshots in `folder`."""
 
     def open_index(collection: Collection) -> FaissIndex:
-        file = folder / f"{collection.id}.faiss" if folder else None
+        file = folder / f"{collection.row_id}.faiss" if folder else None
         return FaissIndex(collection.space.dimension, file, "key")
 
     return IndexSync(open_index)

@@ -187,7 +187,7 @@ def test_the_snapshot_of_a_rolled_back_database_is_thrown_away(
 ) -> None:
     add(database, 1)
     with database.read() as session:
-        number = get_collection(session, "people").id
+        number = get_collection(session, "people").row_id
     ahead = FaissIndex(4, tmp_path / f"{number}.faiss", "key")
     ahead.upsert(np.array([77]), vector(7)[None])
     ahead.revision = 1000
@@ -239,10 +239,10 @@ def test_a_comparison_names_what_differs(database: Database) -> None:
     level = index.compare(database, gallery)
     assert (level.level, level.stored, level.indexed, level.behind) == (True, 3, 3, 3)
     with database.write() as session:  # behind the journal's back
-        [first, second, _] = session.scalars(select(TemplateRow).order_by(TemplateRow.id))
+        [first, second, _] = session.scalars(select(TemplateRow).order_by(TemplateRow.row_id))
         first.vector = (-vector(0)).astype("<f4").tobytes()
         session.delete(second)
-        copy = {"entry_id": people[2].id, "collection_id": gallery.id}
+        copy = {"entry_id": people[2].row_id, "collection_id": gallery.row_id}
         session.add(TemplateRow(**copy, public_id="x", vector=vector(9).astype("<f4").tobytes()))
     found = index.compare(database, gallery)
     assert (found.missing, found.extra, found.changed, found.behind) == (1, 1, 1, 0)

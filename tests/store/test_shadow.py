@@ -46,8 +46,8 @@ def add_twin(database: Database, seed: int) -> None:
     """The template of `P{seed}` in the other space."""
     with database.write() as session:
         counterpart = open_counterpart(session, "people", OTHER)
-        row = session.scalars(select(TemplateRow).order_by(TemplateRow.id)).all()[seed]
-        photo = KeptPhoto(row.id, str(row.public_id), b"")
+        row = session.scalars(select(TemplateRow).order_by(TemplateRow.row_id)).all()[seed]
+        photo = KeptPhoto(row.row_id, str(row.public_id), b"")
         assert add_twins(session, counterpart, [(photo, other_vector(seed), 0.5)]) == 1
         assert add_twins(session, counterpart, [(photo, other_vector(seed), 0.5)]) == 0
 
@@ -123,7 +123,7 @@ def test_an_older_schema_forgets_counterparts_and_nothing_else(database: Databas
     upgrade(database)
     assert find(database, index_sync(), 0, 1) == ["P0"]
     with database.read() as session:
-        assert session.scalar(select(func.count(TemplateRow.id))) == 1
+        assert session.scalar(select(func.count(TemplateRow.row_id))) == 1
 
 
 @pytest.fixture
@@ -165,10 +165,10 @@ def test_from_one_model_to_another_and_back(
     barack = enroll(old, photos["obama"], "Barack")
     eileen = enroll(old, photos["astronaut"], "Eileen")
     with services_of(old).database.write() as session:  # the time of Eileen's photo is over
-        hers = select(TemplateRow.id).where(TemplateRow.public_id == eileen["template_id"])
+        hers = select(TemplateRow.row_id).where(TemplateRow.public_id == eileen["template_id"])
         past = now() - timedelta(days=1)
         session.execute(
-            update(PhotoRow).where(PhotoRow.template_id.in_(hers)).values(kept_until=past)
+            update(PhotoRow).where(PhotoRow.template_row_id.in_(hers)).values(kept_until=past)
         )
 
     moved = json.loads(

@@ -207,7 +207,7 @@ def _staged_words(database: Database, folder: Path) -> int:
         query = (
             select(func.count())
             .select_from(EntryRow)
-            .join(CollectionRow, CollectionRow.id == EntryRow.collection_id)
+            .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
             .where(CollectionRow.kind == STAGED)
         )
         return session.scalar(query) or 0

@@ -70,7 +70,7 @@ class FlatRows:
         return [
             sorted(
                 (Neighbor(int(i), float(s)) for i, s in zip(row_ids, row, strict=True) if i >= 0),
-                key=lambda neighbor: (-neighbor.similarity, neighbor.template_id),
+                key=lambda neighbor: (-neighbor.similarity, neighbor.row_id),
             )
             for row_ids, row in zip(ids, similarities, strict=True)
         ]
@@ -132,7 +132,7 @@ class FaissIndex:
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; within one call the last of an id's rows wins."""
-        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        last = {int(row_id): row for row, row_id in enumerate(ids)}
         fresh = np.array(list(last), dtype=np.int64)
         rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
         self._rows.upsert(fresh, rows)

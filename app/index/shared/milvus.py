@@ -77,7 +77,7 @@ class MilvusIndex:
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; within one call the last of an id's rows wins."""
-        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        last = {int(row_id): row for row, row_id in enumerate(ids)}
         rows = [{"id": one, "vector": vectors[row].tolist()} for one, row in last.items()]
         size = max(1, _BATCH_BYTES // (4 * self._dimension))
         for start in range(0, len(rows), size):
@@ -111,7 +111,7 @@ class MilvusIndex:
         return [
             sorted(
                 (Neighbor(int(hit["id"]), float(hit["distance"])) for hit in row),
-                key=lambda neighbor: (-neighbor.similarity, neighbor.template_id),
+                key=lambda neighbor: (-neighbor.similarity, neighbor.row_id),
             )
             for row in found
         ]

@@ -68,7 +68,7 @@ class PgVectorIndex:
         """Add or replace rows; within one call the last of an id's rows wins."""
         if not len(ids):
             return
-        last = {int(template_id): row for row, template_id in enumerate(ids)}
+        last = {int(row_id): row for row, row_id in enumerate(ids)}
         fresh = np.array(list(last), dtype=np.int64)
         with self._writing() as session:
             session.execute(

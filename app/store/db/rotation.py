@@ -68,11 +68,11 @@ def _all(database: Database, step: Step, progress: Callable[[int], None]) -> int
 
 def _templates(session: Session, after: int) -> tuple[int, int, int]:
     query = (
-        select(TemplateRow.id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
-        .join(CollectionRow, CollectionRow.id == TemplateRow.collection_id)
-        .join(EmbeddingSpaceRow, EmbeddingSpaceRow.id == CollectionRow.space_id)
-        .where(CollectionRow.kind.in_((GALLERY, COUNTERPART)), TemplateRow.id > after)
-        .order_by(TemplateRow.id)
+        select(TemplateRow.row_id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
+        .join(CollectionRow, CollectionRow.row_id == TemplateRow.collection_id)
+        .join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
+        .where(CollectionRow.kind.in_((GALLERY, COUNTERPART)), TemplateRow.row_id > after)
+        .order_by(TemplateRow.row_id)
         .limit(_BLOCK)
         .with_for_update(of=TemplateRow)
     )
@@ -83,7 +83,9 @@ def _templates(session: Session, after: int) -> tuple[int, int, int]:
             continue
         [vector] = open_vectors(session, [(public_id, stored)], dimension)
         sealed = seal_vector(session, str(public_id), vector)
-        session.execute(update(TemplateRow).where(TemplateRow.id == row_id).values(vector=sealed))
+        session.execute(
+            update(TemplateRow).where(TemplateRow.row_id == row_id).values(vector=sealed)
+        )
         changed += 1
     return (rows[-1][0] if rows else after), len(rows), changed
 
@@ -91,9 +93,9 @@ def _templates(session: Session, after: int) -> tuple[int, int, int]:
 def _people(session: Session, after: int) -> tuple[int, int, int]:
     query = (
         select(EntryRow)
-        .join(CollectionRow, CollectionRow.id == EntryRow.collection_id)
-        .where(CollectionRow.kind == GALLERY, EntryRow.id > after)
-        .order_by(EntryRow.id)
+        .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
+        .where(CollectionRow.kind == GALLERY, EntryRow.row_id > after)
+        .order_by(EntryRow.row_id)
         .limit(_BLOCK)
         .with_for_update(of=EntryRow)
     )
@@ -108,15 +110,15 @@ def _people(session: Session, after: int) -> tuple[int, int, int]:
         row.attributes = seal_metadata(session, person_id, plain)
         changed += 1
     session.flush()
-    return (rows[-1].id if rows else after), len(rows), changed
+    return (rows[-1].row_id if rows else after), len(rows), changed
 
 
 def _photos(session: Session, after: int) -> tuple[int, int, int]:
     query = (
-        select(PhotoRow, TemplateRow.shown_id)
-        .join(TemplateRow, TemplateRow.id == PhotoRow.template_id)
-        .where(PhotoRow.template_id > after)
-        .order_by(PhotoRow.template_id)
+        select(PhotoRow, TemplateRow.template_id)
+        .join(TemplateRow, TemplateRow.row_id == PhotoRow.template_row_id)
+        .where(PhotoRow.template_row_id > after)
+        .order_by(PhotoRow.template_row_id)
         .limit(_BLOCK)
         .with_for_update(of=PhotoRow)
     )
@@ -128,4 +130,4 @@ def _photos(session: Session, after: int) -> tuple[int, int, int]:
             row.sealed = seal_photo(session, str(public_id), image)
             changed += 1
     session.flush()
-    return (rows[-1][0].template_id if rows else after), len(rows), changed
+    return (rows[-1][0].template_row_id if rows else after), len(rows), changed

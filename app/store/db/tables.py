@@ -53,7 +53,7 @@ class EmbeddingSpaceRow(Base):
 
     __tablename__ = "embedding_spaces"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    row_id: Mapped[int] = mapped_column("id", primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     digest: Mapped[str] = mapped_column(String(80), unique=True)
     dimension: Mapped[int]
@@ -71,7 +71,7 @@ class CollectionRow(Base):
         {"sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    row_id: Mapped[int] = mapped_column("id", primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     kind: Mapped[str] = mapped_column(String(20))
     space_id: Mapped[int] = mapped_column(ForeignKey("embedding_spaces.id"))
@@ -101,7 +101,7 @@ class EntryRow(Base):
         {"sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    row_id: Mapped[int] = mapped_column("id", primary_key=True)
     public_id: Mapped[str | None] = mapped_column(String(40), unique=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(400))
@@ -126,7 +126,7 @@ class TemplateRow(Base):
         {"sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    row_id: Mapped[int] = mapped_column("id", primary_key=True)
     public_id: Mapped[str | None] = mapped_column(String(40), unique=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
     entry_id: Mapped[int] = mapped_column(ForeignKey("entries.id", ondelete="CASCADE"))
@@ -136,13 +136,13 @@ class TemplateRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     @hybrid_property
-    def shown_id(self) -> str | None:
+    def template_id(self) -> str | None:
         """The id that clients know; it stays when the photo is embedded anew."""
         return self.origin or self.public_id
 
-    @shown_id.inplace.expression
+    @template_id.inplace.expression
     @classmethod
-    def _shown_id(cls) -> ColumnElement[str | None]:
+    def _template_id(cls) -> ColumnElement[str | None]:
         return func.coalesce(cls.origin, cls.public_id)
 
 
@@ -152,8 +152,8 @@ class PhotoRow(Base):
     __tablename__ = "photos"
     __table_args__ = (Index("ix_photos_kept_until", "kept_until"),)
 
-    template_id: Mapped[int] = mapped_column(
-        ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
+    template_row_id: Mapped[int] = mapped_column(
+        "template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
     )
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     kept_until: Mapped[datetime]
@@ -187,7 +187,7 @@ class JournalRow(Base):
     )
     revision: Mapped[int] = mapped_column(primary_key=True)
     op: Mapped[str] = mapped_column(String(10))
-    template_id: Mapped[int | None]
+    template_row_id: Mapped[int | None] = mapped_column("template_id")
 
 
 class ProjectionRow(Base):
@@ -196,7 +196,7 @@ class ProjectionRow(Base):
 
     __tablename__ = "projections"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    row_id: Mapped[int] = mapped_column("id", primary_key=True)
     name: Mapped[str] = mapped_column(String(100), unique=True)
     source_digest: Mapped[str] = mapped_column(String(80))
     source_dimension: Mapped[int]
@@ -219,5 +219,7 @@ class EnrollKeyRow(Base):
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     request_digest: Mapped[str] = mapped_column(String(64))
-    template_id: Mapped[int] = mapped_column(ForeignKey("templates.id", ondelete="CASCADE"))
+    template_row_id: Mapped[int] = mapped_column(
+        "template_id", ForeignKey("templates.id", ondelete="CASCADE")
+    )
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -28,8 +28,10 @@ def words(database: Database) -> Database:
 
 def test_columns_hold_what_the_orm_says(words: Database) -> None:
     with words.read() as session:
-        orm = [tuple(row) for row in session.execute(COLLECTIONS.order_by(CollectionRow.id))]
-        plain = [tuple(row) for row in fetch(session, COLLECTIONS.order_by(CollectionRow.id), {})]
+        orm = [tuple(row) for row in session.execute(COLLECTIONS.order_by(CollectionRow.row_id))]
+        plain = [
+            tuple(row) for row in fetch(session, COLLECTIONS.order_by(CollectionRow.row_id), {})
+        ]
     assert plain == orm
     assert [row[-1] for row in plain] == [{}, POLICY]
     assert all(row[-2].utcoffset() is not None for row in plain), "times have a zone"
@@ -38,7 +40,7 @@ def test_columns_hold_what_the_orm_says(words: Database) -> None:
 def test_what_the_session_was_told_is_seen(words: Database) -> None:
     with words.write() as session:
         known = get_collection(session, "words")
-        session.add(EntryRow(collection_id=known.id, name="fresh", rank=MANY + 1))
+        session.add(EntryRow(collection_id=known.row_id, name="fresh", rank=MANY + 1))
         names = select(EntryRow.name).where(EntryRow.rank > MANY)
         assert [row[0] for row in fetch(session, names, {})] == ["fresh"]
 
