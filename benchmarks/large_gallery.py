@@ -78,11 +78,13 @@ def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], V
     else:
         served = engine.startswith(SERVER)
         client = MilvusClient(engine if served else str(folder / "milvus.db"))
-        ledger = Database(f"sqlite:///{folder / 'ledger.db'}")
-        yield lambda: MilvusIndex(dimension, client, ledger, "made", "key", embedded=not served)
+        state_database = Database(f"sqlite:///{folder / 'ledger.db'}")
+        yield lambda: MilvusIndex(
+            dimension, client, state_database, "made", "key", embedded=not served
+        )
         if served:
-            MilvusIndex(dimension, client, ledger, "made", "key").drop()
-        ledger.close()
+            MilvusIndex(dimension, client, state_database, "made", "key").purge()
+        state_database.close()
         client.close()
 
 

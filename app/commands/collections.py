@@ -117,7 +117,7 @@ def discard(name: Name, as_json: AsJson = False) -> None:
             gone = discard_counterpart(session, name)
         projection.forget(gone)
         projection.close()
-        database.forget_pages()
+        database.truncate_wal()
         database.close()
     rows = {"collection": name, "discarded": gone.space.name}
     if as_json:

@@ -27,7 +27,7 @@ def rotate_keys(as_json: AsJson = False) -> None:
         database = open_database(Settings())
         with progress_bar("rows") as advance:
             done = rotate(database, advance)
-        database.forget_pages()
+        database.truncate_wal()
         database.close()
     rows = {"templates": done.templates, "people": done.people, "photos": done.photos}
     if as_json:

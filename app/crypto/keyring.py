@@ -39,13 +39,13 @@ class Keyring:
         """The id of the key that seals, in hexadecimal; empty without keys."""
         return self._newest.hex()
 
-    def seal(self, plain: bytes, context: str) -> bytes:
+    def encrypt(self, plain: bytes, context: str) -> bytes:
         """Only who knows the key and `context`, which says what it is, can open it."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._ciphers[self._newest].encrypt(nonce, plain, context.encode())
         return _VERSION + self._newest + nonce + sealed
 
-    def open(self, sealed: bytes, context: str) -> bytes:
+    def decrypt(self, sealed: bytes, context: str) -> bytes:
         """Returns the plaintext. Raises DecryptionFailed for a missing key or changed bytes."""
         cipher = self._ciphers.get(_key_of(sealed))
         if cipher is None or sealed[:1] != _VERSION:

@@ -13,7 +13,7 @@ _PIECE = 1 << 20
 _LENGTH = struct.Struct("<Q")
 
 
-class SealedWriter:
+class EncryptingWriter:
     """Takes bytes, writes sealed pieces; `finish` writes the last one."""
 
     def __init__(self, stream: IO[bytes], keyring: Keyring, context: str) -> None:
@@ -36,14 +36,14 @@ class SealedWriter:
         self._put(bytes(self._waiting), last=True)
 
     def _put(self, plain: bytes, last: bool) -> None:
-        sealed = self._keyring.seal(plain, _context(self._context, self._number, last))
+        sealed = self._keyring.encrypt(plain, _context(self._context, self._number, last))
         self._stream.write(_LENGTH.pack(len(sealed)))
         self._stream.write(sealed)
         self._number += 1
 
 
-class SealedReader:
-    """Reads what a SealedWriter wrote. Raises DecryptionFailed, ValueError where it is cut."""
+class DecryptingReader:
+    """Reads what a EncryptingWriter wrote. Raises DecryptionFailed, ValueError where it is cut."""
 
     def __init__(self, stream: IO[bytes], keyring: Keyring, context: str) -> None:
         self._stream, self._keyring, self._context = stream, keyring, context
@@ -67,7 +67,7 @@ class SealedReader:
         sealed = self._stream.read(size)
         # A full piece may be the last one, too; a shorter one is.
         self._done = size < _PIECE + OVERHEAD or self._is_end()
-        plain = self._keyring.open(sealed, _context(self._context, self._number, self._done))
+        plain = self._keyring.decrypt(sealed, _context(self._context, self._number, self._done))
         self._number += 1
         return plain
 

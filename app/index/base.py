@@ -44,7 +44,7 @@ class VectorIndex(Protocol):
         """Add rows; an id that is there already gets the new vector."""
         ...
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Forget ids; unknown ones are ignored."""
         ...
 
@@ -68,7 +68,7 @@ class VectorIndex(Protocol):
         """Make what was applied survive a restart, where the engine can."""
         ...
 
-    def drop(self) -> None:
+    def purge(self) -> None:
         """The collection is gone: leave nothing behind, in files neither."""
         ...
 

@@ -25,12 +25,12 @@ class ExactIndex:
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; within one call the last of an id's rows wins."""
         last = {int(row_id): row for row, row_id in enumerate(ids)}
-        self.remove(ids)
+        self.delete(ids)
         fresh = np.array(list(last), dtype=np.int64)
         self._ids = np.concatenate([self._ids, fresh])
         self._rows = np.concatenate([self._rows, vectors[list(last.values())]])
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Drop rows by id."""
         kept = ~np.isin(self._ids, ids)
         self._ids, self._rows = self._ids[kept], self._rows[kept]
@@ -56,7 +56,7 @@ class ExactIndex:
     def flush(self) -> None:
         """Nothing is kept."""
 
-    def drop(self) -> None:
+    def purge(self) -> None:
         """Forget everything."""
         self.clear()
 

@@ -23,11 +23,11 @@ from app.crypto.signing import Signer, check_signature
 from app.errors import InvalidArchive
 from app.store.collections import Collection, create_collection, write_journal
 from app.store.db.encryption import (
-    open_metadata,
-    open_vectors,
-    seal_metadata,
-    seal_vector,
-    vault_of,
+    decrypt_metadata,
+    decrypt_vectors,
+    encrypt_metadata,
+    encrypt_vector,
+    keyring_of,
 )
 from app.store.db.tables import GALLERY, REBUILD, EntryRow, TemplateRow, now
 from app.vectors import EmbeddingSpace, Matrix
@@ -64,10 +64,10 @@ def write_archive(session: Session, collection: Collection, file: Path, signer: 
     matrix = np.concatenate(vectors) if vectors else np.empty((0, size), np.float32)
     templates = io.BytesIO()
     np.save(templates, matrix, allow_pickle=False)
-    keyring = vault_of(session)
+    keyring = keyring_of(session)
     parts = {_PEOPLE: people.getvalue(), _TEMPLATES: templates.getvalue()}
     if keyring:
-        parts = {name: keyring.seal(part, f"archive {name}") for name, part in parts.items()}
+        parts = {name: keyring.encrypt(part, f"archive {name}") for name, part in parts.items()}
     manifest = Manifest(
         version=VERSION,
         collection=collection.name,
@@ -137,7 +137,7 @@ def _people(session: Session, collection: Collection) -> Iterator[tuple[dict[str
             "person_id": entry.public_id,
             "name": entry.name,
             "external_id": entry.external_id,
-            "metadata": open_metadata(session, str(entry.public_id), entry.attributes),
+            "metadata": decrypt_metadata(session, str(entry.public_id), entry.attributes),
             "created_at": entry.created_at.isoformat(),
             "templates": [
                 {
@@ -149,7 +149,7 @@ def _people(session: Session, collection: Collection) -> Iterator[tuple[dict[str
             ],
         }
         stored = [(row.public_id, row.vector) for row in rows]
-        yield line, open_vectors(session, stored, collection.space.dimension)
+        yield line, decrypt_vectors(session, stored, collection.space.dimension)
 
 
 def _add(session: Session, collection: Collection, line: dict[str, Any], vectors: Matrix) -> int:
@@ -162,7 +162,7 @@ def _add(session: Session, collection: Collection, line: dict[str, Any], vectors
             collection_id=collection.row_id,
             name=line["name"],
             external_id=line["external_id"],
-            attributes=seal_metadata(session, person_id, line["metadata"]),
+            attributes=encrypt_metadata(session, person_id, line["metadata"]),
             created_at=datetime.fromisoformat(line["created_at"]),
         )
         session.add(entry)
@@ -174,7 +174,7 @@ def _add(session: Session, collection: Collection, line: dict[str, Any], vectors
                     public_id=template_id,
                     collection_id=collection.row_id,
                     entry_id=entry.row_id,
-                    vector=seal_vector(session, template_id, vector),
+                    vector=encrypt_vector(session, template_id, vector),
                     quality=one["quality"],
                     created_at=datetime.fromisoformat(one["created_at"]),
                 )
@@ -221,7 +221,7 @@ def _parts(
             raise InvalidArchive(f"{name} is missing or damaged") from error
         if hashlib.sha256(part).hexdigest() != manifest.digests.get(name):
             raise InvalidArchive(f"{name} was changed")
-        opened = vault_of(session).open(part, f"archive {name}") if manifest.sealed else part
+        opened = keyring_of(session).decrypt(part, f"archive {name}") if manifest.sealed else part
         parts[name] = opened
     matrix = np.load(io.BytesIO(parts[_TEMPLATES]), allow_pickle=False)
     if matrix.shape != (manifest.templates, manifest.dimension) or matrix.dtype != np.float32:

@@ -30,4 +30,4 @@ class Housekeeper:
         with self._database.read() as session:
             for collection in indexed_collections(session):
                 self._index_sync.settle(session, collection)
-        self._database.forget_pages()
+        self._database.truncate_wal()

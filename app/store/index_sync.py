@@ -17,7 +17,7 @@ from app.store.collections import (
     write_journal,
 )
 from app.store.db.database import Database
-from app.store.db.encryption import open_vectors
+from app.store.db.encryption import decrypt_vectors
 from app.store.db.tables import REBUILD, REMOVE, JournalRow, TemplateRow
 from app.vectors import Ids, Matrix, Neighbor
 
@@ -148,7 +148,7 @@ class IndexSync:
         with self._guard:
             self._live.pop(collection.row_id, None)
         with live.lock.gen_wlock():
-            live.index.drop()
+            live.index.purge()
 
     def close(self) -> None:
         """Close every index; each keeps what its engine can keep."""
@@ -209,7 +209,7 @@ class IndexSync:
         removed = {row.template_row_id for row in rows if row.op == REMOVE}
         for ids, vectors in _templates(session, collection, set(touched) - removed):
             live.index.upsert(ids, vectors)
-        live.index.remove(np.array(sorted(removed), dtype=np.int64))
+        live.index.delete(np.array(sorted(removed), dtype=np.int64))
         live.index.revision = collection.revision
         live.unsaved += len(rows)
         live.erased = live.erased or bool(removed)
@@ -242,4 +242,4 @@ def _templates(
         for rows in session.execute(one).partitions(_CHUNK):
             ids = np.array([row.row_id for row in rows], dtype=np.int64)
             stored = [(row.public_id, row.vector) for row in rows]
-            yield ids, open_vectors(session, stored, collection.space.dimension)
+            yield ids, decrypt_vectors(session, stored, collection.space.dimension)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import PersonNotFound, PhotoNotFound
 from app.store.collections import Collection, lock_family, write_journal
-from app.store.db.encryption import open_metadata, seal_metadata, seal_vector
+from app.store.db.encryption import decrypt_metadata, encrypt_metadata, encrypt_vector
 from app.store.db.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
 from app.store.erasures import Erasure, write_receipt
 from app.store.photos import discard_photos
@@ -60,7 +60,7 @@ def add_person(session: Session, collection: Collection, new: NewPerson) -> Pers
         collection_id=collection.row_id,
         name=new.name,
         external_id=new.external_id,
-        attributes=seal_metadata(session, person_id, new.metadata),
+        attributes=encrypt_metadata(session, person_id, new.metadata),
     )
     session.add(row)
     session.flush()
@@ -77,7 +77,7 @@ def add_template(
         public_id=template_id,
         collection_id=collection.row_id,
         entry_id=person.row_id,
-        vector=seal_vector(session, template_id, vector),
+        vector=encrypt_vector(session, template_id, vector),
         quality=quality,
     )
     session.add(row)
@@ -132,7 +132,7 @@ def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> 
     row = session.get_one(EntryRow, person.row_id)
     for column, value in changes.items():
         sealing = column == "attributes"
-        setattr(row, column, seal_metadata(session, person_id, value) if sealing else value)
+        setattr(row, column, encrypt_metadata(session, person_id, value) if sealing else value)
     session.flush()
     return get_person(session, person_id)
 
@@ -212,7 +212,7 @@ def _person(session: Session, row: EntryRow, collection: str, photos: int) -> Pe
         row.public_id,
         row.name,
         row.external_id,
-        open_metadata(session, row.public_id, row.attributes),
+        decrypt_metadata(session, row.public_id, row.attributes),
         collection,
         photos,
         row.created_at,

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import PhotoNotFound
-from app.store.db.encryption import open_photo, seal_photo
+from app.store.db.encryption import decrypt_photo, encrypt_photo
 from app.store.db.tables import EntryRow, PhotoRow, TemplateRow, now
 
 
@@ -14,15 +14,15 @@ def keep_photo(session: Session, template_id: str, image: bytes, until: datetime
     """Keep the photo behind a template."""
     row_id = session.scalar(select(TemplateRow.row_id).where(TemplateRow.public_id == template_id))
     assert row_id is not None, "the template was just added"
-    sealed = seal_photo(session, template_id, image)
-    session.add(PhotoRow(template_row_id=row_id, sealed=sealed, kept_until=until))
+    ciphertext = encrypt_photo(session, template_id, image)
+    session.add(PhotoRow(template_row_id=row_id, ciphertext=ciphertext, kept_until=until))
     session.flush()
 
 
 def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
     """Returns the file as sent. Raises PhotoNotFound (also when expired), DecryptionFailed."""
     query = (
-        select(PhotoRow.sealed)
+        select(PhotoRow.ciphertext)
         .join(TemplateRow, TemplateRow.row_id == PhotoRow.template_row_id)
         .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
         .where(
@@ -31,10 +31,10 @@ def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
             PhotoRow.kept_until > now(),
         )
     )
-    sealed = session.scalar(query)
-    if sealed is None:
+    ciphertext = session.scalar(query)
+    if ciphertext is None:
         raise PhotoNotFound("this photo is not kept")
-    return open_photo(session, template_id, sealed)
+    return decrypt_photo(session, template_id, ciphertext)
 
 
 def discard_expired(session: Session) -> int:

@@ -22,7 +22,7 @@ from app.store.collections import (
     lock_family,
     write_journal,
 )
-from app.store.db.encryption import open_photo, seal_vector
+from app.store.db.encryption import decrypt_photo, encrypt_vector
 from app.store.db.tables import (
     COUNTERPART,
     GALLERY,
@@ -97,15 +97,15 @@ def photos_to_embed(
 ) -> list[KeptPhoto]:
     """Photos without a template in the counterpart, after a row id. Raises DecryptionFailed."""
     query = (
-        select(TemplateRow.row_id, TemplateRow.template_id, PhotoRow.sealed)
+        select(TemplateRow.row_id, TemplateRow.template_id, PhotoRow.ciphertext)
         .join(PhotoRow, PhotoRow.template_row_id == TemplateRow.row_id)
         .where(_waits(gallery, counterpart), TemplateRow.row_id > after)
         .order_by(TemplateRow.row_id)
         .limit(limit)
     )
     return [
-        KeptPhoto(row_id, str(shown), open_photo(session, str(shown), sealed))
-        for row_id, shown, sealed in session.execute(query)
+        KeptPhoto(row_id, str(shown), decrypt_photo(session, str(shown), ciphertext))
+        for row_id, shown, ciphertext in session.execute(query)
     ]
 
 
@@ -136,7 +136,7 @@ def add_twins(
             public_id=public_id,
             collection_id=counterpart.row_id,
             entry_id=source.entry_id,
-            vector=seal_vector(session, public_id, vector),
+            vector=encrypt_vector(session, public_id, vector),
             quality=quality,
             origin=photo.template_id,
             created_at=source.created_at,

@@ -6,7 +6,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
-from app.store.db.encryption import open_vectors
+from app.store.db.encryption import decrypt_vectors
 from app.store.db.tables import TemplateRow
 from app.store.people import Person
 from app.vectors import Matrix, Vector
@@ -24,7 +24,7 @@ def support_set(session: Session, collection: Collection, person: Person) -> Mat
         .order_by(TemplateRow.row_id)
     )
     stored = [(public_id, vector) for public_id, vector in session.execute(query)]
-    return open_vectors(session, stored, collection.space.dimension)
+    return decrypt_vectors(session, stored, collection.space.dimension)
 
 
 def templates_by_id(
@@ -40,6 +40,6 @@ def templates_by_id(
         )
         rows = session.execute(query).all()
         stored = [(row.public_id, row.vector) for row in rows]
-        vectors = open_vectors(session, stored, collection.space.dimension)
+        vectors = decrypt_vectors(session, stored, collection.space.dimension)
         found.update((str(row[2]), vector) for row, vector in zip(rows, vectors, strict=True))
     return found

@@ -91,22 +91,23 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
         raise NotReady(
             "the vector index cannot be opened: Milvus is not there, or in use"
         ) from error
-    # With SQLite the ledger has a file of its own: a writer of the store would wait for itself.
+    # With SQLite the shared index state is in a separate file: the store's writer, which searches
+    # while it holds the write lock, would wait for its own lock.
     own = f"sqlite:///{settings.data_dir / 'index' / 'ledger.db'}"
-    ledger = Database(own if database.is_sqlite else settings.effective_database_url)
+    state_database = Database(own if database.is_sqlite else settings.effective_database_url)
 
     def open_index(collection: Collection) -> VectorIndex:
         return MilvusIndex(
             collection.space.dimension,
             client,
-            ledger,
+            state_database,
             f"sima_{collection.row_id}",
             _key(collection),
             embedded=not remote,
         )
 
     def close() -> None:
-        ledger.close()
+        state_database.close()
         client.close()
 
     return open_index, close

@@ -8,7 +8,7 @@ import pytest
 
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
-from app.index.faiss.quantized import CodedRows
+from app.index.faiss.quantized import QuantizedRows
 from app.index.faiss.row_blocks import in_files
 from app.vectors import Matrix, l2_normalize
 from tests.contract.test_index import DIMENSION, numbered, rows
@@ -25,7 +25,7 @@ def clustered(count: int, dimension: int) -> Matrix:
 def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
     """Among so many that the codes are used, before and after a third was removed."""
     vectors = clustered(30_000, 32)
-    index, oracle = FaissIndex(32, coded_from=1_000), ExactIndex(32)
+    index, oracle = FaissIndex(32, quantize_from=1_000), ExactIndex(32)
     for one in (index, oracle):
         one.upsert(numbered(30_000), vectors)
     gone = numbered(10_000, first=5_001)
@@ -37,22 +37,22 @@ def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
             assert found[0].similarity == pytest.approx(expected[0].similarity, abs=1e-5)
         assert hits >= 0.99 * 500
         for one in (index, oracle):
-            one.remove(gone)
+            one.delete(gone)
         assert index.size() == oracle.size() == 20_000
 
 
 def test_codes_are_written_anew_beside_those_that_answer() -> None:
     """Rows that come, go and change their vector meanwhile are found as they are at the end."""
     vectors = clustered(60_000, 32)
-    rows, oracle = CodedRows(32), ExactIndex(32)
+    rows, oracle = QuantizedRows(32), ExactIndex(32)
     for one in (rows, oracle):
         one.upsert(numbered(40_000), vectors[:40_000])
     for one in (rows, oracle):
-        one.remove(numbered(21_000, first=5_001))  # more than codes may lead nowhere
+        one.delete(numbered(21_000, first=5_001))  # more than codes may lead nowhere
         for start in range(0, 5_000, 500):
             one.upsert(numbered(500, first=50_001 + start), vectors[40_000 + start :][:500])
         one.upsert(numbered(500), vectors[59_500:])
-        one.remove(numbered(100, first=50_001))
+        one.delete(numbered(100, first=50_001))
     for _ in range(2):
         assert sorted(rows.ids()) == sorted(oracle.ids())
         same = 0
@@ -66,13 +66,13 @@ def test_codes_are_written_anew_beside_those_that_answer() -> None:
 
 def test_the_places_of_the_deleted_are_used_again() -> None:
     """Enrolling and deleting for ever takes little more room than the most there ever were."""
-    rows, vectors = CodedRows(16), clustered(3_000, 16)
+    rows, vectors = QuantizedRows(16), clustered(3_000, 16)
     rows.upsert(numbered(2_000), vectors[:2_000])
     rows.settle()
     sink = io.BytesIO()
     rows.write(sink)
     for turn in range(1, 6):
-        rows.remove(numbered(1_000, first=1_000 * turn - 999))
+        rows.delete(numbered(1_000, first=1_000 * turn - 999))
         rows.upsert(numbered(1_000, first=1_000 * turn + 1_001), vectors[1_000:2_000])
     rows.settle()
     again = io.BytesIO()
@@ -84,10 +84,10 @@ def test_the_places_of_the_deleted_are_used_again() -> None:
 def test_mapped_vectors_answer_like_those_in_memory(tmp_path: Path) -> None:
     vectors = clustered(20_000, 32)
     mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
-    plain = FaissIndex(32, coded_from=1_000)
+    plain = FaissIndex(32, quantize_from=1_000)
     for one in (mapped, plain):
         one.upsert(numbered(20_000), vectors)
-        one.remove(numbered(50, first=101))
+        one.delete(numbered(50, first=101))
     assert mapped.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
     mapped.revision = 2
     mapped.close()
@@ -98,7 +98,7 @@ def test_mapped_vectors_answer_like_those_in_memory(tmp_path: Path) -> None:
 
 def test_without_room_for_files_vectors_stay_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    index = FaissIndex(8, coded_from=1, allocate=in_files(tmp_path / "file"))
+    index = FaissIndex(8, quantize_from=1, allocate=in_files(tmp_path / "file"))
     index.upsert(numbered(2_000), clustered(2_000, 8))
     assert index.search(clustered(2_000, 8)[:1], 1)[0][0].row_id == 1
 
@@ -106,27 +106,27 @@ def test_without_room_for_files_vectors_stay_in_memory(tmp_path: Path) -> None:
 def test_tombstones_do_not_crowd_out_the_living() -> None:
     """The nearest 5,000 rows are deleted: the next nearest are found nevertheless."""
     vectors = clustered(20_000, 16)
-    index, oracle = FaissIndex(16, coded_from=1_000), ExactIndex(16)
+    index, oracle = FaissIndex(16, quantize_from=1_000), ExactIndex(16)
     for one in (index, oracle):
         one.upsert(numbered(20_000), vectors)
     probe = vectors[:1]
     near = np.array([n.row_id for n in oracle.search(probe, 4_000)[0]], dtype=np.int64)
     for one in (index, oracle):
-        one.remove(near)
+        one.delete(near)
     found, expected = index.search(probe, 3)[0], oracle.search(probe, 3)[0]
     assert [n.row_id for n in found] == [n.row_id for n in expected]
 
 
-@pytest.mark.parametrize("coded_from", [1_000, 100_000])
-def test_a_removed_vector_is_in_no_snapshot(tmp_path: Path, coded_from: int) -> None:
+@pytest.mark.parametrize("quantize_from", [1_000, 100_000])
+def test_a_removed_vector_is_in_no_snapshot(tmp_path: Path, quantize_from: int) -> None:
     file = tmp_path / "one.faiss"
     vectors = clustered(5_000, 16)
-    index = FaissIndex(16, file, "key", coded_from)
+    index = FaissIndex(16, file, "key", quantize_from)
     index.upsert(numbered(5_000), vectors)
     index.revision = 1
     index.flush()
     assert vectors[6].tobytes() in file.read_bytes(), "it was there"
-    index.remove(numbered(1, first=7))
+    index.delete(numbered(1, first=7))
     index.upsert(numbered(1, first=9), -vectors[8:9])
     index.revision = 2
     index.close()
@@ -136,15 +136,15 @@ def test_a_removed_vector_is_in_no_snapshot(tmp_path: Path, coded_from: int) -> 
     assert vectors[7].tobytes() in kept
 
 
-@pytest.mark.parametrize("coded_from", [1, 1_000])
-def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, coded_from: int) -> None:
+@pytest.mark.parametrize("quantize_from", [1, 1_000])
+def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, quantize_from: int) -> None:
     file = tmp_path / "one.faiss"
-    index = FaissIndex(DIMENSION, file, "key", coded_from)
+    index = FaissIndex(DIMENSION, file, "key", quantize_from)
     index.upsert(numbered(20), rows(20))
-    index.remove(numbered(1, first=20))
+    index.delete(numbered(1, first=20))
     index.revision = 21
     index.close()
-    again = FaissIndex(DIMENSION, file, "key", coded_from)
+    again = FaissIndex(DIMENSION, file, "key", quantize_from)
     assert (again.revision, again.size()) == (21, 19)
     assert again.search(rows(20), 1)[4][0].row_id == 5
     again.upsert(numbered(1, first=30), rows(1, seed=7))

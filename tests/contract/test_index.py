@@ -64,14 +64,14 @@ def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
         if engine == "exact":
             return ExactIndex(DIMENSION)
         if engine.startswith("faiss"):
-            return FaissIndex(DIMENSION, coded_from=1 if "coded" in engine else 1_000_000)
+            return FaissIndex(DIMENSION, quantize_from=1 if "coded" in engine else 1_000_000)
         if engine.startswith("pgvector"):
             database = transactions(request.getfixturevalue("postgres_indexes"))
-            coded_from = 0 if "coded" in engine else 1_000_000
-            return PgVectorIndex(DIMENSION, database, name, "key", coded_from)
-        ledger = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")
+            quantize_from = 0 if "coded" in engine else 1_000_000
+            return PgVectorIndex(DIMENSION, database, name, "key", quantize_from)
+        state_database = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")
         client = request.getfixturevalue("milvus_client")
-        return MilvusIndex(DIMENSION, client, ledger, name, "key", embedded=not MILVUS_URL)
+        return MilvusIndex(DIMENSION, client, state_database, name, "key", embedded=not MILVUS_URL)
 
     yield make
     for database in opened:
@@ -127,7 +127,7 @@ def test_the_last_row_of_an_id_wins_within_one_upsert(index: VectorIndex) -> Non
 def test_a_removed_vector_is_found_by_nobody(index: VectorIndex) -> None:
     vectors = rows(50)
     index.upsert(numbered(50), vectors)
-    index.remove(np.array([7, 9, 10_000], dtype=np.int64))
+    index.delete(np.array([7, 9, 10_000], dtype=np.int64))
     assert index.size() == 48
     found = {n.row_id for row in index.search(vectors, 48) for n in row}
     assert found == set(range(1, 51)) - {7, 9}
@@ -139,7 +139,7 @@ def test_a_flushed_index_changes_as_before(index: VectorIndex) -> None:
     index.flush()
     index.upsert(numbered(1, first=3), vectors[25:26])
     index.upsert(numbered(1, first=21), vectors[20:21])
-    index.remove(numbered(2))
+    index.delete(numbered(2))
     assert index.size() == 19
     found = index.search(vectors[[25, 20, 4]], 1)
     assert [row[0].row_id for row in found] == [3, 21, 5]
@@ -150,7 +150,7 @@ def test_a_flushed_index_changes_as_before(index: VectorIndex) -> None:
 def test_it_says_whom_it_holds(index: VectorIndex) -> None:
     with index.applying():
         index.upsert(numbered(30), rows(30))
-        index.remove(numbered(10, first=5))
+        index.delete(numbered(10, first=5))
         assert sorted(index.ids().tolist()) == [1, 2, 3, 4, *range(15, 31)]
 
 
@@ -189,7 +189,7 @@ def check_history(index: VectorIndex, steps: list[Step], seed: int, k: int) -> N
                 if is_upsert:
                     one.upsert(numbers, rows(len(ids), seed + number))
                 else:
-                    one.remove(numbers)
+                    one.delete(numbers)
     probes = rows(3, seed + 999)
     assert index.size() == oracle.size()
     for found, expected in zip(index.search(probes, k), oracle.search(probes, k), strict=True):
@@ -208,11 +208,11 @@ def check_history(index: VectorIndex, steps: list[Step], seed: int, k: int) -> N
     seed=st.integers(0, 1000),
     k=st.integers(1, 15),
 )
-@pytest.mark.parametrize("coded_from", [1, 1_000])
+@pytest.mark.parametrize("quantize_from", [1, 1_000])
 def test_any_history_ends_like_the_oracle(
-    coded_from: int, steps: list[Step], seed: int, k: int
+    quantize_from: int, steps: list[Step], seed: int, k: int
 ) -> None:
-    check_history(FaissIndex(DIMENSION, coded_from=coded_from), steps, seed, k)
+    check_history(FaissIndex(DIMENSION, quantize_from=quantize_from), steps, seed, k)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -245,7 +245,7 @@ def test_milvus_waits_for_its_clock_only_after_a_change(
     monkeypatch.setattr("app.index.shared.milvus.monotonic", lambda: later)
     found.append(index.search(rows(3), 1))
     with index.applying():
-        index.remove(numbered(1))
+        index.delete(numbered(1))
     found.append(index.search(rows(3), 1))
     assert asked == ["Strong", "Bounded", "Strong"]
     assert [[row[0].row_id for row in one] for one in found[:2]] == [[1, 2, 3]] * 2

@@ -50,20 +50,20 @@ def test_codes_find_what_the_exact_index_finds(database: Database, dimension: in
     assert np.mean(same) >= 9.9
     for one, other in zip(found, wanted, strict=True):
         assert one[0].similarity == pytest.approx(other[0].similarity, abs=1e-5)
-    index.drop()
+    index.purge()
 
 
 def test_every_row_has_its_code_and_a_large_table_asks_the_codes(database: Database) -> None:
     name, vectors = f"rows_{secrets.token_hex(6)}", clustered(ROWS, DIMENSION)
     index = filled(database, vectors, name)
-    index.remove(numbered(10))
+    index.delete(numbered(10))
     with database.write() as session:
         missing = text(f"SELECT id FROM {name} EXCEPT SELECT id FROM {name}_codes")  # noqa: S608 - our name
         assert session.scalars(missing).all() == []
         session.execute(text(f"DELETE FROM {name}_codes WHERE id = 500"))  # noqa: S608 - our name
     found = index.search(vectors[499:500], 5)[0]
     assert 500 not in {one.row_id for one in found}, "nobody asked the codes"
-    index.drop()
+    index.purge()
 
 
 def test_tables_of_an_older_layout_are_made_anew(database: Database) -> None:
@@ -77,7 +77,7 @@ def test_tables_of_an_older_layout_are_made_anew(database: Database) -> None:
     assert (index.size(), index.revision) == (0, 0), "the journal fills it again"
     index.upsert(numbered(50), vectors)
     assert index.search(vectors[:1], 1)[0][0].row_id == 1
-    index.drop()
+    index.purge()
 
 
 def test_bits_tell_angles() -> None:

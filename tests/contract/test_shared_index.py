@@ -32,9 +32,9 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
             database = Database(request.getfixturevalue("postgres_indexes"))
             closing.append(database.close)
             return PgVectorIndex(DIMENSION, database, name, key)
-        ledger = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
-        closing.append(ledger.close)
-        return MilvusIndex(DIMENSION, client, ledger, name, key, embedded=not MILVUS_URL)
+        state_database = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
+        closing.append(state_database.close)
+        return MilvusIndex(DIMENSION, client, state_database, name, key, embedded=not MILVUS_URL)
 
     yield make
     for close in closing:
@@ -60,12 +60,12 @@ def test_a_worker_that_fails_leaves_the_revision(worker: Worker) -> None:
     first, second = worker(), worker()
     fill(first, 5, 5)
     with pytest.raises(OSError, match="gone"), first.applying():
-        first.remove(numbered(5))
+        first.delete(numbered(5))
         first.revision = 10
         raise OSError("gone")
     with second.applying():
         assert second.revision == 5
-        second.remove(numbered(5))  # the same journal rows once more
+        second.delete(numbered(5))  # the same journal rows once more
         second.revision = 10
     assert (first.size(), second.size()) == (0, 0)
 
@@ -128,7 +128,7 @@ def test_reopened_it_is_where_it_was(worker: Worker) -> None:
 def test_dropped_it_leaves_nothing(worker: Worker) -> None:
     first = worker()
     fill(first, 5, 5)
-    first.drop()
+    first.purge()
     again = worker()
     assert (again.revision, again.size()) == (0, 0)
 

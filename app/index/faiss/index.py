@@ -1,6 +1,6 @@
 """FAISS in the process, with a checksummed snapshot beside the database.
 
-Exact while that is the fastest; from `coded_from` rows on by codes, with exact re-ranking.
+Exact while that is the fastest; from `quantize_from` rows on by codes, with exact re-ranking.
 """
 
 import logging
@@ -12,9 +12,9 @@ import faiss
 import numpy as np
 
 from app.crypto.keyring import Keyring
-from app.crypto.stream import SealedReader, SealedWriter
+from app.crypto.stream import DecryptingReader, EncryptingWriter
 from app.errors import DecryptionFailed
-from app.index.faiss.quantized import CodedRows
+from app.index.faiss.quantized import QuantizedRows
 from app.index.faiss.row_blocks import Allocate, in_memory
 from app.index.faiss.snapshot import (
     Sink,
@@ -30,13 +30,13 @@ _log = logging.getLogger(__name__)
 
 _FLAT, _CODED = "flat", "coded 2"  # how a snapshot's rows are kept
 
-CODED_FROM = 20_000
+QUANTIZE_FROM = 20_000
 """Rows from which on codes are faster (ADR 8)."""
 
 
 class _Rows(Protocol):
     def upsert(self, ids: Ids, vectors: Matrix) -> None: ...
-    def remove(self, ids: Ids) -> None: ...
+    def delete(self, ids: Ids) -> None: ...
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]: ...
     def size(self) -> int: ...
     def write(self, stream: Sink) -> None: ...
@@ -54,10 +54,10 @@ class FlatRows:
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; ids occur once."""
         if self._index.ntotal:
-            self.remove(ids)
+            self.delete(ids)
         self._index.add_with_ids(vectors, ids)
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Drop rows by id."""
         self._index.remove_ids(faiss.IDSelectorBatch(np.ascontiguousarray(ids, dtype=np.int64)))
 
@@ -114,14 +114,14 @@ class FaissIndex:
         dimension: int,
         snapshot: Path | None = None,
         key: str = "",
-        coded_from: int = CODED_FROM,
+        quantize_from: int = QUANTIZE_FROM,
         keyring: Keyring | None = None,
         allocate: Allocate = in_memory,
     ) -> None:
         self.revision = 0
         self._keyring = keyring or Keyring()
         self._dimension, self._snapshot, self._key = dimension, snapshot, key
-        self._coded_from, self._allocate = coded_from, allocate
+        self._quantize_from, self._allocate = quantize_from, allocate
         self._saved = 0
         self._rows: _Rows = FlatRows(dimension)
         self._load()
@@ -136,14 +136,14 @@ class FaissIndex:
         fresh = np.array(list(last), dtype=np.int64)
         rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
         self._rows.upsert(fresh, rows)
-        if isinstance(self._rows, FlatRows) and self._rows.size() >= self._coded_from:
-            coded = CodedRows(self._dimension, self._allocate)
+        if isinstance(self._rows, FlatRows) and self._rows.size() >= self._quantize_from:
+            coded = QuantizedRows(self._dimension, self._allocate)
             coded.upsert(*self._rows.everything())
             self._rows = coded
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Drop rows by id."""
-        self._rows.remove(ids)
+        self._rows.delete(ids)
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
         """The nearest rows of each probe; similarities are exact.
@@ -181,7 +181,7 @@ class FaissIndex:
         except OSError as error:
             _log.warning("index snapshot not written: %s", error.strerror)
 
-    def drop(self) -> None:
+    def purge(self) -> None:
         """Forget everything, the snapshot as well."""
         self.clear()
         self._saved = 0
@@ -201,7 +201,7 @@ class FaissIndex:
         if not self._keyring:
             self._rows.write(stream)
             return
-        sealed = SealedWriter(stream, self._keyring, self._key)
+        sealed = EncryptingWriter(stream, self._keyring, self._key)
         self._rows.write(sealed)
         sealed.finish()
 
@@ -216,10 +216,12 @@ class FaissIndex:
                     raise ValueError("it is of another version")
                 rows: _Rows = FlatRows(self._dimension)
                 if head.kind == _CODED:
-                    rows = CodedRows(self._dimension, self._allocate)
+                    rows = QuantizedRows(self._dimension, self._allocate)
                 if head.sealed != bool(self._keyring):
                     raise ValueError("it was written before the keys changed")
-                rows.read(SealedReader(stream, self._keyring, self._key) if head.sealed else stream)
+                rows.read(
+                    DecryptingReader(stream, self._keyring, self._key) if head.sealed else stream
+                )
         except (OSError, ValueError, KeyError, RuntimeError, DecryptionFailed) as error:
             _log.warning("index snapshot ignored: %s", error)
             return

@@ -73,7 +73,7 @@ def write_codes(rows: RowBlocks, places: Ids, stop: threading.Event) -> Codes | 
     return codes
 
 
-class Rewriting:
+class CodeRebuild:
     """New codes in the making. What changes meanwhile is told to it, and put right at the end.
 
     With `gently` it leaves all cores but one to those who answer requests.

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.index.faiss.pq_codes import NOWHERE, Codes, Rewriting
+from app.index.faiss.pq_codes import NOWHERE, CodeRebuild, Codes
 from app.index.faiss.row_blocks import Allocate, RowBlocks, in_memory
 from app.index.faiss.snapshot import Sink, Source
 from app.vectors import Ids, Matrix, Neighbor, Vector
@@ -25,7 +25,7 @@ _BULK = 10_000  # rows that come at once; then nobody is served faster by codes 
 _NOBODY = -1  # the id at a free place
 
 
-class CodedRows:
+class QuantizedRows:
     """Rows with their ids, found by codes and re-ranked by exact dot products."""
 
     def __init__(self, dimension: int, allocate: Allocate = in_memory) -> None:
@@ -36,7 +36,7 @@ class CodedRows:
         self._place: dict[int, int] = {}
         self._free: list[int] = []
         self._codes: Codes | None = None
-        self._rewriting: Rewriting | None = None
+        self._rewriting: CodeRebuild | None = None
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; ids occur once."""
@@ -54,7 +54,7 @@ class CodedRows:
         self._tell(places)
         self._renew(at_once=len(ids) >= _BULK)
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Forget rows by id; unknown ids are ignored."""
         self._adopt(wait=False)
         self._forget(ids)
@@ -158,7 +158,7 @@ class CodedRows:
             return
         self.close()
         held = np.flatnonzero(self._ids[: len(self._rows)] != _NOBODY)
-        rewriting = self._rewriting = Rewriting(self._rows, held, gently=not at_once)
+        rewriting = self._rewriting = CodeRebuild(self._rows, held, gently=not at_once)
         if at_once:
             self._use(rewriting.outcome(self._ids != _NOBODY, wait=True))
 

@@ -1,9 +1,10 @@
-"""Milvus: a collection of its own for each of ours, behind an alias.
+"""Searches vectors in Milvus: one Milvus collection per Sima collection, behind an alias.
 
 Milvus has no transactions. Rows are written by id, so applying a journal row twice changes
-nothing; the ledger keeps the revision and lets one process apply at a time. A rebuild fills a
-collection beside the one that answers, and then moves the alias. Milvus compares every row: while
-rows are fresh it searches any other kind of index by cells of its own and misses people (ADR 13).
+nothing; the shared index state stores the revision and lets one process apply the journal at a
+time. A rebuild fills a second Milvus collection and then moves the alias to it. Milvus compares
+every row (`FLAT`): it searches recently written rows of any other index type by cells of its
+own, which miss people (ADR 13).
 """
 
 import logging
@@ -18,7 +19,7 @@ from pymilvus.exceptions import MilvusException
 
 from app.errors import NotReady
 from app.index.base import Transactions
-from app.index.shared.state import Ledger
+from app.index.shared.state import SharedIndexState
 from app.vectors import Ids, Matrix, Neighbor
 
 _log = logging.getLogger(__name__)
@@ -45,12 +46,12 @@ class MilvusIndex:
         embedded: bool = False,
     ) -> None:
         self._dimension, self._client, self._alias = dimension, client, name
-        self._ledger = Ledger(transactions, name, f"{key} {_LAYOUT}")
+        self._state = SharedIndexState(transactions, name, f"{key} {_LAYOUT}")
         self._embedded = embedded
         self._draft: str | None = None
         self._applied = monotonic()
-        fresh = not self._ledger.prepare()
-        with _translated(), self._ledger.hold() as held:  # one process creates
+        fresh = not self._state.prepare()
+        with _translated(), self._state.hold() as held:  # one process creates
             if fresh or self._standing() is None:
                 self._publish(self._create())
                 held.revision = 0
@@ -58,8 +59,8 @@ class MilvusIndex:
 
     @contextmanager
     def applying(self) -> Iterator[None]:
-        """The ledger's lock. After an error the same journal rows are applied once more."""
-        with _translated(), self._ledger.hold() as held:
+        """The state_database's lock. After an error the same journal rows are applied once more."""
+        with _translated(), self._state.hold() as held:
             self.revision = held.revision
             try:
                 yield
@@ -83,7 +84,7 @@ class MilvusIndex:
         for start in range(0, len(rows), size):
             self._client.upsert(self._target, rows[start : start + size])
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Drop rows by id."""
         for start in range(0, len(ids), _MOST):
             some = [int(one) for one in ids[start : start + _MOST]]
@@ -93,7 +94,7 @@ class MilvusIndex:
         """What Milvus finds after everything that was written before; similarities are exact.
 
         "Strong" waits for its next time tick, up to a fifth of a second. What this process knows of
-        was written before it last held the ledger's lock: soon after, "Bounded" has it all.
+        was written before it last held the state_database's lock: soon after, "Bounded" has it all.
         """
         wanted = min(k, _MOST)
         if wanted < 1 or not len(probes):
@@ -148,14 +149,14 @@ class MilvusIndex:
             with _translated():
                 self._client.flush(self._target)
 
-    def drop(self) -> None:
+    def purge(self) -> None:
         """Collection, alias and state."""
-        with self._ledger.hold() as held:
+        with self._state.hold() as held:
             standing = self._standing()
             if standing is not None:
                 self._client.drop_alias(self._alias)
                 self._client.drop_collection(standing)
-            self._ledger.drop(held.session)
+            self._state.delete(held.session)
 
     def close(self) -> None:
         """The client belongs to the one who opened it."""

@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from app.index.base import Transactions
 from app.index.shared.sign_codes import BITS, SignCodes
-from app.index.shared.state import Ledger
+from app.index.shared.state import SharedIndexState
 from app.vectors import Ids, Matrix, Neighbor, Vector
 
-CODED_FROM = 10_000
+SIGN_CODES_FROM = 10_000
 """Rows, about, from which on the codes choose."""
 
 _LAYOUT = "2"  # of the tables; those of another layout are made anew from the journal
@@ -40,20 +40,20 @@ class PgVectorIndex:
         transactions: Transactions,
         name: str,
         key: str,
-        coded_from: int = CODED_FROM,
+        sign_codes_from: int = SIGN_CODES_FROM,
     ) -> None:
         self._dimension, self._transactions, self._table = dimension, transactions, name
-        self._codes_table, self._coded_from = f"{name}_codes", coded_from
+        self._codes_table, self._sign_codes_from = f"{name}_codes", sign_codes_from
         self._codes = SignCodes(dimension)
         self._session: Session | None = None
-        self._ledger = Ledger(transactions, name, f"{key} {_LAYOUT}")
-        self._create(fresh=not self._ledger.prepare())
-        self.revision = self._ledger.revision()
+        self._state = SharedIndexState(transactions, name, f"{key} {_LAYOUT}")
+        self._create(fresh=not self._state.prepare())
+        self.revision = self._state.revision()
 
     @contextmanager
     def applying(self) -> Iterator[None]:
         """One transaction around everything that is done meanwhile."""
-        with self._ledger.hold() as held:
+        with self._state.hold() as held:
             self._session, self.revision = held.session, held.revision
             try:
                 yield
@@ -85,7 +85,7 @@ class PgVectorIndex:
                 )
             session.execute(text("DROP TABLE incoming"))
 
-    def remove(self, ids: Ids) -> None:
+    def delete(self, ids: Ids) -> None:
         """Drop rows by id."""
         with self._writing() as session:
             for table, _ in self._columns:
@@ -100,7 +100,7 @@ class PgVectorIndex:
             # Compiling the plan takes longer than it would save.
             prepare = "SELECT set_config('jit', 'off', true), pg_relation_size(:codes)"
             _, taken = session.execute(text(prepare), {"codes": self._codes_table}).one()
-            if taken // _PAGE * _CODES_A_PAGE < self._coded_from:
+            if taken // _PAGE * _CODES_A_PAGE < self._sign_codes_from:
                 # So does starting workers, as long as the table is small.
                 session.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
                 return [self._ranked(session, self._table, {}, probe, k) for probe in probes]
@@ -127,11 +127,11 @@ class PgVectorIndex:
     def flush(self) -> None:
         """Every transaction was durable already."""
 
-    def drop(self) -> None:
+    def purge(self) -> None:
         """Tables and state."""
         with self._transactions.write() as session:
             self._drop_tables(session)
-            self._ledger.drop(session)
+            self._state.delete(session)
 
     def close(self) -> None:
         """The connections belong to the one who opened them."""

@@ -32,7 +32,7 @@ class Held:
     revision: int
 
 
-class Ledger:
+class SharedIndexState:
     """The row of one index. `key` tells one collection from another that had its name before."""
 
     def __init__(self, transactions: Transactions, name: str, key: str) -> None:
@@ -72,6 +72,6 @@ class Ledger:
             yield held
             session.execute(update(_STATES).where(mine).values(revision=held.revision))
 
-    def drop(self, session: Session) -> None:
+    def delete(self, session: Session) -> None:
         """Forget the row."""
         session.execute(delete(_STATES).where(_STATES.c.name == self._name))

@@ -74,7 +74,7 @@ class Database:
         with self.read() as session:
             session.execute(text("SELECT 1 FROM collections LIMIT 1"))
 
-    def forget_pages(self) -> None:
+    def truncate_wal(self) -> None:
         """Let SQLite's write-ahead log go, which still holds pages of what was deleted."""
         if self.is_sqlite:
             with _translated(), self._engine.connect() as connection:

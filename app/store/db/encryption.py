@@ -20,65 +20,67 @@ Stored = tuple[str | None, bytes]
 """A template's public id (None for a word's) and its bytes."""
 
 
-def vault_of(session: Session) -> Keyring:
+def keyring_of(session: Session) -> Keyring:
     """The keys that came with the session."""
     keyring = session.info["keyring"]
     assert isinstance(keyring, Keyring)
     return keyring
 
 
-def seal_vector(session: Session, template_id: str, vector: Vector) -> bytes:
+def encrypt_vector(session: Session, template_id: str, vector: Vector) -> bytes:
     """A person's template for the table."""
-    keyring, plain = vault_of(session), to_bytes(vector)
-    return keyring.seal(plain, _template(template_id)) if keyring else plain
+    keyring, plain = keyring_of(session), to_bytes(vector)
+    return keyring.encrypt(plain, _template(template_id)) if keyring else plain
 
 
-def open_vectors(session: Session, stored: Sequence[Stored], dimension: int) -> Matrix:
+def decrypt_vectors(session: Session, stored: Sequence[Stored], dimension: int) -> Matrix:
     """Rows from the table, shape (len(stored), dimension). Raises DecryptionFailed."""
-    keyring = vault_of(session)
+    keyring = keyring_of(session)
     plain = [
-        keyring.open(found, _template(str(template_id))) if is_sealed(found, dimension) else found
+        keyring.decrypt(found, _template(str(template_id)))
+        if is_encrypted(found, dimension)
+        else found
         for template_id, found in stored
     ]
     return to_matrix(plain, dimension)
 
 
-def is_sealed(stored: bytes, dimension: int) -> bool:
+def is_encrypted(stored: bytes, dimension: int) -> bool:
     """By its length: a sealed vector is longer than a plain one."""
     return len(stored) == dimension * _FLOAT + OVERHEAD
 
 
-def seal_metadata(session: Session, person_id: str, metadata: dict[str, Any]) -> Any:
+def encrypt_metadata(session: Session, person_id: str, metadata: dict[str, Any]) -> Any:
     """For the JSON column: a string when sealed, so that no object can be taken for it."""
-    keyring = vault_of(session)
+    keyring = keyring_of(session)
     if not keyring or not metadata:
         return metadata
-    sealed = keyring.seal(json.dumps(metadata).encode(), _metadata(person_id))
+    sealed = keyring.encrypt(json.dumps(metadata).encode(), _metadata(person_id))
     return base64.b64encode(sealed).decode()
 
 
-def open_metadata(session: Session, person_id: str, kept: Any) -> dict[str, Any]:
+def decrypt_metadata(session: Session, person_id: str, kept: Any) -> dict[str, Any]:
     """The object that was sealed, or one that never was. Raises DecryptionFailed."""
     if isinstance(kept, str):
-        plain = vault_of(session).open(base64.b64decode(kept), _metadata(person_id))
+        plain = keyring_of(session).decrypt(base64.b64decode(kept), _metadata(person_id))
         kept = json.loads(plain)
     assert isinstance(kept, dict)
     return kept
 
 
-def sealed_metadata(kept: Any) -> bytes | None:
+def metadata_ciphertext(kept: Any) -> bytes | None:
     """The sealed bytes in the JSON column; None where it is no sealed text."""
     return base64.b64decode(kept) if isinstance(kept, str) else None
 
 
-def seal_photo(session: Session, template_id: str, image: bytes) -> bytes:
+def encrypt_photo(session: Session, template_id: str, image: bytes) -> bytes:
     """A photo for the table; there are none without keys."""
-    return vault_of(session).seal(image, _photo(template_id))
+    return keyring_of(session).encrypt(image, _photo(template_id))
 
 
-def open_photo(session: Session, template_id: str, sealed: bytes) -> bytes:
+def decrypt_photo(session: Session, template_id: str, sealed: bytes) -> bytes:
     """The photo's bytes. Raises DecryptionFailed."""
-    return vault_of(session).open(sealed, _photo(template_id))
+    return keyring_of(session).decrypt(sealed, _photo(template_id))
 
 
 def _template(template_id: str) -> str:

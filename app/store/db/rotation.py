@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 from app.errors import InvalidSetting
 from app.store.db.database import Database
 from app.store.db.encryption import (
-    open_metadata,
-    open_photo,
-    open_vectors,
-    seal_metadata,
-    seal_photo,
-    seal_vector,
-    sealed_metadata,
-    vault_of,
+    decrypt_metadata,
+    decrypt_photo,
+    decrypt_vectors,
+    encrypt_metadata,
+    encrypt_photo,
+    encrypt_vector,
+    keyring_of,
+    metadata_ciphertext,
 )
 from app.store.db.tables import (
     COUNTERPART,
@@ -77,12 +77,12 @@ def _templates(session: Session, after: int) -> tuple[int, int, int]:
         .with_for_update(of=TemplateRow)
     )
     rows = session.execute(query).all()
-    keyring, changed = vault_of(session), 0
+    keyring, changed = keyring_of(session), 0
     for row_id, public_id, stored, dimension in rows:
         if keyring.is_current(stored) and len(stored) != 4 * dimension:
             continue
-        [vector] = open_vectors(session, [(public_id, stored)], dimension)
-        sealed = seal_vector(session, str(public_id), vector)
+        [vector] = decrypt_vectors(session, [(public_id, stored)], dimension)
+        sealed = encrypt_vector(session, str(public_id), vector)
         session.execute(
             update(TemplateRow).where(TemplateRow.row_id == row_id).values(vector=sealed)
         )
@@ -100,14 +100,14 @@ def _people(session: Session, after: int) -> tuple[int, int, int]:
         .with_for_update(of=EntryRow)
     )
     rows = list(session.scalars(query))
-    keyring, changed = vault_of(session), 0
+    keyring, changed = keyring_of(session), 0
     for row in rows:
-        sealed = sealed_metadata(row.attributes)
+        sealed = metadata_ciphertext(row.attributes)
         if (sealed is None and not row.attributes) or (sealed and keyring.is_current(sealed)):
             continue
         person_id = str(row.public_id)
-        plain = open_metadata(session, person_id, row.attributes)
-        row.attributes = seal_metadata(session, person_id, plain)
+        plain = decrypt_metadata(session, person_id, row.attributes)
+        row.attributes = encrypt_metadata(session, person_id, plain)
         changed += 1
     session.flush()
     return (rows[-1].row_id if rows else after), len(rows), changed
@@ -123,11 +123,11 @@ def _photos(session: Session, after: int) -> tuple[int, int, int]:
         .with_for_update(of=PhotoRow)
     )
     rows = session.execute(query).all()
-    keyring, changed = vault_of(session), 0
+    keyring, changed = keyring_of(session), 0
     for row, public_id in rows:
-        if not keyring.is_current(row.sealed):
-            image = open_photo(session, str(public_id), row.sealed)
-            row.sealed = seal_photo(session, str(public_id), image)
+        if not keyring.is_current(row.ciphertext):
+            image = decrypt_photo(session, str(public_id), row.ciphertext)
+            row.ciphertext = encrypt_photo(session, str(public_id), image)
             changed += 1
     session.flush()
     return (rows[-1][0].template_row_id if rows else after), len(rows), changed

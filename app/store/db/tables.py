@@ -155,7 +155,7 @@ class PhotoRow(Base):
     template_row_id: Mapped[int] = mapped_column(
         "template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
     )
-    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    ciphertext: Mapped[bytes] = mapped_column("sealed", LargeBinary)
     kept_until: Mapped[datetime]
 
 

@@ -218,8 +218,8 @@ def test_settings_that_cannot_work_are_said_at_the_start(tmp_path: Path) -> None
 
 def test_a_seal_opens_only_for_what_it_was_made_for() -> None:
     old, new = read_keys(f"{new_key()},{new_key()}", None)
-    sealed = Keyring([old]).seal(b"vector", "template a")
-    assert Keyring([new, old]).open(sealed, "template a") == b"vector"
+    sealed = Keyring([old]).encrypt(b"vector", "template a")
+    assert Keyring([new, old]).decrypt(sealed, "template a") == b"vector"
     assert not Keyring([new, old]).is_current(sealed)
     changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
     for keyring, found, context in (
@@ -228,4 +228,4 @@ def test_a_seal_opens_only_for_what_it_was_made_for() -> None:
         (Keyring([old]), changed, "template a"),
     ):
         with pytest.raises(DecryptionFailed):
-            keyring.open(found, context)
+            keyring.decrypt(found, context)
