@@ -4,6 +4,6 @@ import os
 
 __version__ = "0.1.0"
 
-# ONNX Runtime reports to its maker unless this is set before it is loaded, and keeps an id of the
-# device in the home folder. Faces are nobody else's business, how often they are looked at neither.
+# ONNX Runtime sends telemetry and stores a device id in the home folder unless this variable
+# is set before the library is loaded. Usage of a face-recognition service must stay private.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,1 +1,1 @@
-"""Runnable measurements; each prints a table with its conditions. Nothing here asserts."""
+"""Runnable measurements; each prints a table with its conditions and asserts nothing."""

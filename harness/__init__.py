@@ -1,1 +1,1 @@
-"""Starts servers and provides photos, for tests and benchmarks."""
+"""Server processes and photos for tests and benchmarks."""

@@ -1,1 +1,1 @@
-"""What Sima promises, as tests."""
+"""Tests, in folders that mirror the source tree; `contract` runs over every index engine."""

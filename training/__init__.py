@@ -1,3 +1,3 @@
-"""Where the models of Sima are trained, measured and exported. The service never imports this."""
+"""Training, evaluation and export of the models. The service never imports this package."""
 
-import app  # noqa: F401 - switches telemetry off before anything here loads ONNX Runtime
+import app  # noqa: F401 - disables telemetry before anything here loads ONNX Runtime

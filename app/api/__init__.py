@@ -1,1 +1,1 @@
-"""HTTP only: parse, call one service, shape the answer."""
+"""HTTP endpoints: each parses the request, calls one service and shapes the response."""

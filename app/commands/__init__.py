@@ -1,1 +1,1 @@
-"""What `sima` does, a file a topic."""
+"""Commands of the `sima` command line, one module per topic."""

@@ -1,1 +1,1 @@
-"""Image bytes -> decode -> detect -> quality -> align -> embed, and recognition on top of it."""
+"""Services for faces: recognition, enrollment, people, bulk import and re-embedding."""

@@ -1,1 +1,1 @@
-"""Vector indexes behind one protocol."""
+"""Vector indexes: the protocol, the exact reference and the engines that implement it."""

@@ -1,1 +1,1 @@
-"""Models as data (manifests) and the runtime that executes them."""
+"""Model manifests and the ONNX Runtime sessions that run the models."""

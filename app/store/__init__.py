@@ -1,1 +1,1 @@
-"""SQL is the truth; every index is a disposable projection of it."""
+"""The SQL store: collections, entries, templates and the journal that the indexes follow."""

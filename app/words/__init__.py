@@ -1,1 +1,1 @@
-"""Vocabularies: lookup, neighbors, analogies, and the files that vectors come in."""
+"""Services for vocabularies: lookup, neighbors, analogies, editing and vector files."""

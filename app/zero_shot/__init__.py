@@ -1,1 +1,1 @@
-"""Zero-shot: score labels that nobody trained."""
+"""Zero-shot classification: scores labels that no model was trained on."""

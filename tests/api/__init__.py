@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of the HTTP API through a test client."""

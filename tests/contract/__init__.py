@@ -1,1 +1,1 @@
-"""Tests."""
+"""One test suite for every index engine, with the exact index as the oracle."""

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of training; skipped where torch is not installed."""

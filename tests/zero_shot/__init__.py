@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of app/zero_shot."""

@@ -1,1 +1,1 @@
-"""Face embedders: data, losses, miners, the two training stages, evaluation, export."""
+"""Training of face embedders: data, losses, miners, stages, evaluation and export."""

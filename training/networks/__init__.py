@@ -1,1 +1,1 @@
-"""Network architectures, torch modules only."""
+"""Network architectures as torch modules."""

@@ -1,1 +1,1 @@
-"""Word vectors: contexts, learners, what they are measured with."""
+"""Training of word vectors: corpora, contexts and learners."""

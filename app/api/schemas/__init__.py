@@ -1,1 +1,1 @@
-"""Request and response models of the HTTP API."""
+"""Pydantic models of the requests and responses of the HTTP API."""

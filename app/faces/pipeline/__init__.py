@@ -1,1 +1,1 @@
-"""From image bytes to face embeddings: decode, detect, align, assess quality, embed."""
+"""Turns image bytes into face embeddings: decode, detect, align, assess quality, embed."""

@@ -1,1 +1,1 @@
-"""The FAISS engine: an index in the process with snapshots on disk."""
+"""The FAISS engine: an in-process index with snapshots on disk."""

@@ -1,1 +1,1 @@
-"""Engines that several processes share: pgvector and Milvus."""
+"""Index engines that several processes share: pgvector and Milvus."""
