@@ -1,4 +1,4 @@
-"""Every command of the README is run as it stands there."""
+"""Runs every command of the README, and checks its links."""
 
 import os
 import re
@@ -19,14 +19,14 @@ BLOCKS = re.findall(r"```sh\n(.*?)```", (PROJECT / "README.md").read_text(), re.
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service as `make serve` starts it, vocabulary and all."""
+    """A service as `make serve` starts it, with the default vocabulary."""
     data = tmp_path_factory.mktemp("data")
     with running(data, SIMA_DEFAULT_VOCABULARY="glove-6b-50d") as started:
         yield started
 
 
 def run(script: str, folder: Path) -> str:
-    """Paste into a shell; standard output."""
+    """Run a script in bash in `folder`; returns its standard output."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -46,7 +46,7 @@ def test_the_two_commands_are_targets() -> None:
         )
 
 
-def test_the_examples_work_as_pasted(server: Server, tmp_path: Path) -> None:
+def test_the_examples_work_as_written(server: Server, tmp_path: Path) -> None:
     answers = [
         run(block.replace("http://127.0.0.1:8000", server.url), tmp_path) for block in BLOCKS[1:]
     ]
@@ -66,7 +66,7 @@ def test_the_examples_work_as_pasted(server: Server, tmp_path: Path) -> None:
     assert "urn:sima:problem" not in "".join(answers)
 
 
-def test_every_file_that_it_links_to_is_there() -> None:
+def test_every_linked_file_exists() -> None:
     text = (PROJECT / "README.md").read_text()
     links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
     assert links
