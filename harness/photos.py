@@ -7,9 +7,10 @@ from pathlib import Path
 
 
 def find_portraits() -> dict[str, bytes]:
-    """obama, obama2, obama3, biden: photos among the tests of the package face_recognition.
+    """Returns the photos obama, obama2, obama3, biden from the tests of face_recognition, by name.
 
-    pip brings the source distribution when first asked; it is kept beside the environment.
+    The first call downloads the source distribution with pip and stores it in the virtual
+    environment.
     """
     kept = Path(sys.prefix) / "test-photos"
     archive = kept / "face_recognition-1.3.0.tar.gz"

@@ -1,4 +1,4 @@
-"""Real service processes on free ports, for what only processes can show."""
+"""Starts, stops and kills service processes on free ports."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from app.settings import PROJECT
 
 
 class Server:
-    """One `sima serve`; `wrapper` is a command that runs it, in a mount of its own for example."""
+    """A process of `sima serve`; `wrapper` is a command to run it in, such as `unshare`."""
 
     def __init__(
         self, data: Path, *arguments: str, wrapper: Sequence[str] = (), **environment: str
@@ -39,7 +39,7 @@ class Server:
             str(self.port),
             *arguments,
         ]
-        # A process group of its own, so that a kill reaches uvicorn's workers, too.
+        # A new process group, so that a signal also reaches uvicorn's workers.
         self.process = subprocess.Popen(
             command, cwd=PROJECT, env=env, start_new_session=True, stderr=subprocess.DEVNULL
         )
@@ -57,13 +57,13 @@ class Server:
         raise TimeoutError("the server is not ready")
 
     def kill(self) -> None:
-        """kill -9 for the whole group."""
+        """Send SIGKILL to the process group."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self, seconds: float = 30.0) -> int:
-        """SIGTERM and the exit status."""
+        """Send SIGTERM; returns the exit status. Raises TimeoutExpired after `seconds`."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -75,7 +75,7 @@ class Server:
 
 @contextmanager
 def running(data: Path, *arguments: str, **environment: str) -> Iterator[Server]:
-    """A server for the block."""
+    """Starts a server for the duration of the block."""
     server = Server(data, *arguments, **environment)
     try:
         yield server.wait_until_ready()
@@ -84,7 +84,7 @@ def running(data: Path, *arguments: str, **environment: str) -> Iterator[Server]
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a TCP port of 127.0.0.1 that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

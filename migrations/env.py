@@ -1,4 +1,4 @@
-"""Alembic's entry: it works on the connection that `app.store.db.schema` hands in."""
+"""Alembic's entry point: runs the migrations on the connection passed by `app.store.db.schema`."""
 
 from alembic import context
 

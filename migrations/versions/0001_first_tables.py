@@ -1,4 +1,4 @@
-"""The five tables of the store."""
+"""Create the five tables of the store."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""How a vocabulary looks words up."""
+"""Add the lookup options of a vocabulary."""
 
 import sqlalchemy as sa
 from alembic import op

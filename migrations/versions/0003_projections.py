@@ -1,4 +1,4 @@
-"""Projections from one embedding space to another."""
+"""Create the table of projections from one embedding space to another."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Enrollments by the key that a client may send, so that a retry is no second one."""
+"""Create the table of idempotency keys of enrollments."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Photos that are kept sealed for a time, and receipts for what was erased."""
+"""Create the tables of encrypted photos and of erasure receipts."""
 
 import sqlalchemy as sa
 from alembic import op

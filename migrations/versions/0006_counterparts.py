@@ -1,4 +1,4 @@
-"""Counterparts: the same people in the space of another model, side by side."""
+"""Let a gallery have a shadow collection: its people in the space of another model."""
 
 import sqlalchemy as sa
 from alembic import op
