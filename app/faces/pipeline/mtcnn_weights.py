@@ -1,8 +1,8 @@
-"""MTCNN's three networks as ONNX graphs, built from the weights of the pip package `mtcnn`.
+"""Builds MTCNN's three networks as ONNX graphs from the weights of the pip package `mtcnn`.
 
-The package (MIT) carries TensorFlow-ordered arrays; its own code, and TensorFlow, are not used.
-Every network takes uint8 RGB pixels (n, height, width, 3); the scaling `(x - 127.5) / 128` is
-part of the graph.
+The package (MIT) contains arrays in TensorFlow's axis order; neither its code nor TensorFlow is
+used. The input of each network is uint8 RGB, shape (n, height, width, 3); the graph scales the
+pixels by `(x - 127.5) / 128`.
 """
 
 import hashlib
@@ -13,9 +13,10 @@ from typing import Literal
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from app.errors import ModelError
+from app.inference.graph_builder import GraphBuilder
 
 Array = NDArray[np.float32]
 Stage = Literal["pnet", "rnet", "onet"]
@@ -38,85 +39,74 @@ _HEADS: dict[Stage, tuple[str, ...]] = {
 
 
 def build_stage(stage: Stage) -> bytes:
-    """The serialised ONNX graph of one stage; outputs as named in the paper's three tasks."""
-    graph: bytes = _Graph(stage, _read_weights(stage)).build().SerializeToString()
-    return graph
+    """Returns the serialized ONNX graph of one stage.
+
+    The outputs are `offsets`, `landmarks` (O-Net only) and `scores`, in this order.
+    Raises ModelError if the package is missing or its weights are not those of mtcnn 1.0.0.
+    """
+    return _StageGraph(stage, _read_weights(stage)).serialize()
 
 
 def _read_weights(stage: Stage) -> list[Array]:
-    """The arrays of one stage, once the file's digest is the pinned one (it is a pickle)."""
+    """Checks the file's digest before loading it, because it is a pickle."""
     package = importlib.util.find_spec("mtcnn")
     if package is None or not package.submodule_search_locations:
-        raise ModelError("the pip package mtcnn 1.0.0 with the detector's weights is missing")
+        raise ModelError("the pip package mtcnn is not installed; install mtcnn==1.0.0")
     path = Path(package.submodule_search_locations[0]) / "assets" / "weights" / f"{stage}.lz4"
     if hashlib.sha256(path.read_bytes()).hexdigest() != _SHA256[stage]:
-        raise ModelError(f"{path.name} is not the file of mtcnn 1.0.0")
+        raise ModelError(f"{path} is not the file of mtcnn 1.0.0; reinstall mtcnn==1.0.0")
     return [np.asarray(array, dtype=np.float32) for array in joblib.load(path)]
 
 
-class _Graph:
-    """Appends layers one by one, taking their weights in order."""
+class _StageGraph:
+    """Adds the layers of one stage in order; each takes the next arrays of the weights."""
 
     def __init__(self, stage: Stage, weights: list[Array]) -> None:
         self._stage: Stage = stage
         self._weights = iter(weights)
-        self._nodes: list[NodeProto] = []
-        self._tensors: list[TensorProto] = []
+        self._graph = GraphBuilder()
 
-    def build(self) -> ModelProto:
-        x = self._pixels()
+    def serialize(self) -> bytes:
+        x = self._scaled_pixels()
         for pool in _POOLS[self._stage]:
-            x = self._activate(self._convolve(x), (-1, 1, 1))
+            x = self._prelu(self._convolution(x), (-1, 1, 1))
             if pool is not None:
                 side, padding = pool
-                x = self._add(
+                x = self._graph.add(
                     "MaxPool", [x], kernel_shape=[side] * 2, strides=[2, 2], auto_pad=padding
                 )
         dense = self._stage != "pnet"
-        if dense:  # flattened as width, height, channel: the order of the original Matlab code
-            x = self._add("Flatten", [self._add("Transpose", [x], perm=[0, 3, 2, 1])])
-            x = self._activate(self._multiply(x), (-1,))
+        if dense:  # the original Matlab code flattens in the order width, height, channel
+            x = self._graph.add("Transpose", [x], perm=[0, 3, 2, 1])
+            x = self._prelu(self._linear(self._graph.add("Flatten", [x])), (-1,))
         for head in _HEADS[self._stage]:
-            out = self._multiply(x) if dense else self._convolve(x)
+            out = self._linear(x) if dense else self._convolution(x)
             if head == "scores":
-                out = self._add("Softmax", [out], axis=1)
-            self._add("Identity", [out], output=head)
-        return self._model()
-
-    def _pixels(self) -> str:
-        real = self._add("Cast", ["image"], to=TensorProto.FLOAT)
-        centred = self._add("Sub", [real, self._constant(np.float32(127.5))])
-        scaled = self._add("Div", [centred, self._constant(np.float32(128.0))])
-        return self._add("Transpose", [scaled], perm=[0, 3, 1, 2])
-
-    def _convolve(self, x: str) -> str:
-        kernel = next(self._weights).transpose(3, 2, 0, 1)  # HWIO -> OIHW
-        return self._add("Conv", [x, self._constant(kernel), self._constant(next(self._weights))])
-
-    def _multiply(self, x: str) -> str:
-        weights, bias = next(self._weights), next(self._weights)
-        return self._add("Gemm", [x, self._constant(weights), self._constant(bias)])
-
-    def _activate(self, x: str, shape: tuple[int, ...]) -> str:
-        slope = next(self._weights).reshape(shape)
-        return self._add("PRelu", [x, self._constant(slope)])
-
-    def _constant(self, value: Array | np.float32) -> str:
-        name = f"w{len(self._tensors)}"
-        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
-        self._tensors.append(numpy_helper.from_array(array, name))
-        return name
-
-    def _add(self, op: str, inputs: list[str], output: str = "", **attributes: object) -> str:
-        output = output or f"t{len(self._nodes)}"
-        self._nodes.append(helper.make_node(op, inputs, [output], **attributes))
-        return output
-
-    def _model(self) -> ModelProto:
+                out = self._graph.add("Softmax", [out], axis=1)
+            self._graph.add("Identity", [out], output=head)
         image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "h", "w", 3])
-        heads = [
-            helper.make_tensor_value_info(head, TensorProto.FLOAT, None)
-            for head in _HEADS[self._stage]
-        ]
-        graph = helper.make_graph(self._nodes, self._stage, [image], heads, self._tensors)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        return self._graph.serialize(self._stage, [image], _HEADS[self._stage])
+
+    def _scaled_pixels(self) -> str:
+        graph = self._graph
+        pixels = graph.add("Cast", ["image"], to=TensorProto.FLOAT)
+        centred = graph.add("Sub", [pixels, graph.constant(np.float32(127.5))])
+        scaled = graph.add("Div", [centred, graph.constant(np.float32(128.0))])
+        return graph.add("Transpose", [scaled], perm=[0, 3, 1, 2])
+
+    def _convolution(self, x: str) -> str:
+        kernel = next(self._weights).transpose(3, 2, 0, 1)  # HWIO -> OIHW
+        bias = next(self._weights)
+        return self._graph.add(
+            "Conv", [x, self._graph.constant(kernel), self._graph.constant(bias)]
+        )
+
+    def _linear(self, x: str) -> str:
+        weights, bias = next(self._weights), next(self._weights)
+        return self._graph.add(
+            "Gemm", [x, self._graph.constant(weights), self._graph.constant(bias)]
+        )
+
+    def _prelu(self, x: str, shape: tuple[int, ...]) -> str:
+        slope = next(self._weights).reshape(shape)
+        return self._graph.add("PRelu", [x, self._graph.constant(slope)])
