@@ -1,4 +1,4 @@
-"""How long each stage of a request took, for `Server-Timing`, metrics and benchmarks."""
+"""Durations of the stages of a request, for `Server-Timing`, metrics and benchmarks."""
 
 import time
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 
 class Timings:
-    """Milliseconds by stage, in the order in which the stages were first entered."""
+    """Milliseconds per stage, in the order in which the stages were first entered."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside the block to `name`."""
+        """Adds the duration of the block to the stage."""
         began = time.perf_counter()
         try:
             yield
