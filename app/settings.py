@@ -1,18 +1,32 @@
-"""Everything that can be set, read once from the environment (`SIMA_…`) or a `.env` file."""
+"""Settings, read from environment variables (`SIMA_…`) or a `.env` file."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from limits import parse
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from app.errors import InvalidSetting
+from app.validation import error_text
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 Role = Literal["read", "write"]
 
+_SECRETS = {"api_keys", "encryption_keys", "index_token", "database_url", "index_url"}
+"""Settings whose values may contain credentials and are never quoted in an error."""
+
+_INDEX_URL = r"^(faiss:(mapped)?|exact:|pgvector:.*|milvus:.*)$"
+
 
 class Settings(BaseSettings):
-    """Frozen; handed to `create_app`. Paths may be relative to the working folder."""
+    """All settings, frozen. Relative paths are relative to the working directory.
+
+    Raises InvalidSetting with one line for the first invalid value.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="SIMA_", env_file=".env", extra="ignore", frozen=True
@@ -23,68 +37,111 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     data_dir: Path = Path("data")
     database_url: str | None = None
-    """SQLAlchemy URL; an SQLite file in `data_dir` when unset."""
-    index_url: Annotated[
-        str, Field(pattern=r"^(faiss:(mapped)?|exact:|pgvector:.*|milvus:.*)$")
-    ] = "faiss:"
-    """`faiss:` in the process, `faiss:mapped` with its vectors in files; `pgvector:` in the store's
-    PostgreSQL, or `pgvector:URL` in another; `milvus:` embedded in `data_dir`, or
-    `milvus:http://HOST:19530`; `exact:` to check others."""
+    """SQLAlchemy URL; unset: an SQLite file in `data_dir`."""
+    index_url: Annotated[str, Field(pattern=_INDEX_URL)] = "faiss:"
+    """`faiss:` in the process, `faiss:mapped` with memory-mapped vectors; `pgvector:` in the
+    store's PostgreSQL or `pgvector:URL` in another; `milvus:` embedded in `data_dir` or
+    `milvus:http://HOST:19530`; `exact:` for exhaustive search."""
     index_token: SecretStr | None = None
-    """For Milvus, where it asks for one: `user:password` or an API key."""
+    """Credentials for Milvus: `user:password` or an API key."""
 
     models_dir: Path = PROJECT / "models"
     face_model: str = "sima-face-2"
+    """A folder in `models_dir`, or a path."""
     detector: str = "mtcnn"
     """`mtcnn`, or the path of a YuNet ONNX file."""
     providers: Literal["auto", "cpu", "cuda"] = "auto"
     inference_threads: Annotated[int, Field(ge=1, le=256)] = 1
-    """Threads within one run of a network; runs themselves are concurrent."""
+    """Threads per inference run; several runs execute concurrently."""
     concurrency: Annotated[int | None, Field(ge=1, le=1024)] = None
-    """Requests that compute at once; the number of cores when unset."""
+    """Maximum number of requests in worker threads; unset: the number of cores."""
 
     max_image_bytes: Annotated[int, Field(ge=1_000)] = 10_000_000
     max_image_pixels: Annotated[int, Field(ge=1_000)] = 40_000_000
     max_vocabulary_bytes: Annotated[int, Field(ge=1_000)] = 4_000_000_000
-    """Of an uploaded vector file, as sent and as unpacked."""
+    """Maximum size of an uploaded vector file, as sent and decompressed."""
     preview_side: Annotated[int, Field(ge=128)] = 1024
-    """Detection looks at the photo reduced to this longer side, in pixels."""
+    """Faces are detected in the image reduced to this longer side, in pixels."""
     min_face: Annotated[int, Field(ge=12)] = 40
-    """Smallest face that detection looks for, in pixels of that reduced photo."""
+    """Side of the smallest detected face, in pixels of the reduced image."""
     ambiguity_margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    """An identification is ambiguous if a second match is less than this similarity behind."""
     duplicate_fpir: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """False positive identification rate of the duplicate check in enrollment."""
 
     encryption_keys: SecretStr | None = None
-    """32 random bytes in base64 (`sima keys new`), several with commas, newest first: templates,
-    metadata, photos and index snapshots of people are sealed with the first."""
+    """32 random bytes in base64 (`sima keys new`), several separated by commas, newest first.
+    The first encrypts templates, metadata, photos and index snapshots of people."""
     encryption_key_file: Path | None = None
-    """Or a file with one key a line."""
+    """A file with one encryption key per line, instead of `encryption_keys`."""
     store_photos: bool = False
-    """Keep the photos of enrollments, sealed; needs a key."""
+    """Store the photos of enrollments, encrypted; requires an encryption key."""
     photo_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    """How long a photo is kept."""
+    """Days after which a stored photo is deleted."""
     housekeeping_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
-    """How often expired photos go, and what was deleted leaves snapshots and logs."""
+    """Interval in which expired photos are deleted and deleted data is purged from index snapshots
+    and logs."""
 
     api_keys: dict[str, Role] = {}
-    """Key -> role. Empty: everybody who reaches the port may do everything."""
+    """API key -> role, as JSON. Empty: every caller may read and write."""
     rate_limit: str | None = None
-    """Per key or client address, e.g. `100/minute`; none when unset."""
+    """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"
-    """Imported by `sima serve` when it is not there yet; empty for none."""
+    """`sima serve` imports it if it is missing; empty: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __init__(self, **values: Any) -> None:
+        # The original exceptions are suppressed because they quote values, which may be secrets.
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            text = _describe(error)
+        except SettingsError as error:
+            text = _describe_source(error)
+        else:
+            return
+        raise InvalidSetting(text)
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate_limit(cls, value: str | None) -> str | None:
+        try:
+            if value:
+                parse(value)
+        except ValueError:
+            raise ValueError(
+                "the rate limit is invalid; use a form such as 100/minute or 5/second"
+            ) from None
+        return value
 
     @property
     def effective_database_url(self) -> str:
-        """`database_url`, or the embedded default."""
+        """`database_url`, or the URL of the SQLite file in `data_dir`."""
         return self.database_url or f"sqlite:///{self.data_dir / 'sima.db'}"
 
     @property
     def face_model_dir(self) -> Path:
-        """The folder with the manifest of the face embedder: a name in `models_dir`, or a path."""
+        """The folder of the face embedder, which contains its manifest."""
         named = self.models_dir / self.face_model
         return named if named.is_dir() else Path(self.face_model)
 
     def secret_key_roles(self) -> list[tuple[SecretStr, Role]]:
-        """The API keys, wrapped so that none is printed by accident."""
+        """The API keys with their roles; the wrapper keeps keys out of logs and messages."""
         return [(SecretStr(key), role) for key, role in self.api_keys.items()]
+
+
+def _describe(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])  # deeper parts may be API keys
+    text = error_text(first, secret=name in _SECRETS)
+    if name == "index_url" and first["type"] == "string_pattern_mismatch":
+        text = (
+            "the index URL is not supported; use faiss:, faiss:mapped, pgvector:, milvus: or exact:"
+        )
+    return f"SIMA_{name.upper()}: {text}"
+
+
+def _describe_source(error: SettingsError) -> str:
+    found = re.search(r'field "(\w+)"', str(error))
+    name = f"SIMA_{found[1].upper()}" if found else "a SIMA_ variable"
+    return f'{name}: the value is not valid JSON; use an object such as {{"KEY": "read"}}'
