@@ -1,8 +1,7 @@
-"""People who are enrolled, and their photos (templates; images only where a setting keeps them)."""
+"""Endpoints for enrolled people, their photos and erasure receipts."""
 
 import base64
 import binascii
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -10,31 +9,22 @@ from fastapi import APIRouter, Query, Response
 from app.api.deps import Ctx, Reader, Writer
 from app.api.problems import describe
 from app.api.schemas import persons as schemas
-from app.api.schemas.base import CollectionName, Request
 from app.errors import InvalidRequest
 
 router = APIRouter(prefix="/persons", tags=["persons"])
 receipts = APIRouter(prefix="/erasures", tags=["persons"])
 
 RECEIPT = "Sima-Erasure"
-"""The header with the id of a deletion's receipt."""
+"""The response header with the id of the erasure receipt."""
 
 _ERRORS = describe(404)
 
 
-class PersonQuery(Request):
-    """Which people, and which page of them."""
-
-    collection: CollectionName = "default"
-    name: str | None = None
-    external_id: str | None = None
-    limit: Annotated[int, Query(ge=1, le=500)] = 50
-    cursor: str | None = None
-
-
 @router.get("", dependencies=[Reader], responses=_ERRORS)
-async def list_persons(ctx: Ctx, query: Annotated[PersonQuery, Query()]) -> schemas.PersonPage:
-    """People in order of enrollment, page by page."""
+async def list_persons(
+    ctx: Ctx, query: Annotated[schemas.PersonQuery, Query()]
+) -> schemas.PersonPage:
+    """List the people of a gallery in order of enrollment, page by page."""
     after = _decode_cursor(query.cursor)
     people = await ctx.run(
         lambda: ctx.services.galleries.persons(
@@ -51,13 +41,13 @@ async def list_persons(ctx: Ctx, query: Annotated[PersonQuery, Query()]) -> sche
 
 @router.get("/{person_id}", dependencies=[Reader], responses=_ERRORS)
 async def get_person(ctx: Ctx, person_id: str) -> schemas.Person:
-    """One person."""
+    """Get one person."""
     return schemas.Person.of(await ctx.run(lambda: ctx.services.galleries.person(person_id)))
 
 
 @router.patch("/{person_id}", dependencies=[Writer], responses=_ERRORS)
 async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges) -> schemas.Person:
-    """Change what is sent, keep the rest."""
+    """Change the fields that are sent."""
     columns = changes.columns()
     changed = await ctx.run(lambda: ctx.services.galleries.change(person_id, columns))
     return schemas.Person.of(changed)
@@ -65,14 +55,17 @@ async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges
 
 @router.delete("/{person_id}", status_code=204, dependencies=[Writer], responses=_ERRORS)
 async def delete_person(ctx: Ctx, person_id: str) -> Response:
-    """Forget a person: no search that starts after the answer finds them."""
+    """Delete a person and all templates; searches that start after the response exclude them.
+
+    The header `Sima-Erasure` contains the id of the erasure receipt.
+    """
     receipt = await ctx.run(lambda: ctx.services.galleries.delete(person_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
 @router.get("/{person_id}/photos", dependencies=[Reader], responses=_ERRORS)
 async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
-    """The templates of a person, oldest first."""
+    """List the templates of a person, oldest first."""
     templates = await ctx.run(lambda: ctx.services.galleries.photos(person_id))
     return schemas.PhotoList(
         photos=[
@@ -89,7 +82,7 @@ async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
     responses=_ERRORS,
 )
 async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
-    """Forget one photo of a person."""
+    """Delete one template of a person, with its photo."""
     receipt = await ctx.run(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
@@ -101,16 +94,16 @@ async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
     response_class=Response,
 )
 async def get_image(ctx: Ctx, person_id: str, template_id: str) -> Response:
-    """The photo itself, as it was sent, where the service keeps photos and its time is not over."""
+    """Get the stored photo as it was sent, if SIMA_STORE_PHOTOS is set and it has not expired."""
     image = await ctx.run(lambda: ctx.services.galleries.image(person_id, template_id))
     return Response(image, media_type="application/octet-stream")
 
 
 @receipts.get("/{erasure_id}", dependencies=[Reader], responses=_ERRORS)
 async def get_erasure(ctx: Ctx, erasure_id: str) -> schemas.ErasureReceipt:
-    """What a deletion removed; its id came with the answer, in `Sima-Erasure`."""
+    """Get an erasure receipt; `Sima-Erasure` in the response to the deletion contains its id."""
     found = await ctx.run(lambda: ctx.services.galleries.erasure(erasure_id))
-    return schemas.ErasureReceipt.model_validate(asdict(found))
+    return schemas.ErasureReceipt.of(found)
 
 
 def _encode_cursor(entry_id: int) -> str:
@@ -126,4 +119,6 @@ def _decode_cursor(cursor: str | None) -> int:
             raise ValueError
         return int(number)
     except (binascii.Error, ValueError, UnicodeError) as error:
-        raise InvalidRequest("cursor", "this cursor was not given out by the service") from error
+        raise InvalidRequest(
+            "cursor", "the cursor is invalid; use next_cursor of the previous page"
+        ) from error

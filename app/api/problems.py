@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457). The only place that knows their statuses."""
+"""Maps errors to HTTP statuses and `application/problem+json` responses (RFC 9457)."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -19,6 +19,11 @@ from app.errors import (
     SimaError,
     WordNotFound,
 )
+from app.validation import error_text
+
+INTERNAL_ERROR = "an unexpected error occurred; report the request_id to the operator"
+_LONGEST_PATH_PART = 100
+_SHOWN_FIELDS = 3
 
 STATUS = {
     "invalid_image": 400,
@@ -51,18 +56,21 @@ STATUS = {
     "internal_error": 500,
     "not_ready": 503,
 }
-_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+_ROUTER_ERRORS = {
+    404: ("not_found", "no endpoint has this path; see /openapi.json"),
+    405: ("method_not_allowed", "the endpoint does not support this method; see the Allow header"),
+}
 
 
 class FieldProblem(BaseModel):
-    """One field that does not fit. `where` is its path in the request."""
+    """A field that is invalid. `where` is its path in the request."""
 
     where: str
     message: str
 
 
 class Reason(BaseModel):
-    """Why a face is poor: `measured` lies on the wrong side of `limit`."""
+    """A failed quality check: `measured` is beyond `limit`."""
 
     code: str
     measured: float
@@ -70,14 +78,14 @@ class Reason(BaseModel):
 
 
 class EnrolledPerson(BaseModel):
-    """The person whose face it is already."""
+    """The person that the face is enrolled as."""
 
     person_id: str
     name: str
 
 
 class Problem(BaseModel):
-    """An error. `code` is stable; the fields after `request_id` come with some codes only."""
+    """An error. `code` is stable; the fields after `request_id` are present for some codes only."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -85,7 +93,7 @@ class Problem(BaseModel):
                 "type": "urn:sima:problem:no_face",
                 "title": "No face",
                 "status": 422,
-                "detail": "the photo shows no face",
+                "detail": "the image shows no face",
                 "code": "no_face",
                 "request_id": "5f0c2e6f9b1d4c43",
             }
@@ -107,11 +115,11 @@ class Problem(BaseModel):
 
 
 def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI `responses` of an endpoint for these statuses, each with its codes."""
+    """The OpenAPI `responses` of an endpoint for these statuses and the common ones."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     described: dict[int | str, dict[str, Any]] = {}
     for status in (*statuses, 401, 403, 422, 429, 503):
-        codes = [code for code, its in STATUS.items() if its == status]
+        codes = [code for code, listed in STATUS.items() if listed == status]
         described[status] = {"description": ", ".join(codes), "content": content}
     return described
 
@@ -119,7 +127,7 @@ def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def problem(
     request_id: str, code: str, detail: str, status: int | None = None, **more: object
 ) -> Response:
-    """The response for one error; `more` are further members of `Problem`."""
+    """The response for an error; `more` are further members of `Problem`."""
     body = _body(request_id, code, detail, status or STATUS[code], **more)
     return Response(
         body.model_dump_json(exclude_none=True),
@@ -130,7 +138,7 @@ def problem(
 
 
 def problem_of(request_id: str, error: SimaError) -> Problem:
-    """An error of the domain, for an answer that holds more than one."""
+    """The `Problem` of a domain error, for responses that contain several."""
     return _body(request_id, error.code, _detail(error), STATUS[error.code], **_more(error))
 
 
@@ -147,17 +155,16 @@ def _body(request_id: str, code: str, detail: str, status: int, **more: Any) -> 
 
 
 def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
-    """Pydantic's errors without the input that caused them: it may be an image or a name."""
-    return [
-        FieldProblem(
-            where=".".join(str(part) for part in error["loc"]) or "body", message=error["msg"]
-        )
-        for error in errors
-    ]
+    """Pydantic's errors in the service's own words."""
+    return [FieldProblem(where=_path(error["loc"]), message=error_text(error)) for error in errors]
+
+
+def _path(location: Sequence[str | int]) -> str:
+    return ".".join(str(part)[:_LONGEST_PATH_PART] for part in location) or "body"
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the domain, the framework and the router as a problem."""
+    """Registers the exception handlers, so that every error response is a problem."""
     app.add_exception_handler(SimaError, _domain)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ValidationError, _validation)
@@ -165,7 +172,7 @@ def install(app: FastAPI) -> None:
 
 
 def request_id_of(request: Request) -> str:
-    """The id that the middleware gave this request."""
+    """The id that the middleware assigned to this request."""
     return str(request.scope.get("request_id", ""))
 
 
@@ -179,7 +186,7 @@ def _domain(request: Request, error: Exception) -> Response:
 
 def _detail(error: SimaError) -> str:
     if error.code == "internal_error":
-        return "something went wrong inside the service"
+        return INTERNAL_ERROR
     return str(error)
 
 
@@ -206,20 +213,21 @@ def _more(error: SimaError) -> dict[str, Any]:
 
 def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError | ValidationError)
-    return problem(
-        request_id_of(request),
-        "validation_error",
-        "the request does not fit the contract",
-        errors=field_problems(error.errors()),
-    )
+    fields = field_problems(error.errors())
+    detail = "; ".join(f"{field.where}: {field.message}" for field in fields[:_SHOWN_FIELDS])
+    if len(fields) > _SHOWN_FIELDS:
+        detail += f"; {len(fields) - _SHOWN_FIELDS} more in errors"
+    return problem(request_id_of(request), "validation_error", detail, errors=fields)
 
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 400:  # the framework's word for a body that it cannot parse
-        return problem(request_id_of(request), "validation_error", "the body cannot be parsed")
-    code = _OF_STATUS.get(error.status_code, "http_error")
-    detail = str(error.detail or HTTPStatus(error.status_code).phrase)
+    if error.status_code == 400:  # FastAPI could not parse the body
+        detail = "the request body cannot be parsed; send valid JSON in UTF-8"
+        return problem(request_id_of(request), "validation_error", detail)
+    code, detail = _ROUTER_ERRORS.get(
+        error.status_code, ("http_error", HTTPStatus(error.status_code).phrase)
+    )
     response = problem(request_id_of(request), code, detail, error.status_code)
     response.headers.update(error.headers or {})
     return response

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what does it run. Open to everybody who reaches the port."""
+"""Endpoints for health, readiness, models, version and metrics. They require no API key."""
 
 import platform
 from typing import Literal
@@ -19,11 +19,13 @@ router = APIRouter(tags=["service"])
 
 
 class Health(BaseModel):
+    """The process answers requests."""
+
     status: Literal["ok"] = "ok"
 
 
 class Ready(BaseModel):
-    """`providers` are the execution providers in use, best first; `collections` their sizes."""
+    """`providers` are the execution providers in order of preference, `collections` the sizes."""
 
     status: Literal["ready"] = "ready"
     model: str
@@ -35,6 +37,8 @@ class Ready(BaseModel):
 
 
 class Version(BaseModel):
+    """Versions of the service and its runtime."""
+
     name: Literal["sima"] = "sima"
     version: str
     python: str
@@ -42,31 +46,33 @@ class Version(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """A manifest; `active` is the one that the service runs."""
+    """A manifest; `active` marks the model that the service uses."""
 
     active: bool
     manifest: Manifest
 
 
 class ModelList(BaseModel):
+    """All installed face models."""
+
     models: list[ModelCard]
 
 
 @router.get("/", include_in_schema=False)
 async def root() -> RedirectResponse:
-    """The interactive documentation, until there is a console."""
+    """Redirect to the interactive API documentation."""
     return RedirectResponse("docs")
 
 
 @router.get("/health")
 async def health() -> Health:
-    """The process lives."""
+    """Check that the process answers requests."""
     return Health()
 
 
 @router.get("/ready", responses={503: describe()[503]})
 async def ready(ctx: Ctx) -> Ready:
-    """Models are loaded, the store answers, every index is level with the journal."""
+    """Check that models are loaded, the store is reachable and every index is up to date."""
     services = ctx.services
     sizes = await ctx.run(services.catch_up)
     return Ready(
@@ -79,7 +85,7 @@ async def ready(ctx: Ctx) -> Ready:
 
 @router.get("/models")
 async def models(ctx: Ctx) -> ModelList:
-    """Every face model at hand, with its licence and measured accuracy."""
+    """List the installed face models with licence and measured accuracy."""
     active = ctx.services.embedder.manifest.sha256
     found = await ctx.run(lambda: available_models(ctx.services.settings))
     return ModelList(models=[ModelCard(active=m.sha256 == active, manifest=m) for m in found])
@@ -87,7 +93,7 @@ async def models(ctx: Ctx) -> ModelList:
 
 @router.get("/version")
 async def version() -> Version:
-    """What runs here."""
+    """Get the versions of the service and its runtime."""
     return Version(
         version=__version__,
         python=platform.python_version(),
@@ -97,5 +103,5 @@ async def version() -> Version:
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 async def metrics(ctx: Ctx) -> Response:
-    """Prometheus counters of this process."""
+    """Get the Prometheus metrics of this process."""
     return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,8 +1,8 @@
-"""Photos and fields out of a request: multipart, JSON with base64, or the raw body."""
+"""Reads images and fields from a request: multipart, JSON with base64, or the raw body."""
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
@@ -15,148 +15,184 @@ from app.errors import InvalidImage, InvalidRequest, UnsupportedMediaType
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
-_MOST_FIELDS = 20
-_LONGEST_FIELD = 64_000
 RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+IMAGE = ("image",)
+"""The image field of a request that takes one image."""
+
+_MAX_FIELDS = 20
+_MAX_FIELD_BYTES = 64_000
 
 
 class _InMemoryParser(MultiPartParser):
-    """Keeps uploads in memory: a photo never touches the disk. The middleware limits the size."""
+    """Keeps uploads in memory, so that no image is written to disk.
+
+    The middleware limits the size of the request.
+    """
 
     spool_max_size = 2**31
 
 
 @dataclass(slots=True)
 class _Parts:
-    fields: dict[str, Any]
-    images: dict[str, bytes]
+    fields: dict[str, Any] = field(default_factory=dict)
+    images: dict[str, bytes] = field(default_factory=dict)
+
+    def add_field(self, name: str, value: object) -> None:
+        if name in self.fields:
+            raise InvalidRequest(name, "the field was sent twice; send it once")
+        self.fields[name] = value
+
+    def add_image(self, name: str, image: bytes) -> None:
+        if name in self.images:
+            raise InvalidRequest(name, "the image was sent twice; send it once")
+        self.images[name] = image
 
 
-async def read_photos(
+async def read_image(request: Request, schema: type[Fields]) -> tuple[Fields, bytes]:
+    """The validated fields and the image of a request that takes one. Raises like `read_images`."""
+    fields, images = await read_images(request, schema, IMAGE)
+    return fields, require_image(images, "image")
+
+
+async def read_images(
     request: Request, schema: type[Fields], names: tuple[str, ...]
 ) -> tuple[Fields, dict[str, bytes]]:
-    """The fields, validated, and the photos by name; only photos named in `names` may come.
+    """The validated fields, and the images by field name; `names` are the allowed image fields.
 
-    Fields may also come as query parameters. Raises UnsupportedMediaType, InvalidImage,
-    InvalidRequest or pydantic's ValidationError.
+    Query parameters are fields, too. Raises UnsupportedMediaType, InvalidImage, InvalidRequest
+    or pydantic's ValidationError.
     """
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media == "multipart/form-data":
-        parts = await _multipart(request, names)
-    elif media == "application/json":
-        parts = _json(await request.body(), names)
-    elif media in RAW_TYPES:
-        parts = _Parts({}, {names[0]: await request.body()})
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        parts = await _read_multipart(request, names)
+    elif media_type == "application/json":
+        parts = _read_json(await request.body(), names)
+    elif media_type in RAW_TYPES:
+        parts = _Parts(images={names[0]: await request.body()})
     else:
         raise UnsupportedMediaType(
-            "send multipart/form-data, application/json, or one photo as the raw body "
-            "(image/jpeg, image/png, image/webp)"
+            "the content type is not supported; send multipart/form-data, application/json, or "
+            "one image as the raw body (image/jpeg, image/png, image/webp)"
         )
-    for key, value in request.query_params.multi_items():
-        _put(parts.fields, key, value)
+    for name, value in request.query_params.multi_items():
+        parts.add_field(name, value)
     return schema.model_validate(parts.fields), parts.images
 
 
-async def _multipart(request: Request, names: tuple[str, ...]) -> _Parts:
+def require_image(images: dict[str, bytes], name: str) -> bytes:
+    """The image of that field. Raises InvalidRequest if it was not sent."""
+    if name not in images:
+        raise InvalidRequest(name, "an image is required; send a JPEG, PNG or WebP file")
+    return images[name]
+
+
+def decode_base64(text: str, name: str) -> bytes:
+    """The bytes of a base64 string or a `data:` URL. Raises InvalidImage, naming the field."""
+    if text.startswith("data:"):
+        head, comma, text = text.partition(",")
+        if not comma or not head.endswith(";base64"):
+            raise InvalidImage(f"{name} is a data: URL without base64; send data:TYPE;base64,DATA")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidImage(f"{name} is not valid base64; encode the image file") from error
+
+
+async def _read_multipart(request: Request, names: tuple[str, ...]) -> _Parts:
     parser = _InMemoryParser(
         request.headers,
         request.stream(),
         max_files=len(names),
-        max_fields=_MOST_FIELDS,
-        max_part_size=_LONGEST_FIELD,
+        max_fields=_MAX_FIELDS,
+        max_part_size=_MAX_FIELD_BYTES,
     )
-    parts = _Parts({}, {})
+    parts = _Parts()
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
         raise InvalidRequest(
-            "body", "the multipart body is broken or has too many parts"
+            "body",
+            f"the multipart body is malformed or too large; send at most {len(names)} files and "
+            f"{_MAX_FIELDS} fields of {_MAX_FIELD_BYTES} bytes",
         ) from error
     try:
-        for key, value in form.multi_items():
-            if isinstance(value, UploadFile) and key in names:
-                _put(parts.images, key, await value.read())
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile) and name in names:
+                parts.add_image(name, await value.read())
             elif isinstance(value, UploadFile):
-                raise InvalidRequest(key, f"no file is expected here, only {', '.join(names)}")
-            elif key in names:
-                _put(parts.images, key, decode_base64(value, key))
+                raise InvalidRequest(
+                    name, f"a file is not allowed here; send files as {' or '.join(names)}"
+                )
+            elif name in names:
+                parts.add_image(name, decode_base64(value, name))
             else:
-                _put(parts.fields, key, value)
+                parts.add_field(name, value)
     finally:
         await form.close()
     return parts
 
 
-def _json(body: bytes, names: tuple[str, ...]) -> _Parts:
+def _read_json(body: bytes, names: tuple[str, ...]) -> _Parts:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest("body", "the body is not valid JSON") from error
+        raise InvalidRequest("body", "the body is not valid JSON; send a JSON object") from error
     if not isinstance(content, dict):
-        raise InvalidRequest("body", "the body must be a JSON object")
-    parts = _Parts({}, {})
-    for key, value in content.items():
-        if key not in names:
-            parts.fields[key] = value
+        raise InvalidRequest("body", "the body is not a JSON object; send a JSON object")
+    parts = _Parts()
+    for name, value in content.items():
+        if name not in names:
+            parts.add_field(name, value)
         elif isinstance(value, str):
-            parts.images[key] = decode_base64(value, key)
+            parts.add_image(name, decode_base64(value, name))
         elif value is not None:
-            raise InvalidRequest(key, "an image is a base64 string")
+            raise InvalidRequest(name, "the image is not a string; send it as base64")
     return parts
 
 
-def decode_base64(text: str, where: str) -> bytes:
-    """Plain base64 or a `data:` URL."""
-    if text.startswith("data:"):
-        head, comma, text = text.partition(",")
-        if not comma or not head.endswith(";base64"):
-            raise InvalidImage(f"{where} is a data: URL without base64")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidImage(f"{where} is not valid base64") from error
+def one_image_body(schema: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a request that `read_image` reads."""
+    return image_body(schema, IMAGE, IMAGE)
 
 
-def _put(target: dict[str, Any], key: str, value: object) -> None:
-    if key in target:
-        raise InvalidRequest(key, "the field was sent twice")
-    target[key] = value
-
-
-def photo_body(
+def image_body(
     schema: type[BaseModel], names: tuple[str, ...], required: tuple[str, ...], raw: bool = True
 ) -> dict[str, Any]:
-    """The OpenAPI description of what `read_photos` takes."""
-    fields = schema.model_json_schema(ref_template="#/components/schemas/{model}")
-    properties, needed = fields.get("properties", {}), fields.get("required", [])
+    """The OpenAPI description of a request that `read_images` reads.
 
-    def whole(image: dict[str, Any]) -> dict[str, Any]:
+    `required` are the image fields that must be sent; `raw` tells whether the body may be an image.
+    """
+    fields = schema.model_json_schema(ref_template="#/components/schemas/{model}")
+    properties, required_fields = fields.get("properties", {}), fields.get("required", [])
+
+    def body_schema(image: dict[str, Any]) -> dict[str, Any]:
+        needed = [*required, *required_fields]
         return {
             "schema": {
                 "type": "object",
                 "additionalProperties": False,
                 "properties": {**dict.fromkeys(names, image), **properties},
-                **({"required": [*required, *needed]} if required or needed else {}),
+                **({"required": needed} if needed else {}),
             }
         }
 
     content: dict[str, Any] = {
-        "multipart/form-data": whole({"type": "string", "format": "binary"}),
-        "application/json": whole({"type": "string", "contentEncoding": "base64"}),
+        "multipart/form-data": body_schema({"type": "string", "format": "binary"}),
+        "application/json": body_schema({"type": "string", "contentEncoding": "base64"}),
     }
     if raw:
-        for media in RAW_TYPES:
-            content[media] = {"schema": {"type": "string", "format": "binary"}}
+        for media_type in RAW_TYPES:
+            content[media_type] = {"schema": {"type": "string", "format": "binary"}}
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": _as_query(field)}
-        for name, field in properties.items()
+        {"name": name, "in": "query", "required": False, "schema": _query_schema(schema_of_field)}
+        for name, schema_of_field in properties.items()
     ]
     return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
 
 
-def _as_query(field: dict[str, Any]) -> dict[str, Any]:
-    """An object travels as JSON text in a query, and nothing is null there."""
-    if field.get("type") == "object":
+def _query_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field as a query parameter: objects are JSON text, null does not exist."""
+    if schema.get("type") == "object":
         return {"type": "string", "contentMediaType": "application/json"}
-    options = [option for option in field.get("anyOf", []) if option.get("type") != "null"]
-    return options[0] if options else field
+    options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
+    return options[0] if options else schema

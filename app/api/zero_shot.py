@@ -1,16 +1,13 @@
 """Zero-shot: score labels that nobody trained, for texts, words, vectors and faces."""
 
-import base64
-import binascii
-
 from fastapi import APIRouter, Request, Response
 
 from app.api.deps import Context, Ctx, Reader, RequestTimings, Writer
 from app.api.problems import describe
 from app.api.schemas import zero_shot as schemas
 from app.api.schemas.base import CollectionName
-from app.api.uploads import photo_body, read_photos
-from app.errors import InvalidImage, InvalidRequest
+from app.api.uploads import decode_base64, image_body, read_images
+from app.errors import InvalidRequest
 from app.store.projections import StoredProjection
 from app.timings import Timings
 from app.vectors import Vector
@@ -26,11 +23,11 @@ _ERRORS = describe(400, 404, 409, 413, 415)
     "/score",
     dependencies=[Reader],
     responses=_ERRORS,
-    openapi_extra=photo_body(schemas.ScoreFields, _IMAGE, (), raw=False),
+    openapi_extra=image_body(schemas.ScoreFields, _IMAGE, (), raw=False),
 )
 async def score(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Scored:
     """How well does each label fit a text, a word, a vector, or the face in a photo?"""
-    fields, images = await read_photos(request, schemas.ScoreFields, _IMAGE)
+    fields, images = await read_images(request, schemas.ScoreFields, _IMAGE)
     image = images.get("image")
     given = (fields.text, fields.word, fields.vector, image)
     if sum(value is not None for value in given) != 1:
@@ -127,12 +124,7 @@ def _face(ctx: Context, image: bytes, timings: Timings) -> Vector:
 def _shown(ctx: Context, number: int, sent: schemas.ExampleIn, timings: Timings) -> Shown:
     face = None
     if sent.image is not None:
-        try:
-            image = base64.b64decode(
-                sent.image.partition(";base64,")[2] or sent.image, validate=True
-            )
-        except (binascii.Error, ValueError) as error:
-            raise InvalidImage(f"the image of example {number} is not valid base64") from error
+        image = decode_base64(sent.image, f"examples.{number}.image")
         face = _face(ctx, image, timings)
     vector = None if sent.vector is None else tuple(sent.vector)
     return Shown(tuple(sent.attributes), sent.text, vector, face, sent.template_id)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from app.errors import InvalidRequest, SpaceMismatch
 from app.store import collections as collection_store
 from app.store import people
 from app.store.collections import Collection, get_collection
@@ -90,8 +91,20 @@ class Galleries:
                 return None
             return found, count_people_missing(session, gallery, found)
 
-    def create(self, name: str) -> Collection:
-        """An empty gallery of the running model. Raises CollectionExists."""
+    def create(self, name: str, kind: str = GALLERY, model: str | None = None) -> Collection:
+        """Creates an empty gallery of the active model.
+
+        Raises InvalidRequest for another kind, SpaceMismatch for another model, CollectionExists.
+        """
+        if kind != GALLERY:
+            raise InvalidRequest(
+                "kind",
+                "an empty vocabulary cannot be created; upload its vectors to POST /vocabularies",
+            )
+        if model not in (None, self._space.name):
+            raise SpaceMismatch(
+                f"the active model is {self._space.name}; omit model, or set SIMA_FACE_MODEL"
+            )
         with self._database.write() as session:
             return collection_store.create_collection(session, name, GALLERY, self._space)
 

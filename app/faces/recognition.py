@@ -17,9 +17,17 @@ from app.store.people import Person, get_person
 from app.store.search import NearestEntry, nearest_entries
 from app.store.templates import support_set
 from app.timings import Timings
-from app.vectors import cosine
+from app.vectors import Vector, cosine
 
 Decision = Literal["match", "unknown", "ambiguous"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFace:
+    """A face with its embedding of unit length, shape (dimension,)."""
+
+    face: Face
+    embedding: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,13 @@ class Recognizer:
         self._pipeline, self._thresholds = pipeline, thresholds
         self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
+
+    def embed(self, image: bytes, largest_only: bool, timings: Timings) -> list[EmbeddedFace]:
+        """Embeds every face of an image, or the largest one. Without a face the list is empty."""
+        analysis = self._pipeline.analyze(image, timings)
+        faces = analysis.faces[:1] if largest_only else analysis.faces
+        embeddings = self._pipeline.embed(faces, timings)
+        return [EmbeddedFace(face, row) for face, row in zip(faces, embeddings, strict=True)]
 
     def verify_photos(
         self, image_a: bytes, image_b: bytes, target_fmr: float, timings: Timings

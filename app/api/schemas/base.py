@@ -1,22 +1,65 @@
-"""What every request has in common, and the names that it may use."""
+"""The base class of requests, and the types of fields that several requests share."""
 
+import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-CollectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+from app.validation import NO_CONTROL_CHARACTERS, RESOURCE_NAME
+
+_MAX_DEPTH = 100
+
+
+def parse_json_text(value: object) -> object:
+    """Parses a string as JSON and returns any other value unchanged.
+
+    Form fields and query parameters carry arrays and objects as JSON text. Raises ValueError.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("the text is not valid JSON; send an array or an object as JSON") from None
+
+
+def _require_storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """A value that every later response can repeat. Raises ValueError."""
+    try:
+        if _depth(metadata) > _MAX_DEPTH:
+            raise ValueError
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ValueError(
+            "the object cannot be stored; use finite numbers, valid Unicode and at most "
+            f"{_MAX_DEPTH} levels"
+        ) from None
+    return metadata
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
+Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
+CollectionName = Annotated[str, Field(pattern=RESOURCE_NAME)]
 Rate = Annotated[float, Field(gt=0.0, le=0.5)]
+Metadata = Annotated[
+    dict[str, Any], BeforeValidator(parse_json_text), AfterValidator(_require_storable)
+]
 
 
 class Request(BaseModel):
-    """Unknown fields are an error."""
+    """Base class of requests. Unknown fields and non-finite numbers are errors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 def example(body: dict[str, Any]) -> ConfigDict:
-    """The configuration that shows `body` as the example of a request in the OpenAPI document."""
+    """The model configuration that shows `body` as the example in the OpenAPI document."""
     return ConfigDict(json_schema_extra={"example": body})

@@ -1,62 +1,46 @@
-"""Requests and answers about faces, as the contract names them."""
+"""Requests and responses about faces: detection, embedding, verification and identification."""
 
-import json
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from app.api.schemas.base import CollectionName, Identifier, Name, Rate, Request
+from app.api.schemas.base import CollectionName, Identifier, Rate, Request
 from app.api.schemas.persons import Person
+from app.faces import recognition
 from app.faces.pipeline import types
 from app.faces.pipeline.types import Points
+from app.store.search import NearestEntry
+from app.vectors import similarity_to_distance
 
 
 class NoFields(Request):
-    """Only the photo."""
+    """No fields beside the image."""
 
 
 class EmbedFields(Request):
+    """Fields of `POST /embed`."""
+
     faces: Literal["largest", "all"] = "largest"
 
 
-class EnrollFields(Request):
-    name: Name | None = None
-    collection: CollectionName = "default"
-    person_id: Identifier | None = None
-    external_id: Identifier | None = None
-    metadata: dict[str, Any] = {}
-    face: Literal["only", "largest"] = "only"
-    on_duplicate: Literal["reject", "allow"] = "reject"
-    dry_run: bool = False
-
-    @field_validator("metadata", mode="before")
-    @classmethod
-    def _parse(cls, value: object) -> object:
-        """A form or a query carries the object as JSON text."""
-        return json.loads(value) if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _nothing_ignored(self) -> "EnrollFields":
-        known = {"external_id", "metadata"} & self.model_fields_set
-        if self.person_id is not None and known:
-            raise ValueError("external_id and metadata of a known person change by PATCH /persons")
-        return self
-
-
 class VerifyFields(Request):
+    """Fields of `POST /verify`."""
+
     person_id: Identifier | None = None
     collection: CollectionName | None = None
     target_fmr: Rate = 0.001
 
     @model_validator(mode="after")
-    def _nothing_ignored(self) -> "VerifyFields":
+    def _reject_ignored_fields(self) -> "VerifyFields":
         if self.collection is not None and self.person_id is None:
-            raise ValueError("collection goes with person_id")
+            raise ValueError("collection is allowed only with person_id; omit it")
         return self
 
 
 class IdentifyFields(Request):
+    """Fields of `POST /identify`."""
+
     collection: CollectionName = "default"
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     target_fpir: Rate = 0.01
@@ -64,6 +48,8 @@ class IdentifyFields(Request):
 
 
 class Box(BaseModel):
+    """Top left corner and size in pixels."""
+
     x: float
     y: float
     width: float
@@ -71,6 +57,8 @@ class Box(BaseModel):
 
 
 class Landmarks(BaseModel):
+    """(x, y) in pixels."""
+
     left_eye: tuple[float, float]
     right_eye: tuple[float, float]
     nose: tuple[float, float]
@@ -90,18 +78,22 @@ class Landmarks(BaseModel):
 
 
 class QualityReason(BaseModel):
+    """A failed quality check: `measured` is beyond `limit`."""
+
     code: str
     measured: float
     limit: float
 
 
 class Quality(BaseModel):
+    """`score` is 0 to 1; `reasons` is empty for a face that can be enrolled."""
+
     score: float
     reasons: list[QualityReason]
 
 
 class Face(BaseModel):
-    """In pixels of the upright image; left is the viewer's left."""
+    """A detected face, in pixels of the upright image; left is the viewer's left."""
 
     box: Box
     landmarks: Landmarks
@@ -131,39 +123,44 @@ class Face(BaseModel):
 
 
 class Detected(BaseModel):
+    """Faces, largest first, and the size of the upright image in pixels."""
+
     faces: list[Face]
     width: int
     height: int
 
 
 class EmbeddedFace(BaseModel):
+    """A face and its embedding of unit length."""
+
     face: Face
     embedding: list[float]
 
 
 class Embedded(BaseModel):
+    """The embeddings of an image, largest face first."""
+
     faces: list[EmbeddedFace]
     model: str
 
-
-class Enrolled(BaseModel):
-    """After a dry run `template_id` and `created_at` are null; so is `person_id` unless given."""
-
-    person_id: str | None
-    name: str
-    collection: str
-    template_id: str | None
-    face: Face
-    model: str
-    created_at: datetime | None
+    @classmethod
+    def of(cls, found: Sequence[recognition.EmbeddedFace], model: str) -> "Embedded":
+        faces = [
+            EmbeddedFace(face=Face.of(one.face), embedding=one.embedding.tolist()) for one in found
+        ]
+        return cls(faces=faces, model=model)
 
 
 class FacePair(BaseModel):
+    """The compared faces; `b` is absent for a comparison with a person."""
+
     a: Face
     b: Face | None = None
 
 
 class Verified(BaseModel):
+    """A 1:1 comparison; `verified` is `similarity >= threshold`."""
+
     verified: bool
     decision: Literal["match", "no_match"]
     similarity: float
@@ -175,25 +172,79 @@ class Verified(BaseModel):
     person: Person | None = None
     model: str
 
+    @classmethod
+    def of(cls, result: recognition.Verification, target_fmr: float, model: str) -> "Verified":
+        pair = FacePair(a=Face.of(result.face_a))
+        if result.face_b is not None:
+            pair.b = Face.of(result.face_b)
+        return cls(
+            verified=result.verified,
+            decision="match" if result.verified else "no_match",
+            similarity=result.similarity,
+            distance=similarity_to_distance(result.similarity),
+            threshold=result.threshold,
+            target_fmr=target_fmr,
+            estimated_fmr=result.estimated_fmr,
+            faces=pair,
+            person=Person.of(result.person) if result.person else None,
+            model=model,
+        )
+
 
 class Candidate(BaseModel):
+    """A person of the gallery with the most similar template."""
+
     person_id: str
     name: str
     similarity: float
     distance: float
     template_id: str
 
+    @classmethod
+    def of(cls, entry: NearestEntry) -> "Candidate":
+        similarity = min(entry.similarity, 1.0)  # rounding may exceed 1
+        return cls(
+            person_id=str(entry.public_id),
+            name=entry.name,
+            similarity=similarity,
+            distance=similarity_to_distance(similarity),
+            template_id=str(entry.template_id),
+        )
+
 
 class IdentifiedFace(BaseModel):
+    """A face with the nearest people, best first; `person` is null unless it is a match."""
+
     face: Face
     decision: Literal["match", "unknown", "ambiguous"]
     person: Person | None
     candidates: list[Candidate]
 
+    @classmethod
+    def of(cls, found: recognition.IdentifiedFace) -> "IdentifiedFace":
+        return cls(
+            face=Face.of(found.face),
+            decision=found.decision,
+            person=Person.of(found.person) if found.person else None,
+            candidates=[Candidate.of(entry) for entry in found.candidates],
+        )
+
 
 class Identified(BaseModel):
+    """A 1:N search for every face of the image."""
+
     faces: list[IdentifiedFace]
     gallery_size: int
     threshold: float
     target_fpir: float
     model: str
+
+    @classmethod
+    def of(cls, result: recognition.Identification, target_fpir: float, model: str) -> "Identified":
+        return cls(
+            faces=[IdentifiedFace.of(face) for face in result.faces],
+            gallery_size=result.gallery_size,
+            threshold=result.threshold,
+            target_fpir=target_fpir,
+            model=model,
+        )

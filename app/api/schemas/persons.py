@@ -1,37 +1,53 @@
-"""People, their photos and collections, as the contract names them."""
+"""Requests and responses about persons, their photos, collections and erasures."""
 
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from app.api.schemas.base import CollectionName, Identifier, Name, Request, example
+from app.api.schemas.base import CollectionName, Identifier, Metadata, Name, Request, example
 from app.store import collections as store
 from app.store import people
+from app.store.erasures import Erasure
+
+
+class PersonQuery(Request):
+    """Filters and the page of `GET /persons`."""
+
+    collection: CollectionName = "default"
+    name: str | None = None
+    external_id: str | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: str | None = None
 
 
 class PersonChanges(Request):
+    """The fields to change. `external_id: null` deletes it; `metadata` is replaced as a whole."""
+
     model_config = example({"name": "Barack Obama", "metadata": {"team": "press"}})
 
     name: Name | None = None
     external_id: Identifier | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
     @model_validator(mode="after")
-    def _sensible(self) -> "PersonChanges":
+    def _require_values(self) -> "PersonChanges":
         if "name" in self.model_fields_set and self.name is None:
-            raise ValueError("a person keeps a name")
+            raise ValueError("name cannot be null; send a string, or omit the field")
         if "metadata" in self.model_fields_set and self.metadata is None:
-            raise ValueError("metadata is an object; {} empties it")
+            raise ValueError("metadata cannot be null; send {} to clear it, or omit the field")
         return self
 
     def columns(self) -> dict[str, Any]:
-        """What was sent, by the store's names."""
+        """The fields that were sent, by their column names in the store."""
         renamed = {"metadata": "attributes"}
         return {renamed.get(f, f): getattr(self, f) for f in self.model_fields_set}
 
 
 class NewCollection(Request):
+    """A collection to create. `model` must be the active model if it is sent."""
+
     model_config = example({"name": "visitors", "kind": "gallery"})
 
     name: CollectionName
@@ -40,6 +56,8 @@ class NewCollection(Request):
 
 
 class Person(BaseModel):
+    """An enrolled person; `photos` is the number of templates."""
+
     person_id: str
     name: str
     external_id: str | None
@@ -62,11 +80,15 @@ class Person(BaseModel):
 
 
 class PersonPage(BaseModel):
+    """One page of people; `next_cursor` is null on the last page."""
+
     persons: list[Person]
     next_cursor: str | None
 
 
 class Photo(BaseModel):
+    """A template of a person, without its embedding; `quality` is 0 to 1."""
+
     template_id: str
     quality: float | None
     created_at: datetime
@@ -77,15 +99,20 @@ class PhotoList(BaseModel):
 
 
 class Counterpart(BaseModel):
-    """The same people in the space of another model, which does not answer; `missing` have no
-    template there yet."""
+    """The shadow collection: the same people, embedded by another model.
+
+    Searches do not use it. `missing` is the number of people without a template in it.
+    """
 
     model: str
     missing: int
 
 
 class Collection(BaseModel):
-    """`size` counts people or words; `counterpart` is set while a gallery changes its model."""
+    """A gallery of `size` people or a vocabulary of `size` words.
+
+    `counterpart` is set while the gallery is migrated to another model.
+    """
 
     name: str
     kind: Literal["gallery", "vocabulary"]
@@ -115,9 +142,11 @@ class CollectionList(BaseModel):
 
 
 class ErasureReceipt(BaseModel):
-    """What a deletion removed. `subject` is the SHA-256 of the id that was deleted, `digest` that
-    of the other fields as JSON with sorted keys; `complete_by` is when the bytes are out of logs
-    and index snapshots, too."""
+    """The record of a deletion.
+
+    `subject` is the SHA-256 of the deleted id, `digest` the SHA-256 of the other fields as JSON
+    with sorted keys. By `complete_by` the bytes are purged from logs and index snapshots, too.
+    """
 
     id: str
     subject: str
@@ -127,3 +156,7 @@ class ErasureReceipt(BaseModel):
     erased_at: datetime
     complete_by: datetime
     digest: str
+
+    @classmethod
+    def of(cls, erasure: Erasure) -> "ErasureReceipt":
+        return cls.model_validate(asdict(erasure))
