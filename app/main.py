@@ -1,4 +1,4 @@
-"""The application factory. Nothing is built at import."""
+"""Creates the FastAPI application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +6,6 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-import structlog
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -24,23 +23,25 @@ from app.api import (
     words,
     zero_shot,
 )
-from app.api.deps import Context, Gate
-from app.api.middleware import BodyLimits, Metrics, RequestContext
+from app.api.auth import ApiKeyAuthenticator, RateLimiter
+from app.api.deps import Context
+from app.api.middleware import BodyLimits, Metrics, RequestMiddleware
 from app.api.schemas import zero_shot as zero_shot_schemas
 from app.errors import SimaError
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.settings import Settings
 from app.store.housekeeping import Housekeeper
 from app.wiring.services import build_services, concurrency
 
-_log = structlog.get_logger("sima")
+_log = get_logger("sima")
 
-_DESCRIPTION = """Enroll a person with **one photo**, verify and identify with others; ask the
-same embedding store for the nearest words. Errors are `application/problem+json`."""
+_DESCRIPTION = """Face recognition from **one photo** per person: enroll, verify and identify.
+The same embedding store answers nearest-word queries and zero-shot classification. Errors are
+`application/problem+json` (RFC 9457)."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The service. Models and store are opened by the lifespan, and closed by it."""
+    """Creates the application. Its lifespan opens and closes the models and the store."""
     settings = settings or Settings()
     metrics = Metrics()
 
@@ -50,18 +51,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             await anyio.to_thread.run_sync(services.prepare)
             threads = CapacityLimiter(concurrency(settings))
-            app.state.context = Context(services, Gate(settings), metrics, threads)
+            app.state.context = Context(
+                services,
+                ApiKeyAuthenticator(settings.secret_key_roles()),
+                RateLimiter(settings.rate_limit),
+                metrics,
+                threads,
+            )
             async with anyio.create_task_group() as background:
-                background.start_soon(_keep_house, services.housekeeper)
+                background.start_soon(_run_housekeeping, services.housekeeper)
                 yield
                 background.cancel_scope.cancel()
         finally:
             await anyio.to_thread.run_sync(services.close)
 
     app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
-    app.add_middleware(RequestContext, limits=_limits(settings), metrics=metrics)
+    app.add_middleware(RequestMiddleware, limits=_limits(settings), metrics=metrics)
     problems.install(app)
-    parts = (
+    endpoints = (
         faces,
         enrollment,
         persons,
@@ -72,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         zero_shot,
         system,
     )
-    for module in parts:
+    for module in endpoints:
         app.include_router(module.router)
     app.include_router(persons.receipts)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -80,24 +87,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def serve_app() -> FastAPI:
-    """What uvicorn's workers call: settings from the environment, logs configured."""
+    """Creates the application from the environment, for uvicorn's workers."""
     settings = Settings()
     configure_logs(settings.log_level)
     return create_app(settings)
 
 
-async def _keep_house(housekeeper: Housekeeper) -> None:
-    """Tidy now and then; what fails today is done the next time."""
+async def _run_housekeeping(housekeeper: Housekeeper) -> None:
+    """Runs the housekeeper periodically. A failed run is logged; the next one repeats it."""
     while True:
         try:
             await anyio.to_thread.run_sync(housekeeper.tidy)
         except SimaError as error:
-            _log.warning("housekeeping put off", reason=str(error))
+            _log.warning("housekeeping_failed", reason=str(error))
         await anyio.sleep(housekeeper.seconds)
 
 
 def _limits(settings: Settings) -> BodyLimits:
-    """Two photos as base64, or a vector file; and room for the fields."""
+    """Two images as base64 or one vocabulary file, plus the other fields."""
     return BodyLimits(
         photos=2 * (settings.max_image_bytes * 4 // 3) + 200_000,
         vocabulary=settings.max_vocabulary_bytes + 10_000,
@@ -105,7 +112,7 @@ def _limits(settings: Settings) -> BodyLimits:
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:
-    """The generated document, with the problem schema that every error refers to."""
+    """The generated OpenAPI document with the schemas that hand-written parts refer to."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes

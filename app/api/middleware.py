@@ -1,45 +1,51 @@
-"""Around every request: an id, a body limit, timings, one log line, counters, no traceback."""
+"""ASGI middleware: request ids, body limits, timings, metrics, the access log and 500 responses."""
 
 import re
 import secrets
 import time
 from dataclasses import dataclass
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import problem
+from app.api.problems import INTERNAL_ERROR, problem
 from app.errors import FileTooLarge, ImageTooLarge
+from app.logs import get_logger
 from app.timings import Timings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_log = structlog.get_logger("sima.access")
+_log = get_logger("sima.access")
 
 
 class Metrics:
-    """Prometheus counters of one application; nothing global, so applications don't mix."""
+    """Prometheus metrics of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "sima_requests",
-            "Answers by route and status",
+            "Responses by route and status",
             ["route", "status"],
             registry=self.registry,
         )
         self.seconds = Histogram(
-            "sima_request_seconds", "Time to answer by route", ["route"], registry=self.registry
+            "sima_request_seconds",
+            "Duration of requests by route",
+            ["route"],
+            registry=self.registry,
         )
         self.stages = Histogram(
-            "sima_stage_seconds", "Time by stage of the work", ["stage"], registry=self.registry
+            "sima_stage_seconds",
+            "Duration of the stages of a request",
+            ["stage"],
+            registry=self.registry,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """How many bytes a request may have; an uploaded vector file more than photos."""
+    """Maximum size of a request body in bytes, for images and for vocabulary uploads."""
 
     photos: int
     vocabulary: int
@@ -47,13 +53,19 @@ class BodyLimits:
     def check(self, path: str, received: int) -> None:
         """Raises ImageTooLarge or FileTooLarge."""
         if path == "/vocabularies" and received > self.vocabulary:
-            raise FileTooLarge(f"the file has more than the {self.vocabulary} bytes allowed")
+            raise FileTooLarge(
+                f"the request exceeds {self.vocabulary} bytes; send a smaller file, or raise "
+                "SIMA_MAX_VOCABULARY_BYTES"
+            )
         if path != "/vocabularies" and received > self.photos:
-            raise ImageTooLarge(f"the request has more than the {self.photos} bytes allowed")
+            raise ImageTooLarge(
+                f"the request exceeds {self.photos} bytes; send a smaller image, or raise "
+                "SIMA_MAX_IMAGE_BYTES"
+            )
 
 
-class RequestContext:
-    """Pure ASGI. Puts `request_id` and `timings` into the scope."""
+class RequestMiddleware:
+    """Wraps every HTTP request; adds `request_id` and `timings` to its scope."""
 
     def __init__(self, app: ASGIApp, limits: BodyLimits, metrics: Metrics) -> None:
         self._app, self._limits, self._metrics = app, limits, metrics
@@ -62,11 +74,11 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(scope, receive, send, self._limits, self._metrics).run(self._app)
+        await _RequestHandler(scope, receive, send, self._limits, self._metrics).run(self._app)
 
 
-class _Exchange:
-    """One request and its answer."""
+class _RequestHandler:
+    """The state of one request and its response."""
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, limits: BodyLimits, metrics: Metrics
@@ -85,12 +97,10 @@ class _Exchange:
         try:
             await app(self._scope, self._limited_receive, self._stamped_send)
         except Exception:
-            _log.exception("unexpected error", request_id=self._id)
+            _log.exception("unexpected_error", request_id=self._id)
             if self._status == 0:
-                answer = problem(
-                    self._id, "internal_error", "something went wrong inside the service"
-                )
-                await answer(self._scope, self._receive, self._stamped_send)
+                response = problem(self._id, "internal_error", INTERNAL_ERROR)
+                await response(self._scope, self._receive, self._stamped_send)
         finally:
             self._report(time.perf_counter() - began)
 
@@ -111,14 +121,14 @@ class _Exchange:
         await self._send(message)
 
     def _report(self, seconds: float) -> None:
-        # The route's template, never the path: a path may hold a name or a word.
+        # The route template instead of the path, which may contain a name or a word.
         route = getattr(self._scope.get("route"), "path", "unknown")
         self._metrics.requests.labels(route, str(self._status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         for stage, milliseconds in self._timings.milliseconds.items():
             self._metrics.stages.labels(stage).observe(milliseconds / 1000.0)
         _log.info(
-            "request",
+            "request_finished",
             request_id=self._id,
             method=self._scope["method"],
             route=route,

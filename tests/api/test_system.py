@@ -116,7 +116,7 @@ def test_a_bug_is_a_500_without_a_traceback(
     assert "Traceback" not in answer.text
     assert answer.headers["X-Request-ID"] == answer.json()["request_id"]
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    [error] = [line for line in lines if line["event"] == "unexpected error"]
+    [error] = [line for line in lines if line["event"] == "unexpected_error"]
     assert error["request_id"] == answer.json()["request_id"]
     assert "TypeError" in json.dumps(error["exception"])
 
