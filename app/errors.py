@@ -153,13 +153,13 @@ class SpaceMismatch(SimaError):
 class ShadowExists(SimaError):
     """The collection has a shadow collection already, or uses the requested model already."""
 
-    code = "counterpart_exists"
+    code = "shadow_exists"
 
 
 class ShadowNotFound(SimaError):
     """The collection has no shadow collection."""
 
-    code = "no_counterpart"
+    code = "shadow_not_found"
 
 
 class PeopleMissing(SimaError):

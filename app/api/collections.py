@@ -27,13 +27,8 @@ async def create_collection(ctx: Ctx, new: schemas.NewCollection) -> schemas.Col
 @router.get("/{name}", dependencies=[Reader], responses=describe(404))
 async def get_collection(ctx: Ctx, name: str) -> schemas.Collection:
     """Get one collection, with the progress of its migration to another model."""
-    galleries = ctx.services.galleries
-    found = await ctx.run(lambda: galleries.collection(name))
-    shadow = await ctx.run(lambda: galleries.counterpart(found))
-    return schemas.Collection.of(
-        found,
-        schemas.Counterpart(model=shadow[0].space.name, missing=shadow[1]) if shadow else None,
-    )
+    found = await ctx.run(lambda: ctx.services.galleries.collection(name))
+    return schemas.Collection.of(found.collection, found.shadow)
 
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=describe(404))

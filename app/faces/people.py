@@ -1,5 +1,6 @@
 """Looking after the people of a gallery, and the galleries themselves."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,16 @@ from app.store.erasures import Erasure, read_receipt
 from app.store.index_sync import IndexSync
 from app.store.people import Person, Template
 from app.store.photos import read_photo
-from app.store.shadow import count_people_missing, find_counterpart
+from app.store.shadow import ShadowState, shadow_state
 from app.vectors import EmbeddingSpace
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionState:
+    """A collection, and the state of its shadow collection if it has one."""
+
+    collection: Collection
+    shadow: ShadowState | None
 
 
 class Galleries:
@@ -78,18 +87,11 @@ class Galleries:
         with self._database.read() as session:
             return collection_store.list_collections(session)
 
-    def collection(self, name: str) -> Collection:
-        """One collection of either kind. Raises CollectionNotFound."""
+    def collection(self, name: str) -> CollectionState:
+        """Returns a gallery or vocabulary with its shadow. Raises CollectionNotFound."""
         with self._database.read() as session:
-            return get_collection(session, name)
-
-    def counterpart(self, gallery: Collection) -> tuple[Collection, int] | None:
-        """The counterpart in another space, and how many people have no template there."""
-        with self._database.read() as session:
-            found = find_counterpart(session, gallery)
-            if found is None:
-                return None
-            return found, count_people_missing(session, gallery, found)
+            found = get_collection(session, name)
+            return CollectionState(found, shadow_state(session, found))
 
     def create(self, name: str, kind: str = GALLERY, model: str | None = None) -> Collection:
         """Creates an empty gallery of the active model.
@@ -112,7 +114,7 @@ class Galleries:
         """A collection with everything in it."""
         with self._database.write() as session:
             named = get_collection(session, name)
-            family = collection_store.lock_family(session, named.row_id)
+            family = collection_store.lock_with_shadow(session, named.row_id)
             for collection in family:
                 collection_store.delete_collection(session, collection)
         for collection in family:

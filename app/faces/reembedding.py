@@ -1,122 +1,175 @@
-"""Move a gallery to another model: photos that were kept are embedded anew, beside the service."""
+"""Migrates galleries to another model by embedding their stored photos again."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
 
 from app.errors import DecryptionFailed, PeopleMissing, SimaError
 from app.faces.pipeline.pipeline import FacePipeline
 from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
+from app.store.index_sync import IndexSync
 from app.store.shadow import (
-    KeptPhoto,
-    Known,
-    add_twins,
-    count_people_missing,
+    PersonName,
+    ShadowTemplate,
+    StoredPhoto,
+    add_shadow_templates,
+    count_people_without_template,
     count_photos_to_embed,
-    counterpart_of,
-    exchange,
-    open_counterpart,
-    people_missing,
+    cut_over,
+    delete_shadow,
+    get_shadow,
+    open_shadow,
+    people_without_template,
     photos_to_embed,
+    roll_back,
 )
 from app.timings import Timings
-from app.vectors import EmbeddingSpace, Vector
+from app.vectors import EmbeddingSpace
 
-_BLOCK = 32  # photos between two transactions
+_BLOCK = 32  # photos embedded between two transactions
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A gallery, its counterpart, and how many photos wait to be embedded for it."""
+class MigrationPlan:
+    """A gallery, its shadow collection, and the number of stored photos to embed."""
 
     gallery: Collection
-    counterpart: Collection
+    shadow: Collection
     photos: int
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one run did. `refused` counts photos by the reason, `missing` people who have no
-    template in the new space yet."""
+class MigrationResult:
+    """The outcome of one run. `refused` counts photos by error code, `templates` is the size of
+    the shadow index, `people_missing` counts people without a template in the shadow collection."""
 
     embedded: int
     refused: Counter[str]
-    missing: int
+    templates: int
+    people_missing: int
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a gallery is from being found in its counterpart's space."""
+class MigrationStatus:
+    """A gallery, its shadow collection, and the people without a template in the latter."""
 
     gallery: Collection
-    counterpart: Collection
-    missing: list[Known]
+    shadow: Collection
+    missing: list[PersonName]
 
 
-def begin(database: Database, name: str, space: EmbeddingSpace) -> Begun:
-    """Open the counterpart in this space. Raises CollectionNotFound, ShadowExists."""
-    with database.write() as session:
-        counterpart = open_counterpart(session, name, space)
-        gallery = get_collection(session, name, GALLERY)
-        return Begun(gallery, counterpart, count_photos_to_embed(session, gallery, counterpart))
+@dataclass(frozen=True, slots=True)
+class ModelChange:
+    """The names of a gallery's models before and after a cut-over or a roll-back."""
+
+    before: str
+    after: str
 
 
-def embed_kept_photos(
-    database: Database, pipeline: FacePipeline, begun: Begun, progress: Callable[[int], None]
-) -> Outcome:
-    """Fill the counterpart; `progress` is called with how many photos were looked at.
+class GalleryMigration:
+    """Creates, fills and deletes shadow collections, beside a running service."""
 
-    May be stopped and run again: a photo that has its template is not looked at twice. Raises
-    DecryptionFailed.
-    """
-    gallery, counterpart = begun.gallery, begun.counterpart
-    refused: Counter[str] = Counter()
-    embedded, last = 0, 0
-    while True:
-        with database.read() as session:
-            photos = photos_to_embed(session, gallery, counterpart, last, _BLOCK)
-        if not photos:
-            break
-        twins = [twin for photo in photos if (twin := _embed(pipeline, photo, refused)) is not None]
-        with database.write() as session:
-            embedded += add_twins(session, counterpart, twins)
-        last = photos[-1].row_id
-        progress(len(photos))
-    with database.read() as session:
-        missing = count_people_missing(session, gallery, counterpart)
-    return Outcome(embedded, refused, missing)
+    def __init__(self, database: Database, index_sync: IndexSync) -> None:
+        self._database, self._index_sync = database, index_sync
+
+    def plan(self, name: str, space: EmbeddingSpace) -> MigrationPlan:
+        """Opens the shadow collection. Raises CollectionNotFound, ShadowExists."""
+        with self._database.write() as session:
+            shadow = open_shadow(session, name, space)
+            gallery = get_collection(session, name, GALLERY)
+            photos = count_photos_to_embed(session, gallery, shadow)
+            return MigrationPlan(gallery, shadow, photos)
+
+    def embed_photos(
+        self, plan: MigrationPlan, pipeline: FacePipeline, progress: Callable[[int], None]
+    ) -> MigrationResult:
+        """Fills the shadow collection; calls `progress` with the number of processed photos.
+
+        Can be interrupted and repeated: photos that have a shadow template are skipped. Brings the
+        shadow index up to date, so that a cut-over finds it ready. Raises DecryptionFailed.
+        """
+        gallery, shadow = plan.gallery, plan.shadow
+        refused: Counter[str] = Counter()
+        embedded, last = 0, 0
+        while True:
+            with self._database.read() as session:
+                photos = photos_to_embed(session, gallery, shadow, last, _BLOCK)
+            if not photos:
+                break
+            templates = [_embed(pipeline, photo, refused) for photo in photos]
+            with self._database.write() as session:
+                found = [template for template in templates if template is not None]
+                embedded += add_shadow_templates(session, shadow, found)
+            last = photos[-1].row_id
+            progress(len(photos))
+        with self._database.read() as session:
+            missing = count_people_without_template(session, gallery, shadow)
+            current = get_shadow(session, gallery)
+            indexed = self._index_sync.size(session, current)
+        return MigrationResult(embedded, refused, indexed, missing)
+
+    def delete_shadow(self, name: str) -> Collection:
+        """Deletes the shadow collection with its index, and purges its bytes from the write-ahead
+        log. Returns it. Raises CollectionNotFound, ShadowNotFound."""
+        with self._database.write() as session:
+            deleted = delete_shadow(session, name)
+        self._index_sync.forget(deleted)
+        self._database.truncate_wal()
+        return deleted
 
 
-def standing(database: Database, name: str) -> Standing:
-    """Who must be photographed again. Raises CollectionNotFound, ShadowNotFound."""
-    with database.read() as session:
-        gallery = get_collection(session, name, GALLERY)
-        counterpart = counterpart_of(session, gallery)
-        return Standing(gallery, counterpart, people_missing(session, gallery, counterpart))
+class ModelSwitch:
+    """Swaps galleries with their shadow collections. Needs no index."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-def change_over(database: Database, name: str, without_missing: bool) -> tuple[str, str]:
-    """Cut-over, or roll-back: the names of the models before and after, in one transaction.
-
-    Raises PeopleMissing where somebody would not be found any more, unless `without_missing`.
-    """
-    with database.write() as session:
-        gallery, before = exchange(session, name)
-        missing = count_people_missing(session, gallery, gallery)
-        if missing and not without_missing:
-            raise PeopleMissing(
-                f"{missing} people of {name!r} have no template of {gallery.space.name}; "
-                "photograph them again afterwards and say so with --without-missing"
+    def status(self, name: str) -> MigrationStatus:
+        """Returns the people to photograph again. Raises CollectionNotFound, ShadowNotFound."""
+        with self._database.read() as session:
+            gallery = get_collection(session, name, GALLERY)
+            shadow = get_shadow(session, gallery)
+            return MigrationStatus(
+                gallery, shadow, people_without_template(session, gallery, shadow)
             )
-        return before.space.name, gallery.space.name
+
+    def cut_over(self, name: str, allow_missing: bool) -> ModelChange:
+        """Replaces the gallery by its shadow collection, in one transaction.
+
+        Raises CollectionNotFound, ShadowNotFound, or PeopleMissing if people have no template in
+        the shadow collection, unless `allow_missing`.
+        """
+        return self._change(cut_over, name, allow_missing)
+
+    def roll_back(self, name: str, allow_missing: bool) -> ModelChange:
+        """Reverses a cut-over, in one transaction. Raises the same errors."""
+        return self._change(roll_back, name, allow_missing)
+
+    def _change(
+        self,
+        swap: Callable[[Session, str], tuple[Collection, Collection]],
+        name: str,
+        allow_missing: bool,
+    ) -> ModelChange:
+        with self._database.write() as session:
+            gallery, before = swap(session, name)
+            missing = count_people_without_template(session, gallery, gallery)
+            if missing and not allow_missing:
+                raise PeopleMissing(
+                    f"{missing} people of {name!r} have no template of {gallery.space.name} and "
+                    "would no longer be found; photograph them again, or use --without-missing"
+                )
+            return ModelChange(before.space.name, gallery.space.name)
 
 
 def _embed(
-    pipeline: FacePipeline, photo: KeptPhoto, refused: Counter[str]
-) -> tuple[KeptPhoto, Vector, float] | None:
-    """The largest face, which is the one that was enrolled."""
+    pipeline: FacePipeline, photo: StoredPhoto, refused: Counter[str]
+) -> ShadowTemplate | None:
+    """Embeds the largest face, or counts the error code in `refused` and returns None."""
     timings = Timings()
     try:
         face = pipeline.analyze(photo.image, timings).largest()
@@ -126,4 +179,4 @@ def _embed(
     except SimaError as error:
         refused[error.code] += 1
         return None
-    return photo, vector, face.quality.score
+    return ShadowTemplate(photo, vector, face.quality.score)

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
 from app.store.db.compiled import fetch
 from app.store.db.tables import (
-    COUNTERPART,
     GALLERY,
+    SHADOW,
     STAGED,
     VOCABULARY,
     CollectionRow,
@@ -116,7 +116,7 @@ def list_collections(session: Session, kind: str | None = None) -> list[Collecti
 
 
 def indexed_collections(session: Session) -> list[Collection]:
-    """Everything that has an index, by name: counterparts, too; nothing that is still read."""
+    """Returns every collection that has an index, by name: all but staged vocabularies."""
     query = COLLECTIONS.order_by(CollectionRow.name).where(CollectionRow.kind != STAGED)
     return _collections(session.execute(query))
 
@@ -124,8 +124,8 @@ def indexed_collections(session: Session) -> list[Collection]:
 def lock_collection(session: Session, collection: Collection) -> Collection:
     """Wait until no other writer works on it; then as it is now. Ends with the transaction.
 
-    Raises CollectionNotFound if it was deleted meanwhile, SpaceMismatch if its counterpart took
-    its place.
+    Raises CollectionNotFound if it was deleted meanwhile, SpaceMismatch if its shadow
+    collection replaced it.
     """
     touched = session.scalar(
         update(CollectionRow)
@@ -136,21 +136,20 @@ def lock_collection(session: Session, collection: Collection) -> Collection:
     if touched is None:
         raise CollectionNotFound(f"there is no collection named {collection.name!r}")
     found = collection_by_id(session, collection.row_id)
-    if collection.kind == GALLERY and found.kind == COUNTERPART:
+    if collection.kind == GALLERY and found.kind == SHADOW:
         raise SpaceMismatch(f"collection {collection.name!r} has just moved to another model")
     return found
 
 
-def lock_family(session: Session, collection_id: int) -> list[Collection]:
-    """Lock a gallery together with its counterpart, whichever of them is named; as they are now.
+def lock_with_shadow(session: Session, collection_id: int) -> list[Collection]:
+    """Locks a collection and its shadow collection, or its gallery; returns their current state.
 
-    Locked by rising id, whatever they are at the time, so that two who do it never deadlock.
-    Raises CollectionNotFound.
+    Locks in the order of their ids, which prevents deadlocks. Raises CollectionNotFound.
     """
-    named = select(CollectionRow.counterpart_of).where(CollectionRow.row_id == collection_id)
+    named = select(CollectionRow.shadow_of).where(CollectionRow.row_id == collection_id)
     family = or_(
         CollectionRow.row_id == collection_id,
-        CollectionRow.counterpart_of == collection_id,
+        CollectionRow.shadow_of == collection_id,
         CollectionRow.row_id == named.scalar_subquery(),
     )
     ids = session.scalars(

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import PersonNotFound, PhotoNotFound
-from app.store.collections import Collection, lock_family, write_journal
+from app.store.collections import Collection, lock_with_shadow, write_journal
 from app.store.db.encryption import decrypt_metadata, encrypt_metadata, encrypt_vector
 from app.store.db.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
 from app.store.erasures import Erasure, write_receipt
@@ -189,9 +189,9 @@ def _discard(
 
 
 def _locked(session: Session, person_id: str) -> tuple[Person, list[Collection]]:
-    """The person as they are once the gallery's lock is held, and its counterpart's."""
+    """Locks the person's gallery and its shadow collection, then reads the person."""
     row = session.get_one(EntryRow, get_person(session, person_id).row_id)
-    family = lock_family(session, row.collection_id)
+    family = lock_with_shadow(session, row.collection_id)
     return get_person(session, person_id), family
 
 

@@ -1,8 +1,7 @@
-"""A gallery's people in the space of another model, beside the space that answers.
+"""Shadow collections: templates of a gallery's people in the space of another model.
 
-A counterpart has templates, a journal and an index of its own; the people belong to the gallery.
-Cut-over and roll-back are one and the same exchange. Every function works inside the caller's
-session.
+A shadow collection has its own templates, journal and index; its people belong to the gallery.
+`cut_over` and `roll_back` swap the two. Every function works inside the caller's session.
 """
 
 import secrets
@@ -19,13 +18,13 @@ from app.store.collections import (
     create_collection,
     delete_collection,
     get_collection,
-    lock_family,
+    lock_with_shadow,
     write_journal,
 )
 from app.store.db.encryption import decrypt_photo, encrypt_vector
 from app.store.db.tables import (
-    COUNTERPART,
     GALLERY,
+    SHADOW,
     UPSERT,
     CollectionRow,
     EntryRow,
@@ -37,8 +36,9 @@ from app.vectors import EmbeddingSpace, Vector
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPhoto:
-    """A photo without a template in the counterpart. `template_id` is what clients know."""
+class StoredPhoto:
+    """A stored photo without a template in the shadow collection, and the gallery template that
+    was made from it."""
 
     row_id: int
     template_id: str
@@ -46,194 +46,275 @@ class KeptPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A person as far as a list of names goes."""
+class ShadowTemplate:
+    """A photo embedded with the model of the shadow collection: a unit vector and the quality
+    score, 0 to 1."""
+
+    photo: StoredPhoto
+    vector: Vector
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """The id and the name of a person."""
 
     person_id: str
     name: str
 
 
-def find_counterpart(session: Session, gallery: Collection) -> Collection | None:
-    """The counterpart, if there is one."""
+@dataclass(frozen=True, slots=True)
+class ShadowState:
+    """The model of a shadow collection, and the number of people without a template in it."""
+
+    model: str
+    missing: int
+
+
+def find_shadow(session: Session, gallery: Collection) -> Collection | None:
+    """Returns the shadow collection of a gallery, or None."""
     row_id = session.scalar(
-        select(CollectionRow.row_id).where(CollectionRow.counterpart_of == gallery.row_id)
+        select(CollectionRow.row_id).where(CollectionRow.shadow_of == gallery.row_id)
     )
     return collection_by_id(session, row_id) if row_id is not None else None
 
 
-def counterpart_of(session: Session, gallery: Collection) -> Collection:
-    """The counterpart. Raises ShadowNotFound."""
-    found = find_counterpart(session, gallery)
+def get_shadow(session: Session, gallery: Collection) -> Collection:
+    """Returns the shadow collection of a gallery. Raises ShadowNotFound."""
+    found = find_shadow(session, gallery)
     if found is None:
-        raise ShadowNotFound(f"collection {gallery.name!r} is in one space only")
+        raise _not_found(gallery.name)
     return found
 
 
-def open_counterpart(session: Session, name: str, space: EmbeddingSpace) -> Collection:
-    """The gallery's counterpart in this space, made where there is none.
+def shadow_state(session: Session, gallery: Collection) -> ShadowState | None:
+    """Returns the state of the gallery's shadow collection, or None."""
+    shadow = find_shadow(session, gallery)
+    if shadow is None:
+        return None
+    missing = count_people_without_template(session, gallery, shadow)
+    return ShadowState(shadow.space.name, missing)
 
-    Raises ShadowExists where the gallery is in that space already, or on its way to a third.
+
+def open_shadow(session: Session, name: str, space: EmbeddingSpace) -> Collection:
+    """Returns the gallery's shadow collection in this space; creates it if there is none.
+
+    Raises CollectionNotFound, or ShadowExists if the gallery uses the space already or has a shadow
+    collection in a third one.
     """
-    [gallery, *_] = _locked(session, name)
+    gallery, shadow = _lock(session, name)
     if gallery.space.digest == space.digest:
-        raise ShadowExists(f"collection {name!r} is on {space.name} already")
-    known = find_counterpart(session, gallery)
-    if known is None:
-        # No client can name it so: names of collections begin with a letter or a digit.
-        made = create_collection(session, f"~{secrets.token_hex(8)}", COUNTERPART, space)
-        row = update(CollectionRow).where(CollectionRow.row_id == made.row_id)
-        session.execute(row.values(counterpart_of=gallery.row_id))
-        return made
-    if known.space.digest != space.digest:
+        raise ShadowExists(f"collection {name!r} uses the model {space.name} already")
+    if shadow is None:
+        # Names of collections begin with a letter or a digit, so no client can use this one.
+        created = create_collection(session, f"~{secrets.token_hex(8)}", SHADOW, space)
+        row = update(CollectionRow).where(CollectionRow.row_id == created.row_id)
+        session.execute(row.values(shadow_of=gallery.row_id))
+        return created
+    if shadow.space.digest != space.digest:
         raise ShadowExists(
-            f"collection {name!r} has templates of {known.space.name} beside its own; "
-            "discard those first"
+            f"collection {name!r} has a shadow collection of the model {shadow.space.name}; "
+            "delete it first with `sima collections discard`"
         )
-    return known
+    return shadow
 
 
 def photos_to_embed(
-    session: Session, gallery: Collection, counterpart: Collection, after: int, limit: int
-) -> list[KeptPhoto]:
-    """Photos without a template in the counterpart, after a row id. Raises DecryptionFailed."""
+    session: Session, gallery: Collection, shadow: Collection, after: int, limit: int
+) -> list[StoredPhoto]:
+    """Returns stored photos without a template in the shadow collection, at most `limit`.
+
+    Only templates with a row_id above `after` are considered, in that order. Raises
+    DecryptionFailed.
+    """
     query = (
         select(TemplateRow.row_id, TemplateRow.template_id, PhotoRow.ciphertext)
         .join(PhotoRow, PhotoRow.template_row_id == TemplateRow.row_id)
-        .where(_waits(gallery, counterpart), TemplateRow.row_id > after)
+        .where(_is_pending(gallery, shadow), TemplateRow.row_id > after)
         .order_by(TemplateRow.row_id)
         .limit(limit)
     )
     return [
-        KeptPhoto(row_id, str(shown), decrypt_photo(session, str(shown), ciphertext))
-        for row_id, shown, ciphertext in session.execute(query)
+        StoredPhoto(row_id, str(template_id), decrypt_photo(session, str(template_id), encrypted))
+        for row_id, template_id, encrypted in session.execute(query)
     ]
 
 
-def count_photos_to_embed(session: Session, gallery: Collection, counterpart: Collection) -> int:
-    """How many there are."""
+def count_photos_to_embed(session: Session, gallery: Collection, shadow: Collection) -> int:
+    """Returns the number of stored photos without a template in the shadow collection."""
     query = select(func.count(TemplateRow.row_id)).join(
         PhotoRow, PhotoRow.template_row_id == TemplateRow.row_id
     )
-    return session.scalar(query.where(_waits(gallery, counterpart))) or 0
+    return session.scalar(query.where(_is_pending(gallery, shadow))) or 0
 
 
-def add_twins(
-    session: Session, counterpart: Collection, twins: Sequence[tuple[KeptPhoto, Vector, float]]
+def add_shadow_templates(
+    session: Session, shadow: Collection, templates: Sequence[ShadowTemplate]
 ) -> int:
-    """Templates of kept photos (photo, unit vector, quality) in the counterpart; how many.
+    """Adds templates to the shadow collection; returns the number of added rows.
 
-    A photo that was deleted meanwhile, or embedded by another run, is left out.
+    Skips a photo whose gallery template has been deleted, or that has a shadow template already.
     """
-    locked = {c.row_id: c for c in lock_family(session, counterpart.row_id)}
-    ids: list[int] = []
-    for photo, vector, quality in twins:
+    locked = {c.row_id: c for c in lock_with_shadow(session, shadow.row_id)}
+    added: list[int] = []
+    for template in templates:
+        photo = template.photo
         source = session.get(TemplateRow, photo.row_id)
-        known = _twins(counterpart).where(TemplateRow.row_id == photo.row_id)
-        if source is None or session.scalar(known) is not None:
+        existing = _same_photo(shadow).where(TemplateRow.row_id == photo.row_id)
+        if source is None or session.scalar(existing) is not None:
             continue
         public_id = secrets.token_hex(12)
         row = TemplateRow(
             public_id=public_id,
-            collection_id=counterpart.row_id,
+            collection_id=shadow.row_id,
             entry_id=source.entry_id,
-            vector=encrypt_vector(session, public_id, vector),
-            quality=quality,
+            vector=encrypt_vector(session, public_id, template.vector),
+            quality=template.quality,
             origin=photo.template_id,
             created_at=source.created_at,
         )
         session.add(row)
         session.flush()
-        ids.append(row.row_id)
-    write_journal(session, locked[counterpart.row_id], UPSERT, ids)
-    return len(ids)
+        added.append(row.row_id)
+    write_journal(session, locked[shadow.row_id], UPSERT, added)
+    return len(added)
 
 
-def people_missing(session: Session, gallery: Collection, space_of: Collection) -> list[Known]:
-    """The gallery's people without a template in the space of `space_of`, by enrollment."""
-    query = select(EntryRow.public_id, EntryRow.name).where(_lacks(gallery, space_of))
+def people_without_template(
+    session: Session, gallery: Collection, collection: Collection
+) -> list[PersonName]:
+    """Returns the gallery's people without a template in `collection`, oldest first."""
+    query = select(EntryRow.public_id, EntryRow.name).where(_has_no_template(gallery, collection))
     rows = session.execute(query.order_by(EntryRow.row_id))
-    return [Known(str(person_id), name) for person_id, name in rows]
+    return [PersonName(str(person_id), name) for person_id, name in rows]
 
 
-def count_people_missing(session: Session, gallery: Collection, space_of: Collection) -> int:
-    """How many they are."""
-    return session.scalar(select(func.count(EntryRow.row_id)).where(_lacks(gallery, space_of))) or 0
+def count_people_without_template(
+    session: Session, gallery: Collection, collection: Collection
+) -> int:
+    """Returns the number of the gallery's people without a template in `collection`."""
+    query = select(func.count(EntryRow.row_id)).where(_has_no_template(gallery, collection))
+    return session.scalar(query) or 0
 
 
-def exchange(session: Session, name: str) -> tuple[Collection, Collection]:
-    """Let the counterpart answer, and what answered become the counterpart: cut-over, roll-back.
+def cut_over(session: Session, name: str) -> tuple[Collection, Collection]:
+    """Makes the shadow collection the gallery, and the gallery its shadow collection.
 
-    The gallery and its counterpart as they are then. Raises ShadowNotFound.
+    Returns both, the gallery first. Raises CollectionNotFound, or ShadowNotFound if there is no
+    shadow collection or the gallery has been cut over to its space already.
     """
-    gallery, other = _both(session, name)
-    row = {one.row_id: session.get_one(CollectionRow, one.row_id) for one in (gallery, other)}
-    row[gallery.row_id].name, row[other.row_id].counterpart_of = f"~{secrets.token_hex(8)}", None
-    session.flush()  # names and counterparts are unique at every moment
-    row[gallery.row_id].kind, row[other.row_id].kind = COUNTERPART, GALLERY
-    row[gallery.row_id].counterpart_of, row[other.row_id].name = other.row_id, name
-    row[gallery.row_id].size, row[other.row_id].size = 0, gallery.size
-    session.flush()
-    moved = update(EntryRow).where(EntryRow.collection_id == gallery.row_id)
-    session.execute(moved.values(collection_id=other.row_id))
-    session.expire_all()
-    return get_collection(session, name, GALLERY), collection_by_id(session, gallery.row_id)
+    gallery, shadow = _lock_both(session, name)
+    if shadow.row_id < gallery.row_id:
+        raise ShadowNotFound(
+            f"collection {name!r} has been cut over to {gallery.space.name} already; "
+            "its shadow collection is the previous one, see roll-back"
+        )
+    return _swap(session, gallery, shadow)
 
 
-def discard_counterpart(session: Session, name: str) -> Collection:
-    """Remove the counterpart; photos stay with what is left of them. Raises ShadowNotFound."""
-    gallery, other = _both(session, name)
-    mine = PhotoRow.template_row_id.in_(
-        select(TemplateRow.row_id).where(TemplateRow.collection_id == other.row_id)
+def roll_back(session: Session, name: str) -> tuple[Collection, Collection]:
+    """Reverses `cut_over`: the previous gallery replaces the current one.
+
+    Returns both, the gallery first. Raises CollectionNotFound, or ShadowNotFound if there is no
+    shadow collection or the gallery has not been cut over.
+    """
+    gallery, shadow = _lock_both(session, name)
+    if shadow.row_id > gallery.row_id:
+        raise ShadowNotFound(
+            f"collection {name!r} has not been cut over; there is no previous collection"
+        )
+    return _swap(session, gallery, shadow)
+
+
+def delete_shadow(session: Session, name: str) -> Collection:
+    """Deletes the shadow collection and returns it. Raises CollectionNotFound, ShadowNotFound.
+
+    A photo is reassigned to the gallery template that shows it; without one, it is deleted.
+    """
+    gallery, shadow = _lock_both(session, name)
+    of_shadow = PhotoRow.template_row_id.in_(
+        select(TemplateRow.row_id).where(TemplateRow.collection_id == shadow.row_id)
     )
-    there = (
-        _twins(gallery).where(TemplateRow.row_id == PhotoRow.template_row_id).correlate(PhotoRow)
-    ).scalar_subquery()
+    in_gallery = (
+        _same_photo(gallery)
+        .where(TemplateRow.row_id == PhotoRow.template_row_id)
+        .correlate(PhotoRow)
+        .scalar_subquery()
+    )
     session.execute(
         update(PhotoRow)
-        .where(mine, there.is_not(None))
-        .values(template_id=there)
+        .where(of_shadow, in_gallery.is_not(None))
+        .values(template_row_id=in_gallery)
         .execution_options(synchronize_session=False)
     )
-    session.execute(delete(PhotoRow).where(mine).execution_options(synchronize_session=False))
-    delete_collection(session, other)
-    return other
+    session.execute(delete(PhotoRow).where(of_shadow).execution_options(synchronize_session=False))
+    delete_collection(session, shadow)
+    return shadow
 
 
-def _locked(session: Session, name: str) -> list[Collection]:
-    """The gallery, then its counterpart if there is one, locked. Raises CollectionNotFound."""
+def _swap(
+    session: Session, gallery: Collection, shadow: Collection
+) -> tuple[Collection, Collection]:
+    """Exchanges name, kind and people of two locked collections."""
+    old = session.get_one(CollectionRow, gallery.row_id)
+    new = session.get_one(CollectionRow, shadow.row_id)
+    # The name and shadow_of are unique, so both are cleared before they are assigned.
+    old.name, new.shadow_of = f"~{secrets.token_hex(8)}", None
+    session.flush()
+    old.kind, old.shadow_of, old.size = SHADOW, shadow.row_id, 0
+    new.kind, new.name, new.size = GALLERY, gallery.name, gallery.size
+    session.flush()
+    people = update(EntryRow).where(EntryRow.collection_id == gallery.row_id)
+    session.execute(people.values(collection_id=shadow.row_id))
+    session.expire_all()
+    return (
+        get_collection(session, gallery.name, GALLERY),
+        collection_by_id(session, gallery.row_id),
+    )
+
+
+def _lock(session: Session, name: str) -> tuple[Collection, Collection | None]:
+    """Locks the gallery and its shadow collection, if any. Raises CollectionNotFound."""
     named = get_collection(session, name, GALLERY)
-    family = lock_family(session, named.row_id)
-    return sorted(family, key=lambda collection: collection.kind != GALLERY)
+    locked = lock_with_shadow(session, named.row_id)
+    by_kind = {collection.kind: collection for collection in locked}
+    return by_kind[GALLERY], by_kind.get(SHADOW)
 
 
-def _both(session: Session, name: str) -> tuple[Collection, Collection]:
-    """The gallery and its counterpart, locked. Raises CollectionNotFound, ShadowNotFound."""
-    gallery, *others = _locked(session, name)
-    if not others:
-        raise ShadowNotFound(f"collection {name!r} is in one space only")
-    return gallery, others[0]
+def _lock_both(session: Session, name: str) -> tuple[Collection, Collection]:
+    """Locks the gallery and its shadow. Raises CollectionNotFound, ShadowNotFound."""
+    gallery, shadow = _lock(session, name)
+    if shadow is None:
+        raise _not_found(name)
+    return gallery, shadow
 
 
-def _twins(collection: Collection) -> Select[int]:
-    """Ids of the templates in `collection` that show the photo of a TemplateRow elsewhere."""
-    twin = aliased(TemplateRow)
-    return select(twin.row_id).where(
-        twin.collection_id == collection.row_id,
-        twin.entry_id == TemplateRow.entry_id,
-        twin.template_id == TemplateRow.template_id,
+def _not_found(name: str) -> ShadowNotFound:
+    return ShadowNotFound(f"collection {name!r} has no shadow collection")
+
+
+def _same_photo(collection: Collection) -> Select[int]:
+    """Selects the templates in `collection` of the same photo as an outer TemplateRow."""
+    other = aliased(TemplateRow)
+    return select(other.row_id).where(
+        other.collection_id == collection.row_id,
+        other.entry_id == TemplateRow.entry_id,
+        other.template_id == TemplateRow.template_id,
     )
 
 
-def _waits(gallery: Collection, counterpart: Collection) -> ColumnElement[bool]:
-    """Of a TemplateRow with its PhotoRow: kept, not expired, and without a twin."""
-    twin = _twins(counterpart).correlate(TemplateRow)
+def _is_pending(gallery: Collection, shadow: Collection) -> ColumnElement[bool]:
+    """Whether a gallery TemplateRow has an unexpired photo and no template in the shadow."""
+    in_shadow = _same_photo(shadow).correlate(TemplateRow)
     return and_(
-        TemplateRow.collection_id == gallery.row_id, PhotoRow.kept_until > now(), ~twin.exists()
+        TemplateRow.collection_id == gallery.row_id,
+        PhotoRow.kept_until > now(),
+        ~in_shadow.exists(),
     )
 
 
-def _lacks(gallery: Collection, space_of: Collection) -> ColumnElement[bool]:
-    has_one = exists().where(
-        TemplateRow.entry_id == EntryRow.row_id, TemplateRow.collection_id == space_of.row_id
+def _has_no_template(gallery: Collection, collection: Collection) -> ColumnElement[bool]:
+    has_template = exists().where(
+        TemplateRow.entry_id == EntryRow.row_id, TemplateRow.collection_id == collection.row_id
     )
-    return (EntryRow.collection_id == gallery.row_id) & ~has_one
+    return (EntryRow.collection_id == gallery.row_id) & ~has_template

@@ -1,4 +1,4 @@
-"""Which index engine a setting means, and what has to be open for it."""
+"""Selects and opens the index engine that `index_url` names."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,55 +13,63 @@ from app.index.shared.pgvector import PgVectorIndex
 from app.settings import Settings
 from app.store.collections import Collection
 from app.store.db.database import Database
-from app.store.db.tables import GALLERY
+from app.store.db.tables import GALLERY, SHADOW
 from app.store.index_sync import IndexFactory
 
-Close = Callable[[], None]
+CloseEngine = Callable[[], None]
 
 
-def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, Close]:
-    """How a collection's index is opened, and how what they share is closed.
+def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, CloseEngine]:
+    """Returns the function that opens a collection's index, and the one that closes the engine.
 
-    Raises InvalidSetting for an `index_url` that names no engine, or one that is not installed.
+    Raises InvalidSetting if `index_url` names an unknown engine, or one that is not installed.
     """
-    engine, _, where = settings.index_url.partition(":")
+    engine, _, location = settings.index_url.partition(":")
+    folder = settings.data_dir / "index"
     if engine == "exact":
-        return (lambda collection: ExactIndex(collection.space.dimension)), _nothing
+        return (lambda collection: ExactIndex(collection.space.dimension)), _nothing_to_close
     if engine == "faiss":
-        return _faiss(settings.data_dir / "index", database.keyring, where), _nothing
+        return _faiss(folder, database.keyring, mapped=location == "mapped"), _nothing_to_close
     if engine == "pgvector":
-        return _pgvector(where or settings.effective_database_url)
+        return _pgvector(location or settings.effective_database_url)
     if engine == "milvus":
-        return _milvus(settings, where or str(settings.data_dir / "index" / "milvus.db"), database)
-    raise InvalidSetting(f"index_url: there is no engine named {engine!r}")
+        return _milvus(settings, location or str(folder / "milvus.db"), database)
+    raise InvalidSetting(
+        f"index_url: unknown engine {engine!r}; use exact, faiss, pgvector or milvus"
+    )
 
 
-def _nothing() -> None:
-    """Every index closes itself."""
+def _nothing_to_close() -> None:
+    """The engine has no shared resources; every index closes its own."""
 
 
 def _key(collection: Collection) -> str:
-    """Tells a collection from one that had its id in another life of the database."""
+    """Identifies a collection beyond its row id, which a restored backup may assign again."""
     return f"{collection.row_id} {collection.created_at.isoformat()} {collection.space.digest}"
 
 
-def _faiss(folder: Path, keyring: Keyring, where: str) -> IndexFactory:
-    mapped = where == "mapped"
+def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
     if mapped and keyring:
-        raise InvalidSetting("index_url: mapped vectors lie on the disk unsealed; there are keys")
+        raise InvalidSetting(
+            "index_url: faiss:mapped stores unencrypted vectors on disk; use faiss: with "
+            "encryption keys"
+        )
     allocate = in_files(folder) if mapped else in_memory
 
     def open_index(collection: Collection) -> VectorIndex:
-        file = folder / f"collection-{collection.row_id}.faiss"
-        sealed = keyring if collection.kind == GALLERY else Keyring()  # words are nobody's
+        of_people = collection.kind in (GALLERY, SHADOW)  # vectors of words are not personal data
         return FaissIndex(
-            collection.space.dimension, file, _key(collection), keyring=sealed, allocate=allocate
+            collection.space.dimension,
+            folder / f"collection-{collection.row_id}.faiss",
+            _key(collection),
+            keyring=keyring if of_people else Keyring(),
+            allocate=allocate,
         )
 
     return open_index
 
 
-def _pgvector(url: str) -> tuple[IndexFactory, Close]:
+def _pgvector(url: str) -> tuple[IndexFactory, CloseEngine]:
     database = Database(url)
     if database.is_sqlite:
         raise InvalidSetting("index_url: pgvector needs the URL of a PostgreSQL database")
@@ -73,7 +81,9 @@ def _pgvector(url: str) -> tuple[IndexFactory, Close]:
     return open_index, database.close
 
 
-def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFactory, Close]:
+def _milvus(
+    settings: Settings, location: str, database: Database
+) -> tuple[IndexFactory, CloseEngine]:
     try:
         from pymilvus import MilvusClient  # noqa: PLC0415 - an extra
         from pymilvus.exceptions import MilvusException  # noqa: PLC0415 - an extra
@@ -81,33 +91,33 @@ def _milvus(settings: Settings, where: str, database: Database) -> tuple[IndexFa
         from app.index.shared.milvus import MilvusIndex  # noqa: PLC0415 - needs the extra
     except ImportError as error:
         raise InvalidSetting("index_url: milvus needs `pip install 'sima[milvus]'`") from error
-    remote = where.startswith(("http://", "https://"))
+    remote = location.startswith(("http://", "https://"))
     if not remote:
-        Path(where).parent.mkdir(parents=True, exist_ok=True)
+        Path(location).parent.mkdir(parents=True, exist_ok=True)
     token = settings.index_token.get_secret_value() if settings.index_token else ""
     try:
-        client = MilvusClient(where, token=token)
-    except MilvusException as error:  # out of reach; or Lite, which one process has for itself
+        client = MilvusClient(location, token=token)
+    except MilvusException as error:  # unreachable, or Milvus Lite is open in another process
         raise NotReady(
-            "the vector index cannot be opened: Milvus is not there, or in use"
+            "the vector index cannot be opened: Milvus is unreachable or in use by another process"
         ) from error
-    # With SQLite the shared index state is in a separate file: the store's writer, which searches
-    # while it holds the write lock, would wait for its own lock.
-    own = f"sqlite:///{settings.data_dir / 'index' / 'ledger.db'}"
-    state_database = Database(own if database.is_sqlite else settings.effective_database_url)
+    # With SQLite the ledger needs its own file: otherwise it would wait for the write transaction
+    # of the store that it is called from.
+    ledger_url = f"sqlite:///{settings.data_dir / 'index' / 'ledger.db'}"
+    ledger = Database(ledger_url if database.is_sqlite else settings.effective_database_url)
 
     def open_index(collection: Collection) -> VectorIndex:
         return MilvusIndex(
             collection.space.dimension,
             client,
-            state_database,
+            ledger,
             f"sima_{collection.row_id}",
             _key(collection),
             embedded=not remote,
         )
 
     def close() -> None:
-        state_database.close()
+        ledger.close()
         client.close()
 
     return open_index, close

@@ -26,7 +26,7 @@ from app.inference.session import choose_providers
 from app.settings import Settings
 from app.store.collections import indexed_collections
 from app.store.db.database import Database
-from app.store.db.tables import COUNTERPART
+from app.store.db.tables import SHADOW
 from app.store.housekeeping import Housekeeper
 from app.store.index_sync import IndexSync
 from app.store.staging import discard_abandoned
@@ -73,7 +73,7 @@ class Services:
             known = indexed_collections(session)
             for collection in known:
                 self.index_sync.size(session, collection)
-            return {c.name: c.size for c in known if c.kind != COUNTERPART}
+            return {c.name: c.size for c in known if c.kind != SHADOW}
 
     def close(self) -> None:
         """Keep index snapshots, give connections back."""

@@ -1,7 +1,5 @@
 """The store on a real SQLite file: migrations, journal, catching up, snapshots."""
 
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -9,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import select, text
 
-from app.errors import CollectionExists, NotReady
+from app.errors import CollectionExists
 from app.index.faiss.index import FaissIndex
-from app.settings import PROJECT
 from app.store.collections import (
     create_collection,
     get_collection,
@@ -21,52 +18,12 @@ from app.store.collections import (
     lock_collection,
 )
 from app.store.db.database import Database
-from app.store.db.schema import downgrade, upgrade
-from app.store.db.tables import GALLERY, Base, JournalRow, TemplateRow
+from app.store.db.tables import GALLERY, JournalRow, TemplateRow
 from app.store.people import NewPerson, add_person, add_template, delete_person
 from app.words.editing import VocabularyEditor
 from app.words.formats import BrokenFile
 from app.words.neighbors import Filters, Item, Vocabularies
 from tests.store.galleries import SPACE, WITHIN, add, find, index_sync, vector
-
-
-def test_the_migrated_schema_is_that_of_the_tables(empty: Database) -> None:
-    upgrade(empty)
-    with empty.read() as session:
-        found = inspect(session.connection())
-        for name, table in Base.metadata.tables.items():
-            columns = {c["name"]: c["nullable"] for c in found.get_columns(name)}
-            assert columns == {c.name: bool(c.nullable) for c in table.columns}, name
-            indexes = {i["name"] for i in found.get_indexes(name)}
-            assert {i.name for i in table.indexes} <= indexes, name
-
-
-def test_up_down_up(empty: Database) -> None:
-    upgrade(empty)
-    upgrade(empty)
-    downgrade(empty, "base")
-    with empty.read() as session:
-        assert inspect(session.connection()).get_table_names() == ["alembic_version"]
-    with pytest.raises(NotReady):
-        empty.check()
-    upgrade(empty)
-    empty.check()
-
-
-def test_two_migrations_at_once_are_one(tmp_path: Path) -> None:
-    databases = [Database(f"sqlite:///{tmp_path / 'a.db'}") for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(_migrate_in_a_process, [str(tmp_path / "a.db")] * 4))
-    databases[0].check()
-
-
-def _migrate_in_a_process(path: str) -> None:
-    code = (
-        "import sys; from app.store.db.database import Database; "
-        "from app.store.db.schema import upgrade; "
-        "upgrade(Database('sqlite:///' + sys.argv[1]))"
-    )
-    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=PROJECT, timeout=60)
 
 
 def test_writers_of_one_gallery_take_turns(database: Database) -> None:

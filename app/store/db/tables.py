@@ -21,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 GALLERY, VOCABULARY = "gallery", "vocabulary"
 STAGED = "staged"  # a vocabulary that is still being read
-COUNTERPART = "counterpart"  # templates of a gallery's people in another space
+SHADOW = "shadow"  # templates of a gallery's people in the space of another model
 UPSERT, REMOVE, REBUILD = "upsert", "remove", "rebuild"
 
 
@@ -61,13 +61,13 @@ class EmbeddingSpaceRow(Base):
 
 
 class CollectionRow(Base):
-    """A gallery, a vocabulary, or a gallery's counterpart. `revision` is that of its newest journal
+    """A gallery, a vocabulary, or a gallery's shadow. `revision` is that of its newest journal
     row, `size` counts entries; both change only under the lock that a writer takes on this row.
     `options` say how a vocabulary looks words up."""
 
     __tablename__ = "collections"
     __table_args__ = (
-        Index("uq_collections_counterpart", "counterpart_of", unique=True),
+        Index("uq_collections_shadow", "shadow_of", unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -78,7 +78,7 @@ class CollectionRow(Base):
     revision: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
-    counterpart_of: Mapped[int | None]
+    shadow_of: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -1,0 +1,105 @@
+"""Schema migrations: upgrade, downgrade, and agreement with the declared tables."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    column,
+    insert,
+    inspect,
+    table,
+    text,
+)
+
+from app.errors import NotReady
+from app.settings import PROJECT
+from app.store.collections import get_collection
+from app.store.db.database import Database
+from app.store.db.schema import downgrade, upgrade
+from app.store.db.tables import Base
+from app.store.shadow import get_shadow
+
+
+def test_the_migrated_schema_equals_the_declared_tables(empty: Database) -> None:
+    upgrade(empty)
+    with empty.read() as session:
+        found = inspect(session.connection())
+        for name, table in Base.metadata.tables.items():
+            columns = {c["name"]: c["nullable"] for c in found.get_columns(name)}
+            assert columns == {c.name: bool(c.nullable) for c in table.columns}, name
+            indexes = {i["name"] for i in found.get_indexes(name)}
+            assert {i.name for i in table.indexes} <= indexes, name
+
+
+def test_upgrade_downgrade_and_upgrade_again(empty: Database) -> None:
+    upgrade(empty)
+    upgrade(empty)
+    downgrade(empty, "base")
+    with empty.read() as session:
+        assert inspect(session.connection()).get_table_names() == ["alembic_version"]
+    with pytest.raises(NotReady):
+        empty.check()
+    upgrade(empty)
+    empty.check()
+
+
+def test_concurrent_upgrades_run_each_migration_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.db")
+    database = Database(f"sqlite:///{path}")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(_upgrade_in_a_process, [path] * 4))
+    database.check()
+
+
+def _upgrade_in_a_process(path: str) -> None:
+    code = (
+        "import sys; from app.store.db.database import Database; "
+        "from app.store.db.schema import upgrade; "
+        "upgrade(Database('sqlite:///' + sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=PROJECT, timeout=60)
+
+
+def test_0007_renames_counterparts_to_shadow_collections(empty: Database) -> None:
+    """A database written by revision 0006 keeps its second space, in both directions."""
+    upgrade(empty, "0006")
+    with empty.write() as session:
+        _insert_rows_of_0006(session.connection())
+    upgrade(empty, "0007")
+    upgrade(empty)
+    with empty.read() as session:
+        gallery = get_collection(session, "people")
+        shadow = get_shadow(session, gallery)
+        assert (shadow.name, shadow.kind, shadow.space.name) == ("~1", "shadow", "new")
+        indexes = {i["name"]: i for i in inspect(session.connection()).get_indexes("collections")}
+        assert "uq_collections_counterpart" not in indexes
+        assert indexes["uq_collections_shadow"]["unique"]
+    downgrade(empty, "0006")
+    with empty.read() as session:
+        query = text("SELECT id, name, kind, counterpart_of FROM collections ORDER BY id")
+        rows = [tuple(row) for row in session.execute(query)]
+        assert rows == [(1, "people", "gallery", None), (2, "~1", "counterpart", 1)]
+        indexes = {i["name"]: i for i in inspect(session.connection()).get_indexes("collections")}
+        assert indexes["uq_collections_counterpart"]["unique"]
+    upgrade(empty)
+
+
+def _insert_rows_of_0006(connection: Connection) -> None:
+    for row_id, name in ((1, "old"), (2, "new")):
+        _insert(connection, "embedding_spaces", id=row_id, name=name, digest=name, dimension=4)
+    gallery = {"id": 1, "name": "people", "kind": "gallery", "space_id": 1, "counterpart_of": None}
+    other = {"id": 2, "name": "~1", "kind": "counterpart", "space_id": 2, "counterpart_of": 1}
+    for row in (gallery, other):
+        _insert(connection, "collections", **row, revision=0, size=0)
+
+
+def _insert(connection: Connection, into: str, **values: object) -> None:
+    created_at = column("created_at", DateTime(timezone=True))
+    row = {**values, "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    connection.execute(insert(table(into, *map(column, values), created_at)).values(row))
