@@ -122,7 +122,7 @@ def _import_archive(file: Path, name: str | None, signer: str | None, as_json: b
 
 
 def _own(settings: Settings) -> Signer:
-    return Signer.of(settings.data_dir / "signing.key")
+    return Signer.load_or_create(settings.data_dir / "signing.key")
 
 
 def _show(rows: dict[str, object], title: str, as_json: bool) -> None:

@@ -1,7 +1,8 @@
-"""Sealing what is kept about people: AES-256-GCM (NIST SP 800-38D) with keys that can change.
+"""Encrypts short texts with AES-256-GCM (NIST SP 800-38D) and keys that can be rotated.
 
-A sealed text is `version (1 byte) | key id (4) | nonce (12) | ciphertext and tag (16)`. The first
-key seals, every key opens: rotation is a new key in front, sealing anew, and the old key out.
+A ciphertext is `version (1 byte) | key id (4) | nonce (12) | ciphertext and tag (16)`. The first
+key encrypts; every key decrypts. To rotate, put a new key in front, encrypt everything again with
+it, and then delete the old key. `app.crypto.stream` encrypts files.
 """
 
 import base64
@@ -13,76 +14,100 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.errors import DecryptionFailed, InvalidSetting
 
 KEY_BYTES = 32
+KEY_ID_BYTES = 4
 _VERSION = b"\x01"
-_ID_BYTES, _NONCE_BYTES, _TAG_BYTES = 4, 12, 16
-_HEAD = len(_VERSION) + _ID_BYTES + _NONCE_BYTES
-OVERHEAD = _HEAD + _TAG_BYTES
-"""Bytes by which a sealed text is longer."""
+_NONCE_BYTES, _TAG_BYTES = 12, 16
+_HEADER_BYTES = len(_VERSION) + KEY_ID_BYTES + _NONCE_BYTES
+OVERHEAD = _HEADER_BYTES + _TAG_BYTES
+"""Bytes by which a ciphertext is longer than its plaintext."""
 
 
 class Keyring:
-    """Keys, newest first; none of them: nothing is sealed, and nothing sealed can be opened."""
+    """AES-256 keys, newest first. An empty keyring is false: nothing is encrypted with it."""
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
-        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._keys = {key_id(key): key for key in keys}
+        self._ciphers = {known: AESGCM(key) for known, key in self._keys.items()}
         self._newest = key_id(keys[0]) if keys else b""
 
     def __bool__(self) -> bool:
         return bool(self._ciphers)
 
     @property
-    def newest(self) -> str:
-        """The id of the key that seals, in hexadecimal; empty without keys."""
-        return self._newest.hex()
+    def newest_id(self) -> bytes:
+        """Id of the key that encrypts, KEY_ID_BYTES long; empty for an empty keyring."""
+        return self._newest
 
-    def encrypt(self, plain: bytes, context: str) -> bytes:
-        """Only who knows the key and `context`, which says what it is, can open it."""
+    def encrypt(self, plaintext: bytes, context: str) -> bytes:
+        """Encrypts with the newest key. `context`, such as "template ID", is authenticated."""
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[self._newest].encrypt(nonce, plain, context.encode())
-        return _VERSION + self._newest + nonce + sealed
+        encrypted = self._ciphers[self._newest].encrypt(nonce, plaintext, context.encode())
+        return _VERSION + self._newest + nonce + encrypted
 
-    def decrypt(self, sealed: bytes, context: str) -> bytes:
-        """Returns the plaintext. Raises DecryptionFailed for a missing key or changed bytes."""
-        cipher = self._ciphers.get(_key_of(sealed))
-        if cipher is None or sealed[:1] != _VERSION:
-            raise DecryptionFailed(
-                f"sealed with the key {_key_of(sealed).hex()}, which is not given"
-            )
+    def decrypt(self, ciphertext: bytes, context: str) -> bytes:
+        """Raises DecryptionFailed for an unknown key, another context or changed bytes."""
+        used = _key_id_of(ciphertext)
+        cipher = self._ciphers.get(used)
+        if cipher is None or ciphertext[:1] != _VERSION:
+            raise unknown_key(used)
         try:
-            nonce = sealed[_HEAD - _NONCE_BYTES : _HEAD]
-            return cipher.decrypt(nonce, sealed[_HEAD:], context.encode())
-        except InvalidTag as error:
-            raise DecryptionFailed(f"{context}: it was changed after it was sealed") from error
+            nonce = ciphertext[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES]
+            return cipher.decrypt(nonce, ciphertext[_HEADER_BYTES:], context.encode())
+        except (InvalidTag, ValueError) as error:  # ValueError: truncated
+            raise DecryptionFailed(
+                f"{context}: changed or truncated after it was encrypted"
+            ) from error
 
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether the newest key sealed it."""
-        return _key_of(sealed) == self._newest
+    def is_current(self, ciphertext: bytes) -> bool:
+        """Whether the newest key encrypted it."""
+        return _key_id_of(ciphertext) == self._newest
+
+    def derive(self, known: bytes, salt: bytes, purpose: bytes) -> AESGCM:
+        """Cipher with a key derived by HKDF-SHA256 (RFC 5869) from the key with the id `known`.
+
+        Raises DecryptionFailed for an unknown key id.
+        """
+        if known not in self._keys:
+            raise unknown_key(known)
+        hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=purpose)
+        return AESGCM(hkdf.derive(self._keys[known]))
+
+
+def unknown_key(known: bytes) -> DecryptionFailed:
+    """The error for a ciphertext whose key is not in the keyring."""
+    return DecryptionFailed(
+        f"encrypted with the key {known.hex()}, which is not in the encryption keys"
+    )
 
 
 def key_id(key: bytes) -> bytes:
-    """Four bytes that tell keys apart and say nothing about them."""
-    return hashlib.sha256(b"sima key id" + key).digest()[:_ID_BYTES]
+    """First KEY_ID_BYTES bytes of a SHA-256 digest: identifies a key without revealing it."""
+    return hashlib.sha256(b"sima key id" + key).digest()[:KEY_ID_BYTES]
 
 
 def new_key() -> str:
-    """A fresh key, as the settings take it: 32 random bytes in base64."""
+    """A random key in the format of the settings: 32 bytes in base64."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
-def read_keys(written: str | None, file: Path | None) -> list[bytes]:
-    """Keys separated by commas or lines, newest first. Raises InvalidSetting."""
-    if written and file is not None:
-        raise InvalidSetting("encryption_keys and encryption_key_file: only one of them")
+def read_keys(setting: str | None, file: Path | None) -> list[bytes]:
+    """Parses keys separated by commas or lines, newest first. Raises InvalidSetting."""
+    if setting and file is not None:
+        raise InvalidSetting(
+            "encryption_keys and encryption_key_file are both set; set only one of them"
+        )
     if file is not None:
         try:
-            written = file.read_text(encoding="ascii")
+            setting = file.read_text(encoding="ascii")
         except (OSError, ValueError) as error:
-            raise InvalidSetting("encryption_key_file: it cannot be read") from error
-    words = (written or "").replace(",", "\n").split()
+            raise InvalidSetting("encryption_key_file: cannot be read") from error
+    words = (setting or "").replace(",", "\n").split()
     return [_decode(word) for word in words]
 
 
@@ -96,5 +121,5 @@ def _decode(word: str) -> bytes:
     return key
 
 
-def _key_of(sealed: bytes) -> bytes:
-    return sealed[len(_VERSION) : len(_VERSION) + _ID_BYTES]
+def _key_id_of(ciphertext: bytes) -> bytes:
+    return ciphertext[len(_VERSION) : len(_VERSION) + KEY_ID_BYTES]

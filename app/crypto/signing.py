@@ -1,4 +1,4 @@
-"""Ed25519 signatures (RFC 8032) under what leaves one installation for another."""
+"""Signs archives with Ed25519 (RFC 8032) and checks their signatures."""
 
 import os
 from pathlib import Path
@@ -11,40 +11,40 @@ from app.errors import InvalidArchive
 
 
 class Signer:
-    """This installation's key, kept in a file that only its owner reads."""
+    """This installation's private key, stored in a file that only its owner can read."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
 
     @classmethod
-    def of(cls, file: Path) -> "Signer":
-        """The key in the file; it is made when it is first needed."""
+    def load_or_create(cls, file: Path) -> "Signer":
+        """Reads the key from the file, or creates key and file. Raises OSError."""
         if file.exists():
             return cls(Ed25519PrivateKey.from_private_bytes(file.read_bytes()))
         key = Ed25519PrivateKey.generate()
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:  # another process was faster
-            return cls.of(file)
+        except FileExistsError:  # another process created it first
+            return cls.load_or_create(file)
         with os.fdopen(number, "wb") as stream:
             stream.write(key.private_bytes_raw())
         return cls(key)
 
     @property
     def public(self) -> str:
-        """The public key in hexadecimal: who it is."""
+        """The public key in hexadecimal."""
         raw = serialization.PublicFormat.Raw
         return self._key.public_key().public_bytes(serialization.Encoding.Raw, raw).hex()
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes."""
+        """The signature, 64 bytes."""
         return self._key.sign(message)
 
 
 def check_signature(public: str, message: bytes, signature: bytes) -> None:
-    """Raises InvalidArchive where `public` did not sign `message`."""
+    """Raises InvalidArchive where `signature` was not made of `message` by the key `public`."""
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
-        raise InvalidArchive("its signature does not fit: it was changed") from error
+        raise InvalidArchive("the signature does not match: the archive was changed") from error

@@ -1,83 +1,138 @@
-"""A file's body in sealed pieces, so that gigabytes are never in memory twice.
+"""Encrypts streams in chunks with AES-256-GCM; memory use is constant.
 
-Each piece is its length (8 bytes, little endian) and a sealed text that knows its number and
-whether it is the last: pieces cannot be left out, doubled or put in another order.
+The construction is STREAM (Hoang, Reyhanitabar, Rogaway, Vizar 2015, "Online Authenticated-
+Encryption and its Nonce-Reuse Misuse-Resistance"): the nonce of a chunk is a random prefix
+(7 bytes), the chunk's number (4 bytes, big endian) and a flag (1 byte) that is 1 for the last
+chunk. Removed, repeated, reordered or appended chunks therefore fail to decrypt, at every border.
+
+A stream is `version (1 byte) | key id (4) | salt (32) | nonce prefix (7)`, followed by chunks of
+1 MiB of plaintext (the last one may be shorter) with a tag of 16 bytes each. Every stream has a key
+of its own, derived from the keyring's key and the salt: the prefix alone is too short to be unique
+among many streams under one key. The reader recognises the last chunk by the end of its source, so
+the source must end where the stream ends.
 """
 
-import struct
-from typing import IO
+import os
+from typing import Protocol
 
-from app.crypto.keyring import OVERHEAD, Keyring
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_PIECE = 1 << 20
-_LENGTH = struct.Struct("<Q")
+from app.crypto.keyring import KEY_ID_BYTES, Keyring
+from app.errors import DecryptionFailed
+
+CHUNK = 1 << 20
+"""Bytes of plaintext in every chunk but the last."""
+
+TAG = 16
+_VERSION = b"\x02"
+_PURPOSE = b"sima stream"
+_SALT, _PREFIX = 32, 7
+HEADER = len(_VERSION) + KEY_ID_BYTES + _SALT + _PREFIX
+"""Bytes before the first chunk."""
+
+
+class Writable(Protocol):
+    """Where bytes are written to."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Writes all bytes and returns their number."""
+        ...
+
+
+class Readable(Protocol):
+    """Where bytes are read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Returns `size` bytes, or fewer at the end; all remaining bytes for a negative size."""
+        ...
 
 
 class EncryptingWriter:
-    """Takes bytes, writes sealed pieces; `finish` writes the last one."""
+    """Writes the bytes that it is given encrypted to `stream`; `finish` writes the last chunk.
 
-    def __init__(self, stream: IO[bytes], keyring: Keyring, context: str) -> None:
-        self._stream, self._keyring, self._context = stream, keyring, context
-        self._waiting = bytearray()
-        self._number = 0
+    `context` is authenticated with every chunk. A stream without `finish` cannot be read.
+    """
 
-    def write(self, plain: bytes | memoryview) -> int:
-        """Like a file's."""
-        flat = memoryview(plain).cast("B")
-        for start in range(0, len(flat), _PIECE):
-            self._waiting += flat[start : start + _PIECE]
-            while len(self._waiting) > _PIECE:
-                self._put(bytes(self._waiting[:_PIECE]), last=False)
-                del self._waiting[:_PIECE]
+    def __init__(self, stream: Writable, keyring: Keyring, context: str) -> None:
+        salt, prefix = os.urandom(_SALT), os.urandom(_PREFIX)
+        cipher = keyring.derive(keyring.newest_id, salt, _PURPOSE)
+        self._stream, self._chunks = stream, _Chunks(cipher, prefix, context)
+        self._pending = bytearray()
+        stream.write(_VERSION + keyring.newest_id + salt + prefix)
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Encrypts full chunks at once and keeps the rest, at most one chunk."""
+        flat = memoryview(data).cast("B")
+        for start in range(0, len(flat), CHUNK):
+            self._pending += flat[start : start + CHUNK]
+            while len(self._pending) > CHUNK:  # a full chunk may still be the last one
+                self._stream.write(self._chunks.encrypt(bytes(self._pending[:CHUNK]), last=False))
+                del self._pending[:CHUNK]
         return len(flat)
 
     def finish(self) -> None:
-        """Nothing comes after this."""
-        self._put(bytes(self._waiting), last=True)
-
-    def _put(self, plain: bytes, last: bool) -> None:
-        sealed = self._keyring.encrypt(plain, _context(self._context, self._number, last))
-        self._stream.write(_LENGTH.pack(len(sealed)))
-        self._stream.write(sealed)
-        self._number += 1
+        """Writes the last chunk; call it once, after the last `write`."""
+        self._stream.write(self._chunks.encrypt(bytes(self._pending), last=True))
+        self._pending.clear()
 
 
 class DecryptingReader:
-    """Reads what a EncryptingWriter wrote. Raises DecryptionFailed, ValueError where it is cut."""
+    """Reads what an EncryptingWriter wrote to `stream`, which must end with it.
 
-    def __init__(self, stream: IO[bytes], keyring: Keyring, context: str) -> None:
-        self._stream, self._keyring, self._context = stream, keyring, context
-        self._ready = bytearray()
-        self._number, self._done = 0, False
+    The constructor and `read` raise DecryptionFailed for an unknown key or version, another
+    context, changed bytes and for chunks that are missing, repeated, reordered or appended.
+    """
+
+    def __init__(self, stream: Readable, keyring: Keyring, context: str) -> None:
+        header = stream.read(HEADER)
+        if len(header) < HEADER or header[:1] != _VERSION:
+            raise DecryptionFailed("not an encrypted stream of this version")
+        key, rest = header[1 : 1 + KEY_ID_BYTES], header[1 + KEY_ID_BYTES :]
+        cipher = keyring.derive(key, rest[:_SALT], _PURPOSE)
+        self._chunks = _Chunks(cipher, rest[_SALT:], context)
+        self._stream = stream
+        self._next = stream.read(CHUNK + TAG)
+        self._plain = bytearray()
+        self._done = False
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes, or all that are left."""
-        while not self._done and (size < 0 or len(self._ready) < size):
-            self._ready += self._next()
-        wanted = len(self._ready) if size < 0 else size
-        found = bytes(self._ready[:wanted])
-        del self._ready[:wanted]
+        """Returns `size` bytes, or fewer at the end; all remaining bytes for a negative size."""
+        while not self._done and (size < 0 or len(self._plain) < size):
+            self._plain += self._decrypt_next()
+        wanted = len(self._plain) if size < 0 else size
+        found = bytes(self._plain[:wanted])
+        del self._plain[:wanted]
         return found
 
-    def _next(self) -> bytes:
-        head = self._stream.read(_LENGTH.size)
-        size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
-        if not OVERHEAD <= size <= _PIECE + OVERHEAD:
-            raise ValueError("it ends too early")
-        sealed = self._stream.read(size)
-        # A full piece may be the last one, too; a shorter one is.
-        self._done = size < _PIECE + OVERHEAD or self._is_end()
-        plain = self._keyring.decrypt(sealed, _context(self._context, self._number, self._done))
+    def _decrypt_next(self) -> bytes:
+        chunk, self._next = self._next, self._stream.read(CHUNK + TAG)
+        self._done = not self._next
+        return self._chunks.decrypt(chunk, last=self._done)
+
+
+class _Chunks:
+    """Encrypts or decrypts the chunks of one stream in order."""
+
+    def __init__(self, cipher: AESGCM, prefix: bytes, context: str) -> None:
+        self._cipher, self._prefix, self._context = cipher, prefix, context
+        self._number = 0
+
+    def encrypt(self, plaintext: bytes, last: bool) -> bytes:
+        """Raises OverflowError after 2^32 chunks (4 PiB)."""
+        return self._cipher.encrypt(self._nonce(last), plaintext, self._context.encode())
+
+    def decrypt(self, ciphertext: bytes, last: bool) -> bytes:
+        """Raises DecryptionFailed."""
+        nonce = self._nonce(last)
+        try:
+            return self._cipher.decrypt(nonce, ciphertext, self._context.encode())
+        except (InvalidTag, ValueError) as error:  # ValueError: shorter than a tag
+            raise DecryptionFailed(
+                f"{self._context}: chunk {self._number} is damaged, misplaced or truncated"
+            ) from error
+
+    def _nonce(self, last: bool) -> bytes:
+        nonce = self._prefix + self._number.to_bytes(4, "big") + bytes([last])
         self._number += 1
-        return plain
-
-    def _is_end(self) -> bool:
-        """Whether what follows can't be a piece: the file's own digest is as long as that."""
-        place = self._stream.tell()
-        left = self._stream.seek(0, 2) - place
-        self._stream.seek(place)
-        return left < _LENGTH.size + OVERHEAD
-
-
-def _context(context: str, number: int, last: bool) -> str:
-    return f"{context} {number} {'last' if last else 'more'}"
+        return nonce

@@ -128,7 +128,7 @@ def open_database(settings: Settings) -> Database:
     written = settings.encryption_keys
     keys = read_keys(written.get_secret_value() if written else None, settings.encryption_key_file)
     if settings.store_photos and not keys:
-        raise InvalidSetting("store_photos: photos are kept sealed only; set encryption_keys")
+        raise InvalidSetting("store_photos: photos are stored only encrypted; set encryption_keys")
     return Database(settings.effective_database_url, Keyring(keys))
 
 

@@ -1,11 +1,17 @@
 """FAISS: codes, tombstones and snapshots, beside what every engine promises."""
 
+import hashlib
 import io
+import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.crypto.keyring import Keyring
+from app.crypto.stream import CHUNK, HEADER, TAG
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
 from app.index.faiss.quantized import QuantizedRows
@@ -166,6 +172,78 @@ def test_a_bad_snapshot_is_ignored_not_trusted(tmp_path: Path, damage: str) -> N
     dimension = 4 if damage == "dimension" else DIMENSION
     again = FaissIndex(dimension, file, "other" if damage == "key" else "key")
     assert (again.revision, again.size()) == (0, 0)
+
+
+@pytest.fixture(name="log")
+def _log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The engine's log records, also where the service replaced the root logger's handlers."""
+    logger = logging.getLogger("app.index.faiss.index")
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def as_format_2(file: Path) -> None:
+    """Turn a snapshot into one of the previous format, with a valid digest."""
+    header, _, rest = file.read_bytes().partition(b"\n")
+    fields = json.loads(header)
+    fields["sealed"] = fields.pop("encrypted")
+    del fields["format"]
+    content = json.dumps(fields).encode() + b"\n" + rest[:-32]
+    file.write_bytes(content + hashlib.sha256(content).digest())
+
+
+@pytest.mark.parametrize("keyring", [Keyring(), Keyring([bytes(32)])], ids=["plain", "encrypted"])
+def test_a_snapshot_of_an_earlier_format_is_ignored_and_replaced(
+    tmp_path: Path, log: pytest.LogCaptureFixture, keyring: Keyring
+) -> None:
+    file = tmp_path / "one.faiss"
+    index = FaissIndex(DIMENSION, file, "key", keyring=keyring)
+    index.upsert(numbered(20), rows(20))
+    index.revision = 20
+    index.close()
+    assert FaissIndex(DIMENSION, file, "key", keyring=keyring).revision == 20
+    as_format_2(file)
+    again = FaissIndex(DIMENSION, file, "key", keyring=keyring)
+    assert (again.revision, again.size()) == (0, 0)
+    record = log.records[0]
+    for words in (
+        "index_snapshot_ignored",
+        "format is 2, expected 3",
+        "rebuilding from the database",
+    ):
+        assert words in str(record.msg)
+    again.upsert(numbered(5), rows(5))
+    again.revision = 19  # the revision in the header of the earlier format does not count
+    again.close()
+    assert FaissIndex(DIMENSION, file, "key", keyring=keyring).size() == 5
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_an_encrypted_snapshot_cut_at_a_chunk_border_is_ignored(tmp_path: Path, kept: int) -> None:
+    """Also with a digest that matches: anyone can compute it."""
+    keyring, file = Keyring([bytes(32)]), tmp_path / "one.faiss"
+    index = FaissIndex(512, file, "key", keyring=keyring)
+    vectors = clustered(1_300, 512)  # 2.6 MB: three chunks
+    index.upsert(numbered(1_300), vectors)
+    index.revision = 1
+    index.close()
+    header, _, rest = file.read_bytes().partition(b"\n")
+    content = header + b"\n" + rest[: HEADER + kept * (CHUNK + TAG)]
+    file.write_bytes(content + hashlib.sha256(content).digest())
+    again = FaissIndex(512, file, "key", keyring=keyring)
+    assert (again.revision, again.size()) == (0, 0)
+
+
+def test_bytes_after_the_rows_make_a_snapshot_invalid(tmp_path: Path) -> None:
+    file = tmp_path / "one.faiss"
+    index = FaissIndex(DIMENSION, file, "key", quantize_from=1)
+    index.upsert(numbered(20), rows(20))
+    index.revision = 20
+    index.close()
+    content = file.read_bytes()[:-32] + b"more"
+    file.write_bytes(content + hashlib.sha256(content).digest())
+    assert FaissIndex(DIMENSION, file, "key", quantize_from=1).size() == 0
 
 
 def test_a_full_disk_costs_the_snapshot_only(tmp_path: Path) -> None:

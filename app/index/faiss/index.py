@@ -1,9 +1,9 @@
-"""FAISS in the process, with a checksummed snapshot beside the database.
+"""FAISS index in the process with a checksummed snapshot on disk.
 
-Exact while that is the fastest; from `quantize_from` rows on by codes, with exact re-ranking.
+Exact search for small collections; from `quantize_from` rows on, candidates are found by
+product-quantized codes and re-ranked exactly (ADR 8).
 """
 
-import logging
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Protocol
@@ -12,26 +12,25 @@ import faiss
 import numpy as np
 
 from app.crypto.keyring import Keyring
-from app.crypto.stream import DecryptingReader, EncryptingWriter
+from app.crypto.stream import DecryptingReader, EncryptingWriter, Readable, Writable
 from app.errors import DecryptionFailed
 from app.index.faiss.quantized import QuantizedRows
 from app.index.faiss.row_blocks import Allocate, in_memory
 from app.index.faiss.snapshot import (
-    Sink,
-    SnapshotHead,
-    Source,
-    newest_revision,
+    SnapshotHeader,
     open_snapshot,
+    stored_revision,
     write_snapshot,
 )
+from app.logs import get_logger
 from app.vectors import Ids, Matrix, Neighbor
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
-_FLAT, _CODED = "flat", "coded 2"  # how a snapshot's rows are kept
+_FLAT, _QUANTIZED = "flat", "quantized"  # layouts of the rows in a snapshot
 
 QUANTIZE_FROM = 20_000
-"""Rows from which on codes are faster (ADR 8)."""
+"""Rows from which on search by codes is faster (ADR 8)."""
 
 
 class _Rows(Protocol):
@@ -39,30 +38,30 @@ class _Rows(Protocol):
     def delete(self, ids: Ids) -> None: ...
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]: ...
     def size(self) -> int: ...
-    def write(self, stream: Sink) -> None: ...
-    def read(self, stream: Source) -> None: ...
+    def write(self, stream: Writable) -> None: ...
+    def read(self, stream: Readable) -> None: ...
     def ids(self) -> Ids: ...
     def close(self) -> None: ...
 
 
 class FlatRows:
-    """Every row is compared: exact, and the fastest for few of them."""
+    """Rows searched exactly, by comparing all of them; the fastest for small collections."""
 
     def __init__(self, dimension: int) -> None:
         self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
-        """Add or replace rows; ids occur once."""
+        """Add or replace rows; `ids` are distinct."""
         if self._index.ntotal:
             self.delete(ids)
         self._index.add_with_ids(vectors, ids)
 
     def delete(self, ids: Ids) -> None:
-        """Drop rows by id."""
+        """Delete rows by id; unknown ids are ignored."""
         self._index.remove_ids(faiss.IDSelectorBatch(np.ascontiguousarray(ids, dtype=np.int64)))
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """Exact search; FAISS gives the interpreter lock back while it runs."""
+        """Exact search. FAISS releases the interpreter lock meanwhile."""
         wanted = min(k, self.size())
         if wanted < 1 or not len(probes):
             return [[] for _ in probes]
@@ -76,36 +75,39 @@ class FlatRows:
         ]
 
     def size(self) -> int:
-        """Rows held."""
+        """Number of rows."""
         return int(self._index.ntotal)
 
     def ids(self) -> Ids:
-        """Their ids, in no order."""
+        """All ids, in no particular order."""
         return np.array(faiss.vector_to_array(self._index.id_map), dtype=np.int64)
 
     def close(self) -> None:
-        """Nothing runs beside."""
+        """Does nothing: there is no background work."""
 
-    def everything(self) -> tuple[Ids, Matrix]:
-        """Ids and rows."""
+    def all_rows(self) -> tuple[Ids, Matrix]:
+        """All ids and vectors, in the same order."""
         ids = faiss.vector_to_array(self._index.id_map)
         return ids, self._index.index.reconstruct_n(0, self.size())
 
-    def write(self, stream: Sink) -> None:
-        """FAISS's own format."""
+    def write(self, stream: Writable) -> None:
+        """Write FAISS's serialization of the index."""
         stream.write(faiss.serialize_index(self._index).data)
 
-    def read(self, stream: Source) -> None:
-        """What `write` wrote; FAISS finds its end itself. Raises RuntimeError."""
+    def read(self, stream: Readable) -> None:
+        """Read what `write` wrote. Raises RuntimeError, and ValueError for another index type."""
         found = faiss.deserialize_index(np.frombuffer(stream.read(), dtype=np.uint8))
         if not isinstance(found, faiss.IndexIDMap2):
-            raise ValueError("it is no index with ids")
+            raise ValueError("not an index with ids")
         self._index = found
 
 
 class FaissIndex:
-    """Few rows flat, many rows coded. A snapshot that is damaged or of another collection is
-    ignored: the store knows everything that it held. With keys in `keyring` it is sealed."""
+    """Flat rows below `quantize_from` rows, quantized rows from there on.
+
+    A snapshot that is damaged, of another format or of another collection is ignored, and the
+    caller rebuilds the index from the database. With keys in `keyring` snapshots are encrypted.
+    """
 
     shared = False
 
@@ -122,108 +124,123 @@ class FaissIndex:
         self._keyring = keyring or Keyring()
         self._dimension, self._snapshot, self._key = dimension, snapshot, key
         self._quantize_from, self._allocate = quantize_from, allocate
-        self._saved = 0
+        self._saved_revision = 0
         self._rows: _Rows = FlatRows(dimension)
         self._load()
 
     def applying(self) -> AbstractContextManager[None]:
-        """It is this process's own."""
+        """No lock: the index belongs to this process."""
         return nullcontext()
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
-        """Add or replace rows; within one call the last of an id's rows wins."""
+        """Add or replace rows; the last row wins where an id is repeated."""
         last = {int(row_id): row for row, row_id in enumerate(ids)}
-        fresh = np.array(list(last), dtype=np.int64)
+        distinct = np.array(list(last), dtype=np.int64)
         rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
-        self._rows.upsert(fresh, rows)
+        self._rows.upsert(distinct, rows)
         if isinstance(self._rows, FlatRows) and self._rows.size() >= self._quantize_from:
-            coded = QuantizedRows(self._dimension, self._allocate)
-            coded.upsert(*self._rows.everything())
-            self._rows = coded
+            quantized = QuantizedRows(self._dimension, self._allocate)
+            quantized.upsert(*self._rows.all_rows())
+            self._rows = quantized
 
     def delete(self, ids: Ids) -> None:
-        """Drop rows by id."""
+        """Delete rows by id; unknown ids are ignored."""
         self._rows.delete(ids)
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
         """The nearest rows of each probe; similarities are exact.
 
-        Searches run side by side, so one thread is enough for each; OpenMP keeps that number for
-        every thread of ours by itself.
+        One thread per search: requests run concurrently. OpenMP keeps the number of threads per
+        calling thread, so it is set in every call.
         """
         faiss.omp_set_num_threads(1)
         return self._rows.search(np.ascontiguousarray(probes), k)
 
     def size(self) -> int:
-        """Rows held."""
+        """Number of rows."""
         return self._rows.size()
 
     def clear(self) -> None:
-        """Empty index, revision 0."""
+        """Delete all rows and set the revision to 0; the snapshot is kept until `flush`."""
         self._rows.close()
         self._rows = FlatRows(self._dimension)
         self.revision = 0
 
     def flush(self) -> None:
-        """Write the snapshot; a full disk costs only the snapshot.
+        """Write the snapshot; an error is logged, since the database has all rows.
 
-        One of another process that is further stays: it may lack what was deleted since.
+        A newer snapshot of another process is kept: this one may contain rows deleted since.
         """
-        if self._snapshot is None or self.revision == self._saved:
+        if self._snapshot is None or self.revision == self._saved_revision:
             return
-        if newest_revision(self._snapshot, self._key) > self.revision:
+        if stored_revision(self._snapshot, self._key) > self.revision:
             return
-        kind = _FLAT if isinstance(self._rows, FlatRows) else _CODED
-        head = SnapshotHead(self._key, kind, self.revision, self._dimension, bool(self._keyring))
+        kind = _FLAT if isinstance(self._rows, FlatRows) else _QUANTIZED
+        encrypted = bool(self._keyring)
+        header = SnapshotHeader(self._key, kind, self.revision, self._dimension, encrypted)
         try:
-            write_snapshot(self._snapshot, head, self._write)
-            self._saved = self.revision
+            write_snapshot(self._snapshot, header, self._write)
+            self._saved_revision = self.revision
         except OSError as error:
-            _log.warning("index snapshot not written: %s", error.strerror)
+            _log.warning("index_snapshot_not_written", error=error.strerror)
 
     def purge(self) -> None:
-        """Forget everything, the snapshot as well."""
+        """Delete all rows and the snapshot file."""
         self.clear()
-        self._saved = 0
+        self._saved_revision = 0
         if self._snapshot is not None:
             self._snapshot.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Keep a snapshot for the next start."""
+        """Write the snapshot and stop background work."""
         self.flush()
         self._rows.close()
 
     def ids(self) -> Ids:
-        """Every id it holds."""
+        """All ids, in no particular order."""
         return self._rows.ids()
 
     def _write(self, stream: IO[bytes]) -> None:
         if not self._keyring:
             self._rows.write(stream)
             return
-        sealed = EncryptingWriter(stream, self._keyring, self._key)
-        self._rows.write(sealed)
-        sealed.finish()
+        encrypting = EncryptingWriter(stream, self._keyring, self._key)
+        self._rows.write(encrypting)
+        encrypting.finish()
 
     def _load(self) -> None:
         if self._snapshot is None or not self._snapshot.is_file():
             return
         try:
-            with open_snapshot(self._snapshot) as (head, stream):
-                if (head.key, head.dimension) != (self._key, self._dimension):
-                    raise ValueError("it belongs to another collection")
-                if head.kind not in (_FLAT, _CODED):
-                    raise ValueError("it is of another version")
+            with open_snapshot(self._snapshot) as (header, stream):
+                self._check(header)
+                body = self._body(stream)
                 rows: _Rows = FlatRows(self._dimension)
-                if head.kind == _CODED:
+                if header.kind == _QUANTIZED:
                     rows = QuantizedRows(self._dimension, self._allocate)
-                if head.sealed != bool(self._keyring):
-                    raise ValueError("it was written before the keys changed")
-                rows.read(
-                    DecryptingReader(stream, self._keyring, self._key) if head.sealed else stream
-                )
-        except (OSError, ValueError, KeyError, RuntimeError, DecryptionFailed) as error:
-            _log.warning("index snapshot ignored: %s", error)
+                rows.read(body)
+                if body.read(1):
+                    raise ValueError("unexpected bytes after the rows")
+        except (OSError, ValueError, RuntimeError, DecryptionFailed) as error:
+            _log.warning(
+                "index_snapshot_ignored",
+                file=self._snapshot.name,
+                reason=str(error),
+                remedy="rebuilding from the database",
+            )
             return
         self._rows = rows
-        self.revision = self._saved = head.revision
+        self.revision = self._saved_revision = header.revision
+
+    def _check(self, header: SnapshotHeader) -> None:
+        if (header.key, header.dimension) != (self._key, self._dimension):
+            raise ValueError("belongs to another collection")
+        if header.kind not in (_FLAT, _QUANTIZED):
+            raise ValueError(f"rows have the unknown layout {header.kind!r}")
+        if header.encrypted != bool(self._keyring):
+            raise ValueError("written before encryption was switched on or off")
+
+    def _body(self, stream: Readable) -> Readable:
+        if self._keyring:
+            return DecryptingReader(stream, self._keyring, self._key)
+        return stream

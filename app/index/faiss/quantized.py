@@ -10,9 +10,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from app.crypto.stream import Readable, Writable
 from app.index.faiss.pq_codes import NOWHERE, CodeRebuild, Codes
 from app.index.faiss.row_blocks import Allocate, RowBlocks, in_memory
-from app.index.faiss.snapshot import Sink, Source
 from app.vectors import Ids, Matrix, Neighbor, Vector
 
 Number = TypeVar("Number", bound=np.generic)
@@ -94,7 +94,7 @@ class QuantizedRows:
             self._rewriting.cancel()
             self._rewriting = None
 
-    def write(self, stream: Sink) -> None:
+    def write(self, stream: Writable) -> None:
         """Ids, codes and rows; free places are zeros."""
         count, codes = len(self._rows), self._codes
         index = faiss.serialize_index(codes.index) if codes else np.empty(0, dtype=np.uint8)
@@ -103,7 +103,7 @@ class QuantizedRows:
         for part in (head, self._ids[:count], index, places, *self._rows.blocks()):
             stream.write(np.ascontiguousarray(part).data)
 
-    def read(self, stream: Source) -> None:
+    def read(self, stream: Readable) -> None:
         """What `write` wrote. Raises ValueError where it ends too early."""
         integers = np.dtype(np.int64)
         count, size, coded, trained_at = (int(number) for number in _read(stream, integers, 4))
@@ -193,7 +193,7 @@ class QuantizedRows:
         return [Neighbor(int(ids[row]), float(dots[row])) for row in order]
 
 
-def _read(stream: Source, dtype: np.dtype[Number], count: int) -> NDArray[Number]:
+def _read(stream: Readable, dtype: np.dtype[Number], count: int) -> NDArray[Number]:
     raw = stream.read(count * dtype.itemsize)
     if len(raw) != count * dtype.itemsize:
         raise ValueError("it ends too early")

@@ -1,4 +1,4 @@
-"""A file that is read only if it is whole: a line of JSON, a body, a digest of both."""
+"""Reads and writes index snapshots: a JSON header line, a body, and a SHA-256 digest of both."""
 
 import contextlib
 import hashlib
@@ -8,57 +8,52 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
+
+from app.crypto.stream import Readable
+
+FORMAT = 3
+"""Version of the file format. Files of another format are not read: the index is rebuilt."""
 
 _BLOCK = 1 << 20
-_LONGEST_HEAD = 4_096
-_DIGEST = hashlib.sha256().digest_size
+_MAX_HEADER_BYTES = 4_096
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotHead:
-    """`key` names the collection, `kind` how its rows are kept."""
+class SnapshotHeader:
+    """`key` identifies the collection, `kind` the layout of the rows in the body, `revision` the
+    last journal revision that the rows contain; `encrypted` says whether the body is encrypted."""
 
     key: str
     kind: str
     revision: int
     dimension: int
-    sealed: bool = False
+    encrypted: bool
+    format: int = FORMAT
 
 
-class Sink(Protocol):
-    """Where a body is written to."""
+def stored_revision(file: Path, key: str) -> int:
+    """Revision in the header of the file; 0 for no file, another collection or another format.
 
-    def write(self, data: bytes | memoryview, /) -> int:
-        """Like a file's."""
-        ...
-
-
-class Source(Protocol):
-    """Where a body is read from."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Like a file's."""
-        ...
-
-
-def newest_revision(file: Path, key: str) -> int:
-    """Of the snapshot that is there, if it is the same collection's; else 0. Damage is not seen."""
+    The digest is not checked.
+    """
     try:
         with file.open("rb") as stream:
-            head = SnapshotHead(**json.loads(stream.readline(_LONGEST_HEAD)))
-    except (OSError, TypeError, ValueError):
+            header = _parse(stream.readline(_MAX_HEADER_BYTES))
+    except (OSError, ValueError):
         return 0
-    return head.revision if head.key == key else 0
+    return header.revision if header.key == key else 0
 
 
-def write_snapshot(file: Path, head: SnapshotHead, write: Callable[[IO[bytes]], None]) -> None:
-    """Write beside the old file, make it durable, then swap. Raises OSError; the old file stays."""
+def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[IO[bytes]], None]) -> None:
+    """Replaces the file atomically and durably; `write` writes the body. Raises OSError; the
+    previous file is kept then."""
     fresh = file.with_suffix(f".{os.getpid()}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("w+b") as stream:
-            stream.write(json.dumps(asdict(head)).encode() + b"\n")
+            stream.write(json.dumps(asdict(header)).encode() + b"\n")
             write(stream)
             stream.write(_digest(stream, stream.tell()))
             stream.flush()
@@ -71,26 +66,54 @@ def write_snapshot(file: Path, head: SnapshotHead, write: Callable[[IO[bytes]], 
 
 
 @contextmanager
-def open_snapshot(file: Path) -> Iterator[tuple[SnapshotHead, IO[bytes]]]:
-    """The head, and the stream at the body. Raises ValueError for a damaged file, OSError."""
+def open_snapshot(file: Path) -> Iterator[tuple[SnapshotHeader, Readable]]:
+    """Checks format and digest, and yields the header and the body.
+
+    Raises OSError, and ValueError for a damaged file or one of another format.
+    """
     with file.open("rb") as stream:
-        size = stream.seek(0, os.SEEK_END) - _DIGEST
-        if size < 1 or _digest(stream, size) != stream.read(_DIGEST):
-            raise ValueError("it is damaged")
-        stream.seek(0)
-        try:
-            head = SnapshotHead(**json.loads(stream.readline()))
-        except TypeError as error:
-            raise ValueError("it is of another version") from error
-        yield head, stream
+        header = _parse(stream.readline(_MAX_HEADER_BYTES))
+        start = stream.tell()
+        end = stream.seek(0, os.SEEK_END) - _DIGEST_BYTES
+        if end < start or _digest(stream, end) != stream.read(_DIGEST_BYTES):
+            raise ValueError("checksum mismatch")
+        stream.seek(start)
+        yield header, _Body(stream, end - start)
+
+
+class _Body:
+    """The bytes between header and digest, as a source that ends before the digest."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream, self._left = stream, size
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Returns `size` bytes, or fewer at the end; all remaining bytes for a negative size."""
+        found = self._stream.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(found)
+        return found
+
+
+def _parse(line: bytes) -> SnapshotHeader:
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise ValueError("header is not JSON") from error
+    found = fields.get("format", 2) if isinstance(fields, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"format is {found}, expected {FORMAT}")
+    try:
+        return SnapshotHeader(**fields)
+    except TypeError as error:
+        raise ValueError("header lacks a field") from error
 
 
 def _digest(stream: IO[bytes], size: int) -> bytes:
-    """Of the first `size` bytes; the stream stands behind them afterwards."""
-    known = hashlib.sha256()
+    """SHA-256 of the first `size` bytes; the stream's position is behind them afterwards."""
+    digest = hashlib.sha256()
     stream.seek(0)
     left = size
     while left and (block := stream.read(min(left, _BLOCK))):
-        known.update(block)
+        digest.update(block)
         left -= len(block)
-    return known.digest()
+    return digest.digest()
