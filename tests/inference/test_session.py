@@ -1,4 +1,4 @@
-"""Nothing that the service is made of reports to anybody."""
+"""ONNX Runtime sessions: providers, invalid models, disabled telemetry."""
 
 import os
 import subprocess
@@ -7,10 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import ModelError
+from app.inference.session import OnnxSession, choose_providers
+
+CPU = ["CPUExecutionProvider"]
+
+
+def test_the_cpu_is_the_last_provider() -> None:
+    assert choose_providers("cpu") == CPU
+    assert choose_providers("auto")[-1] == CPU[0]
+
+
+def test_an_invalid_model_raises_model_error() -> None:
+    with pytest.raises(ModelError, match="cannot load the model"):
+        OnnxSession(b"no graph", CPU)
+
 
 @pytest.mark.parametrize("module", ["app.inference.session", "app.main", "training.cli"])
-def test_onnx_runtime_leaves_no_id_of_the_device(module: str, tmp_path: Path) -> None:
-    """It keeps one, and a queue of what it will send, in the home folder when it is loaded."""
+def test_telemetry_is_disabled(module: str, tmp_path: Path) -> None:
+    """With telemetry, loading ONNX Runtime writes a device id and a queue to the home folder."""
     kept = {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"}
     environment = {name: value for name, value in os.environ.items() if name in kept}
     environment |= {"HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,0 +1,77 @@
+"""Detectors: MTCNN, YuNet and non-maximum suppression."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from app.errors import ModelError
+from app.faces.pipeline.detect import Detector, suppress
+from app.faces.pipeline.mtcnn import Mtcnn, MtcnnSettings
+from app.faces.pipeline.yunet import YuNet
+from tests.conftest import SHARED
+
+CPU = ["CPUExecutionProvider"]
+YUNET = SHARED / "models" / "face_detection_yunet_2026may.onnx"
+
+
+@pytest.fixture(scope="module", params=["mtcnn", "yunet"])
+def detector(request: pytest.FixtureRequest) -> Detector:
+    """Every implementation of the protocol."""
+    if request.param == "mtcnn":
+        return Mtcnn(CPU)
+    if not YUNET.exists():
+        pytest.skip("the YuNet model is not in ../shared/models")
+    return YuNet(YUNET)
+
+
+def test_every_detector_finds_the_astronaut(detector: Detector) -> None:
+    [face] = detector.detect(skimage.data.astronaut())
+    assert 170 < face.box.x < 200
+    assert 55 < face.box.y < 75
+    left, right, nose, *mouth = face.landmarks
+    assert left == pytest.approx([202, 101], abs=6)
+    assert right == pytest.approx([247, 102], abs=6)
+    assert left[0] < nose[0] < right[0]
+    assert mouth[0][0] < mouth[1][0]
+    assert face.score > 0.85
+
+
+def test_images_without_faces_give_an_empty_list(detector: Detector) -> None:
+    assert detector.detect(skimage.data.coffee()) == []
+    assert detector.detect(np.zeros((64, 64, 3), dtype=np.uint8)) == []
+    assert detector.detect(np.zeros((5, 300, 3), dtype=np.uint8)) == []
+
+
+def test_detections_are_sorted_by_size(detector: Detector) -> None:
+    small = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((300, 300)))
+    canvas = np.zeros((512, 820, 3), dtype=np.uint8)
+    canvas[:300, :300] = small
+    canvas[:, 300:812] = skimage.data.astronaut()
+    faces = detector.detect(canvas)
+    assert len(faces) == 2
+    assert faces[0].box.area > faces[1].box.area
+    assert faces[0].box.x > 300
+
+
+def test_mtcnn_ignores_faces_smaller_than_min_face() -> None:
+    small = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((128, 128)))
+    assert Mtcnn(CPU, MtcnnSettings(min_face=60)).detect(small) == []
+    assert len(Mtcnn(CPU, MtcnnSettings(min_face=16)).detect(small)) == 1
+
+
+def test_an_invalid_yunet_file_raises_model_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        YuNet(tmp_path / "missing.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(ModelError):
+        YuNet(tmp_path / "broken.onnx")
+
+
+def test_suppression_keeps_the_best_of_overlapping_boxes() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [2, 2, 5, 5]], dtype=float)
+    scores = np.array([0.8, 0.9, 0.7, 0.6])
+    assert suppress(boxes, scores, 0.5, by_smaller=False) == [1, 2, 3]
+    assert suppress(boxes, scores, 0.5, by_smaller=True) == [1, 2]
