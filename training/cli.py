@@ -1,4 +1,4 @@
-"""`sima-train`: train, measure and export; every stage is one command."""
+"""`sima-train`: one command for each stage of training, for export and for evaluation."""
 
 import subprocess
 import sys
@@ -11,29 +11,34 @@ from training.words.config import Objective
 from training.words.contexts import RULES
 
 if TYPE_CHECKING:
+    from training.faces.stages import StageName
     from training.faces.teacher import TeacherFiles
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 faces = typer.Typer(no_args_is_help=True, help="Face embedders: distil, tune, export.")
 app.add_typer(faces, name="faces")
 
-Teacher = Annotated[
-    list[Path] | None,
-    typer.Option(help="Folder with a teacher's manifest.toml; repeat for several. Default: both."),
-]
-Weights = Annotated[Path | None, typer.Option(help="Folder with the teachers' ONNX files.")]
-
 TEACHERS = Path(__file__).parent / "teachers"
 DEFAULT_TEACHERS = (TEACHERS / "face-reidentification-retail-0095", TEACHERS / "mobilefacenet")
-
 SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-2"
 
-Data = Annotated[Path, typer.Argument(help="Folder with index.csv and the crop shards.")]
+Teacher = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder with a teacher's manifest.toml; may be repeated. Default: both."),
+]
+Weights = Annotated[Path | None, typer.Option(help="Folder with the teachers' ONNX files.")]
+Data = Annotated[
+    Path, typer.Argument(help="Folder with index.csv and crop shards, or one folder per identity.")
+]
 Run = Annotated[Path, typer.Option(help="The run's folder: checkpoint, log, targets.")]
-Config = Annotated[Path | None, typer.Option(help="TOML; defaults where absent.")]
-Start = Annotated[Path | None, typer.Option(help="Checkpoint to begin with; else random weights.")]
-Limit = Annotated[int | None, typer.Option(help="Use this many crops only.")]
-CoolDown = Annotated[bool, typer.Option(help="Start the cool-down at once.")]
+Config = Annotated[
+    Path | None, typer.Option(help="TOML file; missing settings have their defaults.")
+]
+Start = Annotated[
+    Path | None, typer.Option(help="Checkpoint with the initial weights. Default: random weights.")
+]
+Limit = Annotated[int | None, typer.Option(help="Read about this many crops of the shards only.")]
+CoolDown = Annotated[bool, typer.Option(help="Start the cool-down at the current step.")]
 
 
 def _teachers(folders: list[Path] | None, weights: Path | None) -> "TeacherFiles":
@@ -42,58 +47,30 @@ def _teachers(folders: list[Path] | None, weights: Path | None) -> "TeacherFiles
     return TeacherFiles(tuple(folders or DEFAULT_TEACHERS), weights)
 
 
-@faces.command()
-def distil(
-    data: Data,
-    run: Run,
-    teacher: Teacher = None,
-    teacher_weights: Weights = None,
-    config: Config = None,
-    limit: Limit = None,
-    cool_down_now: CoolDown = False,
-    start: Start = None,
-) -> None:
-    """Stage one: learn from the teachers' embeddings. Resumes from the run's checkpoint."""
-    from training.faces.stages import run_stage
+def _add_stage(name: "StageName", description: str) -> None:
+    """Register the command of one stage; all stages have the same options."""
 
-    teachers = _teachers(teacher, teacher_weights)
-    run_stage("distil", data, run, teachers, config, limit, cool_down_now, start)
+    @faces.command(name, help=f"{description} Resumes from the run's checkpoint.")
+    def stage(
+        data: Data,
+        run: Run,
+        teacher: Teacher = None,
+        teacher_weights: Weights = None,
+        config: Config = None,
+        limit: Limit = None,
+        cool_down_now: CoolDown = False,
+        start: Start = None,
+    ) -> None:
+        from training.faces.stages import StageOptions, run_stage
 
-
-@faces.command()
-def triplet(
-    data: Data,
-    run: Run,
-    teacher: Teacher = None,
-    teacher_weights: Weights = None,
-    config: Config = None,
-    limit: Limit = None,
-    cool_down_now: CoolDown = False,
-    start: Start = None,
-) -> None:
-    """Stage two: the triplet loss, triplets mined from the current distances. Resumes."""
-    from training.faces.stages import run_stage
-
-    teachers = _teachers(teacher, teacher_weights)
-    run_stage("triplet", data, run, teachers, config, limit, cool_down_now, start)
+        teachers = _teachers(teacher, teacher_weights)
+        options = StageOptions(data, run, teachers, config, limit, cool_down_now, start)
+        run_stage(name, options)
 
 
-@faces.command()
-def siamese(
-    data: Data,
-    run: Run,
-    teacher: Teacher = None,
-    teacher_weights: Weights = None,
-    config: Config = None,
-    limit: Limit = None,
-    cool_down_now: CoolDown = False,
-    start: Start = None,
-) -> None:
-    """Stage two with the Siamese pair loss instead. Resumes."""
-    from training.faces.stages import run_stage
-
-    teachers = _teachers(teacher, teacher_weights)
-    run_stage("siamese", data, run, teachers, config, limit, cool_down_now, start)
+_add_stage("distil", "Stage one: distillation from the teachers' embeddings.")
+_add_stage("triplet", "Stage two: the triplet loss on triplets mined in each batch.")
+_add_stage("siamese", "Stage two with the Siamese pair loss.")
 
 
 @faces.command()
@@ -106,10 +83,11 @@ def export(
     config: Config = None,
     limit: Limit = None,
 ) -> None:
-    """ONNX file, manifest and calibration table from a run's averaged weights."""
-    from training.faces.publish import run_export
+    """Export a run's averaged weights as ONNX file, manifest and calibration table."""
+    from training.faces.publish import ExportOptions, run_export
 
-    run_export(data, run, _teachers(teacher, None), config, limit, name, out)
+    teachers = _teachers(teacher, None)
+    run_export(ExportOptions(data, run, teachers, name, out, config, limit))
 
 
 @faces.command()
@@ -120,9 +98,11 @@ def unfold(
     teacher: Teacher = None,
     teacher_weights: Weights = None,
     config: Config = None,
-    refit: Annotated[bool, typer.Option(help="Refit the last layer to the teachers.")] = True,
+    refit: Annotated[
+        bool, typer.Option(help="Fit the last layer to the teachers' embeddings.")
+    ] = True,
 ) -> None:
-    """Write RUN/start.pt, a checkpoint with an exported model's weights, to train it further."""
+    """Write RUN/start.pt, a checkpoint with the weights of an exported model, for --start."""
     from training.faces.config import DistillConfig, read_config
     from training.faces.sources import read_crops
     from training.faces.unfold import unfold as unfold_model
@@ -134,15 +114,15 @@ def unfold(
 
 @faces.command()
 def compare(
-    out: Annotated[Path, typer.Argument(help="The .png to draw.")],
-    log: Annotated[list[str], typer.Option(help="NAME=RUN/log.csv; once for every run.")],
+    out: Annotated[Path, typer.Argument(help="The .png file to write.")],
+    log: Annotated[list[str], typer.Option(help="NAME=RUN/log.csv; may be repeated.")],
 ) -> None:
-    """Miners side by side: how many triplets still teach, and what it brings."""
+    """Plot the share of active triplets and rank-1 of several runs."""
     from training.faces.plots import plot_mining
 
     named = [entry.partition("=") for entry in log]
     if any(not file for _, _, file in named):
-        raise typer.BadParameter("--log wants NAME=RUN/log.csv")
+        raise typer.BadParameter("--log must have the form NAME=RUN/log.csv")
     plot_mining({name: Path(file) for name, _, file in named}, out)
 
 
@@ -153,7 +133,7 @@ def quantize(
     out: Annotated[Path, typer.Option(help="The variant's folder.")],
     kind: Annotated[Literal["int8", "fp16"], typer.Option()] = "int8",
 ) -> None:
-    """A smaller variant of a model, with its own calibration table."""
+    """Quantize a model and measure its own calibration table."""
     from training.faces.quantize import run_quantize
 
     run_quantize(model, data, kind, out)
@@ -161,7 +141,7 @@ def quantize(
 
 @faces.command()
 def graph(out: Annotated[Path, typer.Argument(help="The .onnx file to write.")]) -> None:
-    """The published architecture with an input for every weight, for `sima models pull`."""
+    """Write the published architecture with an input for every weight, for `sima models pull`."""
     from training.faces.export import export_graph
 
     export_graph(out)
@@ -169,12 +149,12 @@ def graph(out: Annotated[Path, typer.Argument(help="The .onnx file to write.")])
 
 @faces.command()
 def synthetic(
-    out: Annotated[Path, typer.Argument(help="Folder to fill: one sub-folder a person.")],
+    out: Annotated[Path, typer.Argument(help="Output folder, gets one sub-folder per person.")],
     people: Annotated[int, typer.Option(min=2)] = 120,
     photos: Annotated[int, typer.Option(min=1)] = 5,
     seed: int = 1,
 ) -> None:
-    """Photos of people who do not exist, for trying out the stages."""
+    """Write photos of synthetic people, for trying out the stages."""
     from training.faces.synthetic import write_people
 
     write_people(out, people, photos, seed)
@@ -182,14 +162,16 @@ def synthetic(
 
 @faces.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder to fill; emptied first.")],
-    data: Annotated[Path | None, typer.Option(help="Training photos; synthetic if unset.")] = None,
+    out: Annotated[Path, typer.Option(help="Output folder; its old content is deleted.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Training data. Default: synthetic people.")
+    ] = None,
     teacher: Annotated[
-        list[Path] | None, typer.Option(help="Repeat for several; the shipped model if unset.")
+        list[Path] | None, typer.Option(help="As in distil. Default: the shipped model.")
     ] = None,
     teacher_weights: Weights = None,
 ) -> None:
-    """The whole chain on little data: distil, tune, export, calibrate, measure."""
+    """Run the whole chain on little data: distil, tune, export, calibrate, evaluate."""
     from training.faces.demo import run_demo
     from training.faces.teacher import TeacherFiles
 
@@ -198,15 +180,19 @@ def demo(
 
 @app.command()
 def words(
-    corpus: Annotated[Path, typer.Argument(help="Text, .gz or .xz; a sentence or article a line.")],
-    name: Annotated[str, typer.Option(help="Of the vocabulary and its files.")],
-    run: Annotated[Path, typer.Option(help="Folder for checkpoint and files.")],
+    corpus: Annotated[
+        Path, typer.Argument(help="Text file, .gz or .xz; one sentence or article per line.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the vocabulary and of its files.")],
+    run: Annotated[Path, typer.Option(help="The run's folder: checkpoint and vectors.")],
     objective: Annotated[Objective, typer.Option()] = "negative-sampling",
-    context: Annotated[str, typer.Option(help=", ".join(RULES) + ".")] = "nearby",
+    context: Annotated[str, typer.Option(help=f"Context rule: {', '.join(RULES)}.")] = "nearby",
     config: Config = None,
-    register: Annotated[bool, typer.Option(help="Put it into the service's store.")] = True,
+    register: Annotated[
+        bool, typer.Option(help="Import the vectors into the service's store.")
+    ] = True,
 ) -> None:
-    """Learn word vectors from a text; the same command goes on where it was stopped."""
+    """Learn word vectors from a text. Resumes from the run's checkpoint."""
     from training.words.config import read_word_config
     from training.words.learn import learn_words
 
@@ -215,8 +201,8 @@ def words(
         learned = learn_words(corpus, run, name, settings)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    print(f"{learned.words_per_second:,.0f} words a second; {learned.text}, {learned.binary}")
-    if register:  # the service's own command: training knows nothing of its store
+    print(f"{learned.words_per_second:,.0f} words per second; {learned.text}, {learned.binary}")
+    if register:  # by the service's command, since training must not import the store
         command = [sys.executable, "-m", "app.cli", "words", "import", str(learned.binary)]
         subprocess.run([*command, "--name", name], check=True)
 
@@ -224,20 +210,24 @@ def words(
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
-    lfw: Annotated[Path | None, typer.Option(help="Folder: pairs.txt and the photos' tar.")] = None,
-    crops: Annotated[Path | None, typer.Option(help="Training photos; the held-out part.")] = None,
+    lfw: Annotated[
+        Path | None, typer.Option(help="Folder with pairs.txt and the photos' tar file.")
+    ] = None,
+    crops: Annotated[
+        Path | None, typer.Option(help="Training data, to measure on its held-out people.")
+    ] = None,
     weights: Weights = None,
-    report: Annotated[Path | None, typer.Option(help="Also write the numbers here.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw ROC and DET here, a .png.")] = None,
-    record: Annotated[bool, typer.Option(help="Write the numbers into the manifest.")] = False,
+    report: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="The .png file for ROC and DET.")] = None,
+    record: Annotated[bool, typer.Option(help="Write the accuracy into the manifest.")] = False,
 ) -> None:
-    """LFW through the whole serving pipeline, and one-shot identification."""
+    """Evaluate a model: LFW with the whole serving pipeline, and one-shot identification."""
     from training.faces import evaluation
 
     if lfw is None and crops is None:
-        raise typer.BadParameter("name --lfw, --crops, or both")
+        raise typer.BadParameter("--lfw, --crops or both are required")
     if lfw is None and record:
-        raise typer.BadParameter("--record needs --lfw")
+        raise typer.BadParameter("--record requires --lfw")
     found = evaluation.evaluate(model, weights, lfw, crops, plot)
     print(found.as_text())
     if record:

@@ -1,4 +1,4 @@
-"""Augmentation that looks like real photos: geometry, light, blur, compression, occlusion."""
+"""Cuts crops with random augmentation: geometry, light, blur, compression, occlusion."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,23 @@ from app.faces.pipeline.types import Image, Points
 
 
 @dataclass(frozen=True, slots=True)
+class CropSpec:
+    """The crop that a network takes: `size` pixels a side, landmarks at `template`.
+
+    `template` has shape (5, 2), as fractions of the crop.
+    """
+
+    size: int
+    template: Points
+
+
+@dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How strong and how often. Lengths are fractions of the crop, angles in degrees."""
+    """Standard deviations (`shift` to `landmark_noise`) and probabilities (`flip` to `occlusion`).
+
+    `shift` and `landmark_noise` are fractions of the crop, `scale` is a natural logarithm,
+    `rotation` is in degrees.
+    """
 
     shift: float = 0.02
     scale: float = 0.05
@@ -28,47 +43,50 @@ class Augmentation:
     occlusion: float = 0.1
 
 
-NONE = Augmentation(*([0.0] * 11))
-"""Only the cut, as in serving."""
+NO_AUGMENTATION = Augmentation(*([0.0] * 11))
+"""Crops exactly as the serving code does."""
 
 
 def augmented_crop(
-    image: Image, landmarks: Points, template: Points, size: int, how: Augmentation, rng: Generator
+    image: Image, landmarks: Points, spec: CropSpec, augmentation: Augmentation, rng: Generator
 ) -> Image:
-    """Cut `image` to `template` with a random error, then spoil it as a camera would."""
-    transform = _jitter(landmarks, template, size, how, rng)
-    crop = warp(image, transform, size)
-    if rng.random() < how.flip:
+    """Crops `image` with a random alignment error, then degrades it; shape (size, size, 3).
+
+    `landmarks` has shape (5, 2), in pixels of `image`.
+    """
+    crop = warp(image, _jitter(landmarks, spec, augmentation, rng), spec.size)
+    if rng.random() < augmentation.flip:
         crop = np.ascontiguousarray(crop[:, ::-1])
-    if rng.random() < how.light:
+    if rng.random() < augmentation.light:
         crop = _relight(crop, rng)
-    if rng.random() < how.grey:
+    if rng.random() < augmentation.grey:
         crop = cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    if rng.random() < how.low_resolution:
+    if rng.random() < augmentation.low_resolution:
         crop = _shrink_and_enlarge(crop, rng)
-    if rng.random() < how.blur:
+    if rng.random() < augmentation.blur:
         crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.6))
-    if rng.random() < how.jpeg:
+    if rng.random() < augmentation.jpeg:
         crop = _recompress(crop, rng)
-    if rng.random() < how.occlusion:
+    if rng.random() < augmentation.occlusion:
         crop = _occlude(crop, rng)
     return np.asarray(crop, dtype=np.uint8)
 
 
 def _jitter(
-    landmarks: Points, template: Points, size: int, how: Augmentation, rng: Generator
+    landmarks: Points, spec: CropSpec, augmentation: Augmentation, rng: Generator
 ) -> Affine:
-    noisy = landmarks + rng.normal(0.0, how.landmark_noise * size, landmarks.shape)
-    angle = np.deg2rad(rng.normal(0.0, how.rotation))
+    size = spec.size
+    noisy = landmarks + rng.normal(0.0, augmentation.landmark_noise * size, landmarks.shape)
+    angle = np.deg2rad(rng.normal(0.0, augmentation.rotation))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([0.5, 0.5])
-    moved = (template - middle) @ turn.T * np.exp(rng.normal(0.0, how.scale))
-    target = (moved + middle + rng.normal(0.0, how.shift, 2)) * size
+    moved = (spec.template - middle) @ turn.T * np.exp(rng.normal(0.0, augmentation.scale))
+    target = (moved + middle + rng.normal(0.0, augmentation.shift, 2)) * size
     return similarity_transform(noisy, target)
 
 
 def _relight(crop: Image, rng: Generator) -> Image:
-    """Gamma, contrast, brightness and a colour cast, as one lookup table a channel."""
+    """Changes gamma, contrast, brightness and colour cast with one lookup table per channel."""
     levels = np.linspace(0.0, 1.0, 256) ** np.exp(rng.normal(0.0, 0.25))
     levels = (levels - 0.5) * np.exp(rng.normal(0.0, 0.2)) + 0.5 + rng.normal(0.0, 0.08)
     cast = np.exp(rng.normal(0.0, 0.06, 3))

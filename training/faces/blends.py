@@ -1,8 +1,8 @@
-"""Faces of nobody: blends of two aligned faces, which the teacher can judge like any other.
+"""Generates blends: synthetic faces mixed from two aligned faces, for distillation.
 
-A student that only sees the same photos again and again learns them by heart. A blend of two
-faces is a person of its own to the teacher (its similarity to either parent is about 0.4), and
-there is no end of them: every batch brings new ones.
+A student that is trained on the same photos for many epochs memorises them. The teacher embeds a
+blend of two faces as a different person (similarity to either parent about 0.4), and the number
+of blends is unlimited, so every batch has new ones.
 """
 
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from app.faces.pipeline.align import similarity_transform, warp
 from app.faces.pipeline.types import Image, Points
 from training.faces.crops import CropSet
 
-_MIRRORED = [1, 0, 2, 4, 3]  # the left eye of the mirror image is the right eye of the photo
-_COARSE = 4  # control points a side of the smooth random fields
+_MIRRORED = [1, 0, 2, 4, 3]  # mirroring exchanges left and right landmarks
+_COARSE = 4  # control points per side of the smooth random fields
 _BEND = 0.018  # standard deviation of the warp, as a fraction of the crop
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """A new face: RGB (size, size, 3) uint8, and its five landmarks in pixels."""
+    """A generated face: RGB (size, size, 3) uint8, and landmarks (5, 2) in pixels."""
 
     image: Image
     landmarks: Points
 
 
 def blend(crops: CropSet, rng: Generator) -> Blend:
-    """Two random faces mixed by a smooth random mask, bent a little, mirrored half the time."""
+    """Two random faces mixed by a smooth random mask, warped slightly; half of them mirrored."""
     a, b = rng.choice(len(crops), 2, replace=False)
     size = crops.images.shape[1]
     onto = similarity_transform(crops.landmarks[b], crops.landmarks[a])
@@ -45,7 +45,10 @@ def blend(crops: CropSet, rng: Generator) -> Blend:
 
 
 def bend(image: Image, landmarks: Points, strength: float, rng: Generator) -> tuple[Image, Points]:
-    """Move the pixels by a smooth random field of `strength` pixels, and the landmarks along."""
+    """Warp an image and its landmarks by a smooth random field.
+
+    `strength` is the standard deviation of the displacement at the control points, in pixels.
+    """
     size = image.shape[0]
     field = [_smooth(rng.normal(0.0, strength, (_COARSE, _COARSE)), size) for _ in range(2)]
     down, right = np.indices((size, size), dtype=np.float32)
@@ -58,7 +61,7 @@ def bend(image: Image, landmarks: Points, strength: float, rng: Generator) -> tu
 
 
 def mirrored(face: Blend) -> Blend:
-    """The mirror image, its landmarks in the same order as before (left is the viewer's left)."""
+    """The mirror image; the order of the landmarks is kept (left is the viewer's left)."""
     landmarks = face.landmarks[_MIRRORED].copy()
     landmarks[:, 0] = face.image.shape[1] - 1 - landmarks[:, 0]
     return Blend(np.ascontiguousarray(face.image[:, ::-1]), landmarks)

@@ -1,4 +1,4 @@
-"""Training state on disk: written beside the old one and swapped in, never half there."""
+"""Reads and atomically replaces the checkpoint of a training run."""
 
 import os
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands. `cooldown_from` is the step at which cool-down began, if it has."""
+    """Number of finished steps, and the step at which the cool-down began (None: not yet)."""
 
     step: int = 0
     cooldown_from: int | None = None
@@ -26,7 +26,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards the network; faster at first, so that the random start is forgotten."""
+        """Update the average; the decay is lower in the first steps, whose weights are random."""
         decay = min(self._decay, (1 + step) / (10 + step))
         for name, value in network.state_dict().items():
             if value.is_floating_point():
@@ -38,9 +38,9 @@ class Average:
 def save_checkpoint(
     path: Path, progress: Progress, network: nn.Module, average: Average, optimizer: Optimizer
 ) -> None:
-    """Replace the checkpoint at `path` in one step."""
+    """Replace the checkpoint at `path` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
+    temporary = path.with_suffix(".new")
     content = {
         "step": progress.step,
         "cooldown_from": progress.cooldown_from,
@@ -48,14 +48,14 @@ def save_checkpoint(
         "average": average.state,
         "optimizer": optimizer.state_dict(),
     }
-    torch.save(content, fresh)
-    os.replace(fresh, path)
+    torch.save(content, temporary)
+    os.replace(temporary, path)
 
 
 def load_checkpoint(
     path: Path, network: nn.Module, average: Average, optimizer: Optimizer
 ) -> Progress:
-    """Continue from `path`; a fresh start where there is none."""
+    """Load the state in `path` into the arguments; does nothing if the file does not exist."""
     if not path.exists():
         return Progress()
     content = torch.load(path, map_location="cpu", weights_only=True)
@@ -66,13 +66,13 @@ def load_checkpoint(
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
-    """Write a checkpoint that holds only weights, for `--start` of a later stage."""
+    """Write a checkpoint with weights only, for the option `--start` of a later stage."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"step": 0, "average": network.state_dict()}, path)
 
 
 def read_average(path: Path) -> tuple[dict[str, Tensor], int]:
-    """The averaged weights of a checkpoint and its step, for evaluation and export."""
+    """The averaged weights of a checkpoint and its step."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     state: dict[str, Tensor] = content["average"]
     return state, int(content["step"])

@@ -1,4 +1,4 @@
-"""Training configuration, read from TOML; every field has the value that worked."""
+"""Training configurations, read from TOML; the defaults are the values of the shipped model."""
 
 import tomllib
 from pathlib import Path
@@ -16,9 +16,10 @@ class _Part(BaseModel):
 
 
 class NetworkConfig(_Part):
-    """The network. Where its landmarks lie is the teacher's template.
+    """The network. Its alignment template is that of the first teacher.
 
-    `mirror` is how it is served, not how it is trained.
+    `mirror` does not affect training: the exported manifest requests the mean of the embeddings
+    of a crop and of its mirror image.
     """
 
     dimension: int = 256
@@ -31,7 +32,7 @@ class NetworkConfig(_Part):
 
 
 class RunConfig(_Part):
-    """What every stage has. `steps` counts the stable part, the cool-down follows it."""
+    """Settings of every stage. The cool-down follows the `steps` of warm-up and stable rate."""
 
     seed: int = 1
     network: NetworkConfig = NetworkConfig()
@@ -49,7 +50,7 @@ class RunConfig(_Part):
 
 
 class DistillConfig(RunConfig):
-    """Stage one. `blends` is the share of a batch that are blends of two faces, always fresh."""
+    """Stage one: distillation. `blends` is the share of blends in a batch, 0 to 1."""
 
     batch: int = 64
     blends: float = 0.0
@@ -57,11 +58,12 @@ class DistillConfig(RunConfig):
 
 
 class TripletConfig(RunConfig):
-    """Stage two: `people` x `photos` crops a batch; `teacher_weight` holds on to stage one.
+    """Stage two: the triplet loss on batches of `people` x `photos` crops.
 
-    `strangers` photos without an identity join them; two photos that the teacher finds more
-    alike than `trust` are not taken for two people's, unless both have an identity. `blends`
-    more crops are faces of nobody, only for holding on.
+    A batch also has `strangers` crops without an identity (twice each) and `blends` blends. Two
+    crops with a similarity to the teacher above `trust` are no impostor pair, unless both have an
+    identity. `teacher_weight` and `relational_weight` weight the distillation losses, which also
+    apply to the blends.
     """
 
     steps: int = 2_000
@@ -79,14 +81,17 @@ class TripletConfig(RunConfig):
 
 
 class SiameseConfig(TripletConfig):
-    """Stage two with pairs instead of triplets; `margin` is a Euclidean distance (0 to 2)."""
+    """Stage two with the pair loss; `margin` is a Euclidean distance (0 to 2)."""
 
     margin: float = 1.0
     mining: Literal["random", "semi-hard", "hard"] = "random"
 
 
 def read_config(kind: type[Config], path: Path | None) -> Config:
-    """The configuration in a TOML file, or the defaults."""
+    """The configuration in the TOML file `path`, or the defaults if it is None.
+
+    Raises ValueError for unknown fields or invalid values.
+    """
     if path is None:
         return kind()
     return kind.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Face crops for training: read once into memory, each with landmarks, identity and group."""
+"""Reads labelled face crops for training into memory."""
 
 import csv
 import tarfile
@@ -18,15 +18,15 @@ _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 _ADULT = 18
 
 CALIBRATION_SOURCES = ("mebeauty",)
-"""Sources that only calibrate: one photo a person, six origins, about 320 people each."""
+"""Sources used for calibration only: one photo per person, six origins, about 320 people each."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropSet:
     """Parallel arrays over n crops.
 
-    `images` (n, size, size, 3) RGB uint8; `landmarks` (n, 5, 2) in crop pixels; `identity` is
-    empty where unknown; `group` and `age` (-1 unknown) serve calibration only.
+    `images` (n, size, size, 3) RGB uint8; `landmarks` (n, 5, 2) in crop pixels; `identity` and
+    `group` are empty if unknown, `age` is -1; `group` and `age` are used for calibration only.
     """
 
     files: NDArray[np.str_]
@@ -58,7 +58,7 @@ def held_out(crops: CropSet) -> NDArray[np.bool_]:
 
     An eighth of the identities and of the crops without one, chosen by a checksum of the identity
     (else of the file name), so that the choice does not change when data is added. In addition
-    every crop of CALIBRATION_SOURCES: too few people for an eighth of them to be useful.
+    every crop of CALIBRATION_SOURCES, since an eighth of those would be too few.
     """
     keys = np.where(crops.identity == "", crops.files, crops.identity)
     eighth = np.array([zlib.crc32(str(key).encode()) % 8 == 0 for key in keys])
@@ -66,21 +66,22 @@ def held_out(crops: CropSet) -> NDArray[np.bool_]:
 
 
 def adults(crops: CropSet) -> NDArray[np.bool_]:
-    """Mask of the crops that are labelled 18 or older."""
+    """Mask of the crops labelled 18 or older, shape (len(crops),)."""
     return crops.age >= _ADULT
 
 
 def read_shards(folder: Path, limit: int | None = None) -> CropSet:
-    """Read `index.csv` and the tar shards beside it.
+    """Read `index.csv` and the tar shards in the same folder.
 
-    `limit` keeps about so many crops: whole people, evenly spread over the list.
+    `limit` reads about that many crops: all crops of people evenly spread over the index. Raises
+    ValueError if a shard has an unreadable image or no crop is found.
     """
     with (folder / "index.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     if limit is not None and limit < len(rows):
         people = list(dict.fromkeys(row["identity"] or row["file"] for row in rows))
-        kept = set(people[:: -(-len(rows) // limit)])
-        rows = [row for row in rows if (row["identity"] or row["file"]) in kept]
+        chosen = set(people[:: -(-len(rows) // limit)])
+        rows = [row for row in rows if (row["identity"] or row["file"]) in chosen]
     place = {row["file"]: number for number, row in enumerate(rows)}
     images: NDArray[np.uint8] | None = None
     shards = sorted({row["shard"] for row in rows})
@@ -92,7 +93,7 @@ def read_shards(folder: Path, limit: int | None = None) -> CropSet:
                 images[place[name]] = image
                 bar.update()
     if images is None:
-        raise ValueError(f"{folder} holds no crop")
+        raise ValueError(f"no crop of index.csv found in the shards of {folder}")
     return CropSet(
         files=np.array([row["file"] for row in rows]),
         images=images,
@@ -116,5 +117,5 @@ def _images(shard: Path, wanted: dict[str, int]) -> Iterator[tuple[str, Image]]:
             encoded = np.frombuffer(stream.read(), dtype=np.uint8)
             decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
             if decoded is None:
-                raise ValueError(f"{shard.name} holds a broken image: {name}")
+                raise ValueError(f"{shard.name}: {name} is not a readable image")
             yield name, np.asarray(decoded, dtype=np.uint8)

@@ -1,11 +1,11 @@
-"""The whole chain in a few minutes: distil, tune with triplets, export, calibrate, measure."""
+"""Runs the whole training chain on little data: distil, tune, export, calibrate, evaluate."""
 
 import shutil
 from pathlib import Path
 
 from training.faces.evaluation import evaluate
-from training.faces.publish import run_export
-from training.faces.stages import run_stage
+from training.faces.publish import ExportOptions, run_export
+from training.faces.stages import StageOptions, run_stage
 from training.faces.synthetic import write_people
 from training.faces.teacher import TeacherFiles
 
@@ -17,9 +17,10 @@ _LIMIT = 4_000
 def run_demo(
     out: Path, data: Path | None, teachers: TeacherFiles, config: Path | None = None
 ) -> None:
-    """Everything under `out`, made anew. Without `data` on synthetic people.
+    """Run every stage and write the results to `out`, whose old content is deleted.
 
-    Raises ModelError where the teacher is not there.
+    Uses synthetic people if `data` is None; `config` replaces the configuration of stage one.
+    Raises ModelError if a teacher's ONNX file is missing.
     """
     shutil.rmtree(out, ignore_errors=True)
     if data is None:
@@ -27,12 +28,12 @@ def run_demo(
         write_people(data, _PEOPLE, _PHOTOS, seed=1)
     first, second = config or _CONFIGS / "demo.toml", _CONFIGS / "demo-triplet.toml"
     distilled, tuned, model = out / "distil", out / "triplet", out / "model"
-    run_stage("distil", data, distilled, teachers, first, _LIMIT, False, None)
+    run_stage("distil", StageOptions(data, distilled, teachers, first, _LIMIT))
     tuned.mkdir()
-    for targets in distilled.glob("targets-*.npz"):  # the same photos, the same teachers
-        shutil.copy(targets, tuned)
+    for file in (*distilled.glob("targets-*.npz"), *distilled.glob("reduction.npy")):
+        shutil.copy(file, tuned)  # same photos and teachers: no need to compute them again
     start = distilled / "checkpoint.pt"
-    run_stage("triplet", data, tuned, teachers, second, _LIMIT, False, start)
-    run_export(data, tuned, teachers, first, _LIMIT, "demo", model)
+    run_stage("triplet", StageOptions(data, tuned, teachers, second, _LIMIT, start=start))
+    run_export(ExportOptions(data, tuned, teachers, "demo", model, first, _LIMIT))
     print(evaluate(model, None, None, data, None, _LIMIT).as_text())
-    print(f"pictures: {distilled / 'log.png'}, {tuned / 'log.png'}; model: {model}")
+    print(f"plots: {distilled / 'log.png'}, {tuned / 'log.png'}; model: {model}")

@@ -1,4 +1,4 @@
-"""How good a model is, measured through the serving code; any manifest, the teacher too."""
+"""Evaluates a model with the serving code: LFW verification and one-shot identification."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,14 @@ from app.inference.session import choose_providers
 from app.vectors import Matrix, Vector
 from training.faces.crops import held_out
 from training.faces.export import record_accuracy
-from training.faces.lfw import Pairs, Seen, embed_photos, identity_of, pair_similarities, read_pairs
+from training.faces.lfw import (
+    Pairs,
+    PhotoVectors,
+    embed_photos,
+    identity_of,
+    pair_similarities,
+    read_pairs,
+)
 from training.faces.metrics import Similarities, error_curve, tar_at_far, ten_fold_accuracy
 from training.faces.oneshot import Identities, episodes, one_shot_rank1, open_set
 from training.faces.plots import plot_errors
@@ -25,14 +32,14 @@ from training.faces.sources import read_crops
 from training.faces.targets import embed_crops
 from training.faces.teacher import load_teacher
 
-_BENCHMARK = "LFW, 6,000 pairs, 10 folds, whole serving pipeline, misses counted as errors"
+_BENCHMARK = "LFW, 6,000 pairs, 10 folds, whole serving pipeline, undetected faces count as errors"
 _COMMAND = "sima-train evaluate --lfw FOLDER"
 _WAYS = (5, 20, 100)
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """LFW pairs: accuracy with its standard error, true accept rates, misses of the detector."""
+    """LFW pairs: accuracy with its standard error, failure to acquire, true accept rates."""
 
     accuracy: float
     standard_error: float
@@ -43,7 +50,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """One photo a person enrolled; `episodes` maps the ways to the mean accuracy."""
+    """One-shot identification; `episodes` maps `N-way` to the mean accuracy."""
 
     people: int
     probes: int
@@ -54,8 +61,8 @@ class Identification:
 
 
 @dataclass(frozen=True, slots=True)
-class AtStatedRate:
-    """What the calibrated threshold for FMR 0.001 does on LFW, whose impostors are easier."""
+class AtStatedFmr:
+    """Error rates on LFW at the calibrated threshold for FMR 0.001."""
 
     threshold: float
     lfw_fmr: float
@@ -64,17 +71,17 @@ class AtStatedRate:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that `sima-train evaluate` measured."""
+    """Results of `sima-train evaluate`; None if not measured."""
 
     model: str
     digest: str
     lfw: dict[str, Verification]
-    lfw_at_stated_fmr_1e3: AtStatedRate | None
+    lfw_at_stated_fmr_1e3: AtStatedFmr | None
     lfw_one_shot: Identification | None
     held_out_one_shot: Identification | None
 
     def as_text(self) -> str:
-        """One number a line, for people."""
+        """One number per line: its path and its value."""
         lines: list[str] = []
 
         def walk(value: object, path: str) -> None:
@@ -97,9 +104,10 @@ def evaluate(
     plot: Path | None,
     limit: int | None = None,
 ) -> Report:
-    """LFW from its photos, and one-shot identification of the people no training saw.
+    """Evaluate the model folder `model` on LFW, on held-out people, or on both.
 
-    `limit` reads so many of the training photos in `crops`, as a limited training did.
+    `weights` is the folder of the ONNX file, `lfw` that of `pairs.txt` and the photos' tar, `crops`
+    the training data, read with `limit` as in training. `plot` is the file for ROC and DET.
     """
     cv2.setNumThreads(1)
     embedder = load_teacher(model, weights)
@@ -108,9 +116,9 @@ def evaluate(
     if lfw is not None:
         pairs = read_pairs(lfw / "pairs.txt")
         seen = embed_photos(lfw / "lfw-pairs-images.tar", _pipeline(embedder))
-        ways = _by_choice(pairs, seen)
+        ways = _similarities_by_face(pairs, seen)
         verification = {name: _verification(found, pairs) for name, found in ways.items()}
-        stated = _at_stated_rate(embedder, ways["subject"], pairs)
+        stated = _at_stated_fmr(embedder, ways["subject"], pairs)
         lfw_one_shot = identification(*_labelled(seen))
         if plot is not None:
             curves = {name: error_curve(found, pairs.same) for name, found in ways.items()}
@@ -121,12 +129,12 @@ def evaluate(
         lfw=verification,
         lfw_at_stated_fmr_1e3=stated,
         lfw_one_shot=lfw_one_shot,
-        held_out_one_shot=None if crops is None else _of_held_out(embedder, crops, limit),
+        held_out_one_shot=None if crops is None else _held_out_people(embedder, crops, limit),
     )
 
 
 def identification(embeddings: Matrix, identity: Identities) -> Identification:
-    """One-shot identification among everybody in a set."""
+    """One-shot identification metrics of embeddings (n, dimension) with identities (n,)."""
     closed, opened = one_shot_rank1(embeddings, identity), open_set(embeddings, identity)
     return Identification(
         people=closed.people,
@@ -139,12 +147,12 @@ def identification(embeddings: Matrix, identity: Identities) -> Identification:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """As JSON; null where a set is too small for a number."""
+    """Write the report as JSON; numbers that cannot be computed (NaN) are null."""
     path.write_bytes(orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))
 
 
 def record(report: Report, model: Path) -> None:
-    """Into the manifest, in place of older numbers."""
+    """Replace the accuracy in the manifest of `model` by that of the report."""
     subject = report.lfw["subject"]
     measured = {"lfw_accuracy": subject.accuracy, "tar_at_far_1e-3": subject.tar_at_far_1e3}
     record_accuracy(model, _BENCHMARK, measured, f"{_COMMAND} {model}")
@@ -155,7 +163,7 @@ def _pipeline(embedder: Embedder) -> FacePipeline:
     return FacePipeline(detector, embedder, ImageLimits(), QualityLimits())
 
 
-def _by_choice(pairs: Pairs, seen: dict[str, Seen]) -> dict[str, Similarities]:
+def _similarities_by_face(pairs: Pairs, seen: dict[str, PhotoVectors]) -> dict[str, Similarities]:
     def subject(name: str) -> Vector | None:
         return seen[name].subject
 
@@ -183,30 +191,30 @@ def _verification(similarities: Similarities, pairs: Pairs) -> Verification:
     )
 
 
-def _at_stated_rate(
+def _at_stated_fmr(
     embedder: Embedder, similarities: Similarities, pairs: Pairs
-) -> AtStatedRate | None:
+) -> AtStatedFmr | None:
     if embedder.manifest.calibration is None:
         return None
     threshold = Thresholds(embedder.manifest.calibration).for_fmr(1e-3)
-    passed = similarities >= threshold
-    return AtStatedRate(
+    accepted = similarities >= threshold
+    return AtStatedFmr(
         threshold=threshold,
-        lfw_fmr=float(passed[~pairs.same].mean()),
-        lfw_fnmr=float(1.0 - passed[pairs.same].mean()),
+        lfw_fmr=float(accepted[~pairs.same].mean()),
+        lfw_fnmr=float(1.0 - accepted[pairs.same].mean()),
     )
 
 
-def _labelled(seen: dict[str, Seen]) -> tuple[Matrix, Identities]:
-    """In the order of the file names; a photo without a face is similar to nobody."""
+def _labelled(seen: dict[str, PhotoVectors]) -> tuple[Matrix, Identities]:
+    """Embeddings and identities by file name; a zero vector for a photo without a face."""
     names = sorted(seen)
-    nothing = np.zeros_like(seen[names[0]].aligned)
+    zero = np.zeros_like(seen[names[0]].aligned)
     found = [seen[name].subject for name in names]
-    rows = [nothing if vector is None else vector for vector in found]
+    rows = [zero if vector is None else vector for vector in found]
     return np.stack(rows), np.array([identity_of(name) for name in names])
 
 
-def _of_held_out(embedder: Embedder, folder: Path, limit: int | None) -> Identification:
+def _held_out_people(embedder: Embedder, folder: Path, limit: int | None) -> Identification:
     crops = read_crops(folder, limit)
     people = crops.take(held_out(crops) & (crops.identity != ""))
     return identification(embed_crops(embedder, people), people.identity)

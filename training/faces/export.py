@@ -1,4 +1,4 @@
-"""A trained network as an ONNX file with its manifest, once it answers as torch does."""
+"""Exports a trained network to ONNX, checks its parity with torch, and makes its manifest."""
 
 import copy
 import hashlib
@@ -30,7 +30,7 @@ _FILE = "model.onnx"
 
 
 def folded(network: InceptionResnetV1) -> InceptionResnetV1:
-    """A copy in eval mode; normalisations and residual scales are part of the layers before."""
+    """A copy in eval mode with normalisations and residual scales folded into the layers before."""
     plain = copy.deepcopy(network).eval()
     for module in plain.modules():
         if isinstance(module, ResidualBlock):
@@ -44,7 +44,7 @@ def folded(network: InceptionResnetV1) -> InceptionResnetV1:
 
 
 def export_onnx(network: InceptionResnetV1, size: int, folder: Path) -> bytes:
-    """Write `model.onnx` with a dynamic batch into `folder`; returns its bytes."""
+    """Write `model.onnx` with a dynamic batch dimension into `folder`. Returns its content."""
     folder.mkdir(parents=True, exist_ok=True)
     program = torch.onnx.export(
         folded(network),
@@ -55,8 +55,8 @@ def export_onnx(network: InceptionResnetV1, size: int, folder: Path) -> bytes:
         dynamo=True,
         external_data=False,
     )
-    assert program is not None, "without a file name the exporter returns the program"
-    model = _without_traces(program.model_proto)
+    assert program is not None, "the exporter returns the program if no file name is given"
+    model = _without_metadata(program.model_proto)
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     (folder / _FILE).write_bytes(content)
@@ -67,21 +67,27 @@ def export_onnx(network: InceptionResnetV1, size: int, folder: Path) -> bytes:
 def parity(
     network: InceptionResnetV1, exported: bytes, crops: list[Image], net: NetworkConfig
 ) -> float:
-    """Largest absolute difference of an embedding's component, torch against ONNX Runtime."""
+    """Largest absolute difference between the embeddings of torch and of ONNX Runtime.
+
+    Raises ValueError if it is above 1e-4.
+    """
     batch = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)
     batch = np.ascontiguousarray((batch - net.mean) / net.std, dtype=np.float32)
     expected = network.eval()(torch.from_numpy(batch)).numpy()
     found = OnnxSession(exported, ["CPUExecutionProvider"]).run(batch)[0]
     worst = float(np.abs(found - expected).max())
     if worst > _PARITY:
-        raise ValueError(f"ONNX differs from torch by {worst:.2e}; {_PARITY:.0e} is allowed")
+        raise ValueError(
+            f"embeddings of ONNX Runtime and torch differ by {worst:.2e}; at most {_PARITY:.0e}"
+            " is allowed"
+        )
     return worst
 
 
 def export_graph(path: Path) -> None:
-    """The published network (width 1, 512-d) as ONNX with an input for every weight.
+    """Write the published network (width 1, 512-d) as ONNX with an input for every weight.
 
-    `sima models pull` fills it, so that nobody needs torch to use published weights.
+    `sima models pull` inserts the published weights, which makes torch unnecessary.
     """
     network = InceptionResnetV1().eval()
     program = torch.onnx.export(
@@ -94,8 +100,8 @@ def export_graph(path: Path) -> None:
         external_data=False,
         optimize=False,
     )
-    assert program is not None, "without a file name the exporter returns the program"
-    model = _without_traces(program.model_proto)
+    assert program is not None, "the exporter returns the program if no file name is given"
+    model = _without_metadata(program.model_proto)
     weights = set(network.state_dict())
     for constant in list(model.graph.initializer):
         if constant.name in weights:
@@ -109,8 +115,8 @@ def export_graph(path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The exporter notes the paths of this machine in the graph; they go."""
+def _without_metadata(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Deletes the exporter's notes, which contain file paths of this machine."""
     for node in model.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
@@ -129,7 +135,7 @@ def manifest_for(
     template: Points,
     training: Training,
 ) -> Manifest:
-    """The manifest of the ONNX file in `folder`, not calibrated yet."""
+    """The manifest of the ONNX file in `folder`, without a calibration table."""
     points = [(float(x), float(y)) for x, y in template]
     return Manifest(
         format=1,
@@ -152,7 +158,7 @@ def manifest_for(
 
 
 def record_accuracy(folder: Path, benchmark: str, measured: dict[str, float], command: str) -> None:
-    """Put measured numbers into the manifest in `folder`, in place of older ones."""
+    """Replace the measured accuracy in the manifest in `folder`."""
     accuracy = tuple(
         Accuracy(benchmark=benchmark, metric=metric, value=round(value, 5), command=command)
         for metric, value in measured.items()

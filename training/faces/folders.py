@@ -1,4 +1,4 @@
-"""Photos as most people have them, one folder an identity: found and cut as in serving."""
+"""Reads photos from one folder per identity; detects and aligns faces as in serving."""
 
 import os
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ from app.faces.pipeline.types import Image, Points
 from training.faces.crops import CropSet
 
 SIZE = 160
-# The ArcFace template of 112 x 112 pixels (Deng et al. 2019), as the shards have it: 128 / 112 as
-# large, with 16 pixels to spare on every side.
+# The ArcFace template for 112 x 112 pixels (Deng et al. 2019). The crops of the shards are aligned
+# to it at 128 / 112 of its size, with a margin of 16 pixels on every side.
 _ARCFACE = np.array(
     [
         [38.2946, 51.6963],
@@ -29,16 +29,16 @@ _ARCFACE = np.array(
     ]
 )
 TEMPLATE = _ARCFACE * (128 / 112) + 16
-"""Where the five landmarks lie in a crop of SIZE x SIZE pixels."""
+"""The five landmarks in a crop of SIZE x SIZE pixels, shape (5, 2)."""
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def read_folders(folder: Path, detector: Detector) -> CropSet:
-    """`folder/<identity>/<photo>`: the face nearest to the middle of every photo.
+    """Crops of the face nearest to the centre of every photo `folder/<identity>/<file>`.
 
-    Photos that cannot be read or show no face are counted aloud and left out. Raises ValueError
-    where none is left.
+    Photos that cannot be read or show no face are skipped, and their number is printed. Raises
+    ValueError if no crop is left.
     """
     files = sorted(
         file for file in folder.glob("*/*") if file.suffix.lower() in _SUFFIXES and file.is_file()
@@ -48,9 +48,11 @@ def read_folders(folder: Path, detector: Detector) -> CropSet:
         found = list(tqdm(pool.map(cut, files), total=len(files), desc="finding faces"))
     kept = [(file, crop) for file, crop in zip(files, found, strict=True) if crop is not None]
     if len(kept) < len(files):
-        print(f"{len(files) - len(kept)} of {len(files)} photos cannot be read or show no face")
+        print(
+            f"skipped {len(files) - len(kept)} of {len(files)} photos: unreadable or without a face"
+        )
     if not kept:
-        raise ValueError(f"{folder} holds no photo with a face; expected identity/photo.jpg")
+        raise ValueError(f"no photo with a face in {folder}; expected <identity>/<photo>.jpg")
     return crop_set(
         [f"{file.parent.name}/{file.name}" for file, _ in kept],
         [file.parent.name for file, _ in kept],
@@ -59,7 +61,7 @@ def read_folders(folder: Path, detector: Detector) -> CropSet:
 
 
 def crop_set(files: list[str], identity: list[str], crops: Iterable[Image]) -> CropSet:
-    """Crops that all have their landmarks on TEMPLATE; no group, no age."""
+    """A CropSet of crops aligned to TEMPLATE, without groups and ages."""
     images = np.stack(list(crops))
     n = len(images)
     return CropSet(
@@ -81,10 +83,10 @@ def _cut(detector: Detector, file: Path) -> Image | None:
     found = detector.detect(photo)
     if not found:
         return None
-    middle = np.array([photo.shape[1], photo.shape[0]]) / 2
-    central = min(found, key=lambda d: float(np.linalg.norm(d.box.centre - middle)))
-    return _onto_template(photo, central.landmarks)
+    centre = np.array([photo.shape[1], photo.shape[0]]) / 2
+    central = min(found, key=lambda d: float(np.linalg.norm(d.box.centre - centre)))
+    return _align(photo, central.landmarks)
 
 
-def _onto_template(photo: Image, landmarks: Points) -> Image:
+def _align(photo: Image, landmarks: Points) -> Image:
     return warp(photo, similarity_transform(landmarks, TEMPLATE), SIZE)

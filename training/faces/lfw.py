@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild (Huang et al. 2007): the test set, never trained or tuned on."""
+"""Reads and embeds Labeled Faces in the Wild (Huang et al. 2007), the test set."""
 
 import os
 import tarfile
@@ -19,7 +19,7 @@ from app.faces.pipeline.types import Box, Detection, Face, Image
 from app.timings import Timings
 from app.vectors import Vector
 
-# Medians of the landmarks that MTCNN finds in the central faces, fractions of the photo's side.
+# Medians of MTCNN's landmarks of the central faces, as fractions of the photo's side.
 _FUNNELED = np.array(
     [[0.415, 0.450], [0.585, 0.445], [0.501, 0.547], [0.429, 0.633], [0.578, 0.630]]
 )
@@ -27,7 +27,7 @@ _FUNNELED = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """The pair list: photo names, whether they show one person, and the fold from 0 to 9."""
+    """The pair list: file names, whether both show one person, and the fold, 0 to 9."""
 
     a: list[str]
     b: list[str]
@@ -36,7 +36,10 @@ class Pairs:
 
 
 def read_pairs(file: Path) -> Pairs:
-    """Read `pairs.txt`: ten folds of 300 genuine and 300 impostor pairs."""
+    """Read `pairs.txt`: ten folds of 300 genuine and 300 impostor pairs.
+
+    Raises ValueError if the number of pairs is not the one in its first line.
+    """
     lines = file.read_text(encoding="utf-8").splitlines()
     folds, per_kind = (int(number) for number in lines[0].split())
     a, b, same = [], [], []
@@ -51,17 +54,17 @@ def read_pairs(file: Path) -> Pairs:
         same.append(len(parts) == 3)
     fold = np.repeat(np.arange(folds), 2 * per_kind)
     if len(a) != len(fold):
-        raise ValueError(f"{file.name} announces {len(fold)} pairs and holds {len(a)}")
+        raise ValueError(f"{file.name} has {len(a)} pairs; its first line states {len(fold)}")
     return Pairs(a, b, np.array(same), fold)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the pipeline makes of one photo: unit vectors, None where it finds no face.
+class PhotoVectors:
+    """Unit vectors of the faces of one photo; None if no face was detected.
 
-    `subject` is the face that `/verify` compares, `largest` the largest one. `aligned` is the face
-    nearest to the centre (the one that LFW names), cut by its landmarks or, where no face was
-    found, where the funneled photos have theirs: the embedder without the detector's errors.
+    `subject` is the face that `/verify` compares, `largest` the largest face. `aligned` is the face
+    nearest to the centre (the one that LFW labels); if none was detected, it is cut at the median
+    landmarks of the funneled photos. It measures the embedder without the detector's errors.
     """
 
     subject: Vector | None
@@ -69,18 +72,18 @@ class Seen:
     aligned: Vector
 
 
-def embed_photos(archive: Path, pipeline: FacePipeline) -> dict[str, Seen]:
-    """Every photo of the archive through the whole serving pipeline, by file name."""
+def embed_photos(archive: Path, pipeline: FacePipeline) -> dict[str, PhotoVectors]:
+    """Vectors of every photo in the tar file, by file name, from the whole serving pipeline."""
     with tarfile.open(archive) as tar:
         files = [m for m in tar if m.isfile() and m.name.endswith(".jpg")]
         photos = [(Path(m.name).name, _read(tar, m)) for m in files]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        embed = partial(_look, pipeline)
+        embed = partial(_embed_photo, pipeline)
         done = tqdm(pool.map(embed, photos), total=len(photos), desc="LFW", mininterval=5)
         return dict(done)
 
 
-def _look(pipeline: FacePipeline, item: tuple[str, bytes]) -> tuple[str, Seen]:
+def _embed_photo(pipeline: FacePipeline, item: tuple[str, bytes]) -> tuple[str, PhotoVectors]:
     name, data = item
     try:
         analysis = pipeline.analyze(data, Timings())
@@ -88,33 +91,31 @@ def _look(pipeline: FacePipeline, item: tuple[str, bytes]) -> tuple[str, Seen]:
         analysis = ImageAnalysis(0, 0, ())
     if not analysis.faces:
         photo = decode(data, ImageLimits()).full()
-        crop = pipeline.embedder.crop(photo, _where_the_funnel_puts_it(photo))
-        return name, Seen(None, None, pipeline.embedder.embed([crop])[0])
-    middle = np.array([analysis.width, analysis.height]) / 2
-    central = min(analysis.faces, key=lambda s: _offset(s, middle))
+        crop = pipeline.embedder.crop(photo, _funneled_face(photo))
+        return name, PhotoVectors(None, None, pipeline.embedder.embed([crop])[0])
+    centre = np.array([analysis.width, analysis.height]) / 2
+    central = min(analysis.faces, key=lambda face: _offset(face, centre))
     chosen = [analysis.subject(), analysis.largest(), central]
-    distinct = list(dict.fromkeys(id(face) for face in chosen))
-    by_id = {id(face): face for face in chosen}
-    vectors = dict(
-        zip(distinct, pipeline.embed([by_id[key] for key in distinct], Timings()), strict=True)
-    )
+    distinct = list({id(face): face for face in chosen}.values())
+    embeddings = pipeline.embed(distinct, Timings())
+    vectors = {id(face): vector for face, vector in zip(distinct, embeddings, strict=True)}
     subject, largest, aligned = (vectors[id(face)] for face in chosen)
-    return name, Seen(subject, largest, aligned)
+    return name, PhotoVectors(subject, largest, aligned)
 
 
-def _offset(face: Face, middle: NDArray[np.float64]) -> float:
-    return float(np.linalg.norm(face.detection.box.centre - middle))
+def _offset(face: Face, centre: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(face.detection.box.centre - centre))
 
 
-def _where_the_funnel_puts_it(photo: Image) -> Detection:
-    """Deep funneling moves every face to about the same place of the 250 x 250 photo."""
+def _funneled_face(photo: Image) -> Detection:
+    """The usual position of the face, which deep funneling makes similar in all photos."""
     side = photo.shape[0]
     box = Box(0.32 * side, 0.27 * side, 0.36 * side, 0.46 * side)
     return Detection(box, _FUNNELED * side, 1.0)
 
 
 def pair_similarities(pairs: Pairs, embed: Callable[[str], Vector | None]) -> NDArray[np.float64]:
-    """Cosine of every pair; NaN where one photo gave no face."""
+    """Cosine of every pair, shape (pairs,); NaN if `embed` returns None for one of the photos."""
 
     def similarity(a: Vector | None, b: Vector | None) -> float:
         return float("nan") if a is None or b is None else float(a @ b)
@@ -123,7 +124,7 @@ def pair_similarities(pairs: Pairs, embed: Callable[[str], Vector | None]) -> ND
 
 
 def identity_of(photo: str) -> str:
-    """`Some_Body_0003.jpg` shows `Some_Body`."""
+    """The identity in a file name: `Some_Body` for `Some_Body_0003.jpg`."""
     return photo.rsplit("_", 1)[0]
 
 
@@ -133,5 +134,5 @@ def _name(person: str, number: str) -> str:
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     stream = tar.extractfile(member)
-    assert stream is not None, "only files are asked for"
+    assert stream is not None, "members are files"
     return stream.read()

@@ -1,4 +1,4 @@
-"""What a face embedder is taught with. Embeddings are unit length, shape (n, dimension)."""
+"""Loss functions for face embeddings of unit length, shape (n, dimension)."""
 
 import torch
 from torch import Tensor
@@ -11,9 +11,14 @@ def squared_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Mean of `max(d(A, P) - d(A, N) + margin, 0)` (Schroff et al. 2015, FaceNet, eq. 3)."""
+    """The triplet loss (Schroff et al. 2015, FaceNet, eq. 3): the mean of `triplet_terms`."""
+    return triplet_terms(anchor, positive, negative, margin).mean()
+
+
+def triplet_terms(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """`max(d(A, P) - d(A, N) + margin, 0)` of each triplet, shape (n,)."""
     gap = squared_distance(anchor, positive) - squared_distance(anchor, negative)
-    return functional.relu(gap + margin).mean()
+    return functional.relu(gap + margin)
 
 
 def pair_loss(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
@@ -22,10 +27,9 @@ def pair_loss(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
 
 
 def pair_terms(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
-    """One number a pair, shape (n,); `same` is bool, shape (n,).
+    """Loss of each pair, shape (n,); `same` is bool, shape (n,).
 
-    Pairs of one person are pulled together, pairs of two people pushed until their Euclidean
-    distance reaches `margin`.
+    `d(a, b)` for genuine pairs, `max(margin - ||a - b||, 0)^2` for impostor pairs.
     """
     squared = squared_distance(a, b)
     apart = functional.relu(margin - torch.sqrt(squared + 1e-12)).square()
@@ -33,14 +37,14 @@ def pair_terms(a: Tensor, b: Tensor, same: Tensor, margin: float) -> Tensor:
 
 
 def direct_distillation(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean of `1 - cos(student, teacher)`: each embedding is to point where the teacher's does."""
+    """Mean of `1 - cos(student, teacher)`."""
     return (1.0 - functional.cosine_similarity(student, teacher, dim=1)).mean()
 
 
 def relational_distillation(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared difference of the batch's two similarity matrices, diagonals left out.
+    """Mean squared difference of the batch's two similarity matrices, diagonals excluded.
 
-    Relations instead of points, after Park et al. 2019 and Tung & Mori 2019.
+    After Park et al. 2019 and Tung & Mori 2019, which distil relations between samples.
     """
     difference = (student @ student.T - teacher @ teacher.T).square()
     n = len(student)

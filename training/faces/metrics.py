@@ -1,4 +1,4 @@
-"""Numbers of a verification experiment: accuracy, TAR at FAR, false match rate by similarity."""
+"""Verification metrics: ten-fold accuracy, TAR at FAR, error curves."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Similarities = NDArray[np.float64]
-"""One number a pair; NaN where a face was not found in one of the two photos."""
+"""Similarity of each pair, shape (pairs,); NaN if a face was not detected in both photos."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoldAccuracy:
-    """Mean and standard error over the folds, and the share of pairs that were not acquired."""
+    """Mean and standard error over the folds, and the share of pairs with NaN similarity."""
 
     mean: float
     standard_error: float
@@ -21,9 +21,10 @@ class FoldAccuracy:
 def ten_fold_accuracy(
     similarities: Similarities, same: NDArray[np.bool_], fold: NDArray[np.int64]
 ) -> FoldAccuracy:
-    """The LFW protocol (Huang et al. 2007): each fold is judged with the others' best threshold.
+    """Accuracy by the LFW protocol (Huang et al. 2007).
 
-    A pair that was not acquired counts as an error, whichever kind it is.
+    The threshold of each fold is the best one on the other folds. A pair with NaN similarity counts
+    as an error, genuine or not.
     """
     accuracies = []
     for held in np.unique(fold):
@@ -38,9 +39,9 @@ def ten_fold_accuracy(
 
 
 def tar_at_far(similarities: Similarities, same: NDArray[np.bool_], far: float) -> float:
-    """Share of genuine pairs above the threshold that `far` of the impostors pass.
+    """True accept rate at the threshold that a fraction `far` of the impostor pairs exceeds.
 
-    A pair that was not acquired is never accepted.
+    A pair with NaN similarity is never accepted.
     """
     known = np.nan_to_num(similarities, nan=-1.0)
     impostors = np.sort(known[~same])[::-1]
@@ -51,14 +52,14 @@ def tar_at_far(similarities: Similarities, same: NDArray[np.bool_], far: float) 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Error rates over all thresholds, strictest first; each array has one entry a threshold."""
+    """FMR and FNMR at each threshold, highest threshold first; both have shape (thresholds,)."""
 
     false_match: NDArray[np.float64]
     false_non_match: NDArray[np.float64]
 
 
 def error_curve(similarities: Similarities, same: NDArray[np.bool_]) -> Curve:
-    """FMR and FNMR at every similarity that occurs; a pair not acquired is never accepted."""
+    """FMR and FNMR with every similarity as the threshold; NaN counts as a similarity of -1."""
     known = np.nan_to_num(similarities, nan=-1.0)
     genuine, impostor = np.sort(known[same]), np.sort(known[~same])
     at = np.unique(known)[::-1]
@@ -78,5 +79,5 @@ def _correct(
     similarities: Similarities, same: NDArray[np.bool_], threshold: float
 ) -> NDArray[np.bool_]:
     accepted = similarities >= threshold
-    right: NDArray[np.bool_] = (accepted == same) & ~np.isnan(similarities)
-    return right
+    correct: NDArray[np.bool_] = (accepted == same) & ~np.isnan(similarities)
+    return correct

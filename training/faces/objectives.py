@@ -1,4 +1,4 @@
-"""What the two stages teach: a stage brings its batches and its loss, the loop does the rest."""
+"""Objectives of the training stages: each has its batches and its loss."""
 
 from typing import NamedTuple, Protocol
 
@@ -7,115 +7,121 @@ import torch
 from torch import Tensor
 
 from training.faces.batches import (
+    BLEND_ROW,
     Batch,
     Batches,
-    CropSpec,
     DistillationBatches,
+    DistillationSize,
     IdentityBatches,
-    MakeTeacher,
-    Photos,
+    IdentitySize,
+    TrainingData,
 )
 from training.faces.config import DistillConfig, TripletConfig
 from training.faces.losses import (
     direct_distillation,
     pair_terms,
     relational_distillation,
-    squared_distance,
+    triplet_terms,
 )
 from training.faces.miners import HardMiner, Miner, RandomMiner, SemiHardMiner
 
 
-class Lesson(NamedTuple):
-    """One batch's loss, and the share of its terms that are above zero: what still teaches."""
+class BatchLoss(NamedTuple):
+    """The loss of one batch, and the share of its terms above zero (active triplets)."""
 
     loss: Tensor
-    teaching: float
+    active: float
 
 
 class Objective(Protocol):
-    """A stage of training."""
+    """A stage's batches and loss; calling it computes the loss of one batch's embeddings."""
 
     name: str
     batches: Batches
 
-    def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson: ...
+    def __call__(self, embeddings: Tensor, batch: Batch) -> BatchLoss: ...
 
 
-class Distil:
-    """Stage one: point where the teacher points, keep the teacher's relations."""
+class Distillation:
+    """Stage one: direct and relational distillation from the teacher's embeddings."""
 
     name = "distil"
 
-    def __init__(
-        self, config: DistillConfig, spec: CropSpec, photos: Photos, make_teacher: MakeTeacher
-    ) -> None:
+    def __init__(self, config: DistillConfig, data: TrainingData) -> None:
         blends = round(config.batch * config.blends)
-        sizes = (config.batch - blends, blends)
-        self.batches: Batches = DistillationBatches(
-            photos, spec, config.augmentation, sizes, config.seed, make_teacher
-        )
+        size = DistillationSize(config.batch - blends, blends)
+        self.batches: Batches = DistillationBatches(data, size, config.augmentation, config.seed)
         self._weight = config.relational_weight
 
-    def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson:
+    def __call__(self, embeddings: Tensor, batch: Batch) -> BatchLoss:
         """Direct plus weighted relational distillation."""
         teacher = batch.targets.to(embeddings.device)
         direct = direct_distillation(embeddings, teacher)
-        return Lesson(direct + self._weight * relational_distillation(embeddings, teacher), 1.0)
+        return BatchLoss(direct + self._weight * relational_distillation(embeddings, teacher), 1.0)
 
 
 class TripletTuning:
-    """Stage two: the triplet loss over mined triplets, holding on to the teacher."""
+    """Stage two: the triplet loss over mined triplets, regularised by distillation."""
 
     name = "triplet"
 
-    def __init__(
-        self, config: TripletConfig, spec: CropSpec, photos: Photos, make_teacher: MakeTeacher
-    ) -> None:
-        sizes = (config.people, config.photos, config.strangers, config.blends)
-        self.batches: Batches = IdentityBatches(
-            photos, spec, config.augmentation, sizes, config.seed, make_teacher
-        )
-        identity = photos.crops.identity
-        people = np.where(identity == "", photos.crops.files, identity)
+    def __init__(self, config: TripletConfig, data: TrainingData) -> None:
+        size = IdentitySize(config.people, config.photos, config.strangers, config.blends)
+        self.batches: Batches = IdentityBatches(data, size, config.augmentation, config.seed)
+        crops = data.photos.crops
+        people = np.where(crops.identity == "", crops.files, crops.identity)
         self._labels = torch.from_numpy(np.unique(people, return_inverse=True)[1])
-        self._named = torch.from_numpy(identity != "")
+        self._named = torch.from_numpy(crops.identity != "")
         self._config = config
         self._miner = make_miner(config)
 
-    def __call__(self, embeddings: Tensor, batch: Batch) -> Lesson:
-        """Mean loss over the mined triplets (zero where none is left), and the teacher's part."""
-        config, real = self._config, batch.rows >= 0
-        photos = embeddings[real.to(embeddings.device)]
-        rows, targets = batch.rows[real], batch.targets[real]
-        labels = self._labels[rows].to(embeddings.device)
-        unsure = self._unsure(rows, targets).to(embeddings.device)
-        triplets = self._miner(photos.detach(), labels, unsure)
-        anchor = photos[triplets.anchor]
-        positive, negative = photos[triplets.positive], photos[triplets.negative]
-        terms = self._terms(anchor, positive, negative)
-        teaching = float((terms > 0).float().mean()) if len(terms) else 0.0
+    def __call__(self, embeddings: Tensor, batch: Batch) -> BatchLoss:
+        """Mean loss over the mined triplets (0 without any) plus the distillation losses.
+
+        Blends take part in the distillation losses only.
+        """
+        terms = self._mined_terms(embeddings, batch)
+        active = float((terms > 0).float().mean()) if len(terms) else 0.0
         loss = terms.sum() / max(1, len(terms))
-        teacher = batch.targets.to(embeddings.device)
+        return BatchLoss(loss + self._distillation(embeddings, batch), active)
+
+    def _mined_terms(self, embeddings: Tensor, batch: Batch) -> Tensor:
+        """Loss of each mined triplet, shape (triplets,)."""
+        device, real = embeddings.device, batch.rows != BLEND_ROW
+        photos = embeddings[real.to(device)]
+        rows, targets = batch.rows[real], batch.targets[real]
+        labels = self._labels[rows].to(device)
+        ambiguous = self._ambiguous(rows, targets).to(device)
+        triplets = self._miner(photos.detach(), labels, ambiguous)
+        return self._terms(
+            photos[triplets.anchor], photos[triplets.positive], photos[triplets.negative]
+        )
+
+    def _distillation(self, embeddings: Tensor, batch: Batch) -> Tensor:
+        """Weighted direct and relational distillation; a weight of 0 skips its computation."""
+        config, teacher = self._config, batch.targets.to(embeddings.device)
+        loss = embeddings.new_zeros(())
         if config.teacher_weight:
             loss = loss + config.teacher_weight * direct_distillation(embeddings, teacher)
         if config.relational_weight:
             relations = relational_distillation(embeddings, teacher)
             loss = loss + config.relational_weight * relations
-        return Lesson(loss, teaching)
+        return loss
 
     def _terms(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        near, far = squared_distance(anchor, positive), squared_distance(anchor, negative)
-        return torch.relu(near - far + self._config.margin)
+        return triplet_terms(anchor, positive, negative, self._config.margin)
 
-    def _unsure(self, rows: Tensor, targets: Tensor) -> Tensor:
-        """Pairs that may show one person: the teacher thinks so, and no label says otherwise."""
+    def _ambiguous(self, rows: Tensor, targets: Tensor) -> Tensor:
+        """Mask (n, n) of pairs that may show one person: not both are labelled, and their
+        similarity to the teacher is above `trust`.
+        """
         alike = targets @ targets.T > self._config.trust
         named = self._named[rows]
         return alike & ~(named[:, None] & named[None, :])
 
 
-class SiamesePairs(TripletTuning):
-    """The same stage with the pair loss: a triplet is a genuine and an impostor pair."""
+class SiameseTuning(TripletTuning):
+    """Stage two with the pair loss: each triplet is one genuine and one impostor pair."""
 
     name = "siamese"
 
@@ -126,7 +132,7 @@ class SiamesePairs(TripletTuning):
 
 
 def make_miner(config: TripletConfig) -> Miner:
-    """The miner that the configuration names."""
+    """The miner that `config.mining` names."""
     if config.mining == "random":
         return RandomMiner(config.seed)
     return HardMiner() if config.mining == "hard" else SemiHardMiner(config.margin)

@@ -1,4 +1,4 @@
-"""One-shot identification: one photo a person is the whole support set."""
+"""One-shot identification metrics: the support set has one photo per person."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from app.vectors import Matrix
 
 Identities = NDArray[np.str_]
-"""Who is on each photo; empty where nobody knows."""
+"""Identity of each photo, shape (n,); empty if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneShotResult:
-    """`rank1` is the closed-set hit rate over `probes` photos among `people` enrolled."""
+    """Closed-set rank-1 rate of `probes` photos among `people` enrolled; NaN without probes."""
 
     rank1: float
     people: int
@@ -22,7 +22,7 @@ class OneShotResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenSetResult:
-    """`fnir` at the threshold where `fpir` of the `strangers` photos raise a false alarm."""
+    """FNIR at the threshold that gives `fpir` over `strangers` photos; NaN if it is undefined."""
 
     fpir: float
     fnir: float
@@ -31,7 +31,7 @@ class OpenSetResult:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """Mean accuracy of N-way one-shot episodes, with the half-width of its 95 % interval."""
+    """Mean accuracy of N-way one-shot episodes; `margin` is the half-width of its 95 % interval."""
 
     ways: int
     accuracy: float
@@ -41,42 +41,46 @@ class EpisodeResult:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """Nearest enrolled person of every probe: similarity, and whether it is the right one."""
+    """Each probe's similarity to the nearest enrolled person, and whether it is the same person.
+
+    `strangers` has the similarity of each stranger to the nearest enrolled person.
+    """
 
     similarity: NDArray[np.float32]
-    right: NDArray[np.bool_]
+    correct: NDArray[np.bool_]
     people: int
     strangers: NDArray[np.float32]
 
 
 def one_shot_rank1(embeddings: Matrix, identity: Identities) -> OneShotResult:
-    """Enroll the first photo of everyone with at least two, search with all the others."""
+    """Enroll the first photo of every person with at least two; the other photos are probes."""
     found = _search(embeddings, identity)
-    rank1 = float(found.right.mean()) if len(found.right) else float("nan")
-    return OneShotResult(rank1, found.people, len(found.right))
+    rank1 = float(found.correct.mean()) if len(found.correct) else float("nan")
+    return OneShotResult(rank1, found.people, len(found.correct))
 
 
 def open_set(embeddings: Matrix, identity: Identities, fpir: float = 0.01) -> OpenSetResult:
     """FNIR(N, R=1, T) at a given FPIR (ISO/IEC 19795-1, Grother & Ngan 2014).
 
-    The gallery is that of `one_shot_rank1`; people with one single photo are the strangers.
-    A probe is missed when its person is not the nearest or not above the threshold.
+    The gallery is that of `one_shot_rank1`; people with a single photo are the strangers. A probe
+    is missed if its person is not the nearest one or not above the threshold.
     """
     found = _search(embeddings, identity)
     ordered = np.sort(found.strangers)[::-1]
-    if not len(ordered) or not len(found.right):
+    if not len(ordered) or not len(found.correct):
         return OpenSetResult(fpir, float("nan"), len(ordered))
     threshold = ordered[int(np.floor(fpir * len(ordered)))]
-    hit = found.right & (found.similarity > threshold)
+    hit = found.correct & (found.similarity > threshold)
     return OpenSetResult(fpir, float(1.0 - hit.mean()), len(ordered))
 
 
 def episodes(
     embeddings: Matrix, identity: Identities, ways: int, count: int = 2_000, seed: int = 0
 ) -> EpisodeResult:
-    """Draw N people, one support photo and one query each; is the nearest support the right one?
+    """Accuracy of one-shot episodes (Vinyals et al. 2016) with `ways` people each.
 
-    The episodes of Vinyals et al. 2016 with one shot.
+    Each episode draws one support photo and one query per person; a query is correct if the nearest
+    support photo shows the same person. NaN if there are fewer than `ways` people.
     """
     rng = np.random.default_rng((seed, ways))
     names, counts = np.unique(identity, return_counts=True)
@@ -101,13 +105,13 @@ def _search(embeddings: Matrix, identity: Identities) -> _Search:
     is_probe[gallery] = False
     alone = np.isin(identity, names[(names != "") & (count == 1)])
     if not len(gallery):
-        nothing = np.empty(0, dtype=np.float32)
-        return _Search(nothing, np.empty(0, dtype=np.bool_), 0, nothing)
+        empty = np.empty(0, dtype=np.float32)
+        return _Search(empty, np.empty(0, dtype=np.bool_), 0, empty)
     similarity = embeddings[is_probe] @ embeddings[gallery].T
     nearest = similarity.argmax(axis=1)
     return _Search(
         similarity=similarity.max(axis=1),
-        right=identity[gallery][nearest] == identity[is_probe],
+        correct=identity[gallery][nearest] == identity[is_probe],
         people=len(gallery),
         strangers=(embeddings[alone] @ embeddings[gallery].T).max(axis=1),
     )

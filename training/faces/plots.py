@@ -1,4 +1,4 @@
-"""Pictures of a run: what was learned, how well it tells people apart."""
+"""Plots of training logs and verification error curves."""
 
 import csv
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from training.faces.metrics import Curve
 
-mpl.use("Agg")  # no screen is needed
+mpl.use("Agg")  # renders to files, needs no display
 from matplotlib import pyplot as plt
 
-_FLOOR = 1e-4  # no rate below one pair in 10,000 is drawn
+_FLOOR = 1e-4  # lower rates are drawn here
 
 
 def plot_errors(curves: Mapping[str, Curve], path: Path) -> None:
-    """ROC (true accept over false accept) and DET (both errors, log-log), one line a name."""
+    """Plot ROC (TAR over FAR) and DET (FNMR over FMR, log-log), one line per name."""
     figure, (roc, det) = plt.subplots(1, 2, figsize=(11, 4.5))
     for name, curve in curves.items():
         roc.semilogx(np.maximum(curve.false_match, _FLOOR), 1 - curve.false_non_match, label=name)
@@ -32,17 +32,17 @@ def plot_errors(curves: Mapping[str, Curve], path: Path) -> None:
 
 
 def read_log(path: Path) -> dict[str, NDArray[np.float64]]:
-    """The columns of a run's `log.csv`."""
+    """The columns of a run's `log.csv` by name."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     return {name: np.array([float(row[name]) for row in rows]) for name in (rows or [{}])[0]}
 
 
 def plot_run(log: Path, path: Path) -> None:
-    """Loss, and what held-out people say, by step."""
+    """Plot loss and held-out metrics by step."""
     columns = read_log(log)
     figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(11, 4))
-    loss.plot(columns["step"], columns["loss"], label="loss on the training batches")
+    loss.plot(columns["step"], columns["loss"], label="training loss")
     loss.set(title="Loss", xlabel="step")
     accuracy.plot(columns["step"], columns["one_shot_rank1"], label="one-shot rank-1")
     accuracy.plot(columns["step"], columns["teacher_cosine"], label="cosine to the teacher")
@@ -51,17 +51,15 @@ def plot_run(log: Path, path: Path) -> None:
 
 
 def plot_mining(logs: Mapping[str, Path], path: Path) -> None:
-    """How many triplets still teach, and what the network gains, one line a miner."""
-    figure, (teaching, accuracy) = plt.subplots(1, 2, figsize=(11, 4))
+    """Plot the share of active triplets and rank-1 by step, one line per miner."""
+    figure, (active, accuracy) = plt.subplots(1, 2, figsize=(11, 4))
     for name, log in logs.items():
         columns = read_log(log)
-        teaching.plot(columns["step"], columns["teaching"], label=name)
+        active.plot(columns["step"], columns["active"], label=name)
         accuracy.plot(columns["step"], columns["one_shot_rank1"], label=name)
-    teaching.set(
-        title="Triplets with a loss above zero", xlabel="step", ylabel="share", ylim=(0, 1.02)
-    )
+    active.set(title="Active triplets", xlabel="step", ylabel="share", ylim=(0, 1.02))
     accuracy.set(title="One-shot rank-1, held-out people", xlabel="step")
-    _finish(figure, (teaching, accuracy), path)
+    _finish(figure, (active, accuracy), path)
 
 
 def _finish(figure: "plt.Figure", axes: tuple["plt.Axes", ...], path: Path) -> None:

@@ -1,5 +1,6 @@
-"""From a run's checkpoint to a model folder: ONNX file, manifest, calibration table."""
+"""Makes a model folder from a run's checkpoint: ONNX file, manifest, calibration table."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -30,41 +31,45 @@ from training.faces.targets import crop_for, embed_crops
 from training.faces.teacher import TeacherFiles
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
-_DATA = "{crops:,} aligned face crops ({sources}) less a held-out eighth"
+_DATA = "{crops:,} aligned face crops ({sources}); held-out crops are excluded"
 _BY_GROUP = (
-    "adults of the held-out eighth, pairs of two people within each of {groups} groups; every "
-    "knot is the threshold of the group that needs the highest"
+    "held-out adults, impostor pairs within each of {groups} groups; every knot is the highest "
+    "threshold of any group"
 )
-_BY_PERSON = "the held-out eighth, pairs of two different people; no groups are known"
+_BY_PERSON = "held-out people, all impostor pairs; no groups are known"
 
 
-def run_export(
-    data: Path,
-    run: Path,
-    teachers: TeacherFiles,
-    config_file: Path | None,
-    limit: int | None,
-    name: str,
-    out: Path,
-) -> None:
-    """Averaged weights -> ONNX + manifest with a calibration table from the held-out eighth."""
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Inputs of an export, as the command line passes them.
+
+    `data` is read by `read_crops`, with `limit`; `run` is the run's folder; `name` and `out` are
+    the model's name and folder; `config` is the configuration of the distillation.
+    """
+
+    data: Path
+    run: Path
+    teachers: TeacherFiles
+    name: str
+    out: Path
+    config: Path | None = None
+    limit: int | None = None
+
+
+def run_export(options: ExportOptions) -> None:
+    """Write the averaged weights as a model folder, calibrated on held-out crops."""
     cv2.setNumThreads(1)
-    net = read_config(DistillConfig, config_file).network
-    template = teachers.template()
-    names = " and ".join(f"{one.name} ({one.licence})" for one in teachers.manifests())
+    config, out = read_config(DistillConfig, options.config), options.out
+    net = config.network
     network = InceptionResnetV1(net.dimension, net.width)
-    state, steps = read_average(run / "checkpoint.pt")
+    state, steps = read_average(options.run / "checkpoint.pt")
     network.load_state_dict(state)
     content = export_onnx(network.eval(), net.size, out)
-    crops = read_crops(data, limit)
-    about = Training(
-        data=_DATA.format(crops=len(crops), sources=", ".join(np.unique(crops.source))),
-        method=f"distilled from {names}; training/LOG.md",
-        samples=steps * read_config(DistillConfig, config_file).batch,
-    )
+    crops = read_crops(options.data, options.limit)
     title = f"Inception-ResNet v1, width {net.width}, {net.size} pixels, {net.dimension}-d"
-
-    manifest = manifest_for(out, name, title, net, template, about)
+    training = _training(options.teachers, crops, steps * config.batch)
+    template = options.teachers.template()
+    manifest = manifest_for(out, options.name, title, net, template, training)
     write_manifest(out, manifest)
     unseen = held_out(crops)
     embedder = load_embedder(out, choose_providers("cpu"))
@@ -73,28 +78,42 @@ def run_export(
     calibrate_into(out, manifest, crops)
 
 
+def _training(teachers: TeacherFiles, crops: CropSet, samples: int) -> Training:
+    names = " and ".join(f"{one.name} ({one.licence})" for one in teachers.manifests())
+    sources = crops.source[~held_out(crops)]
+    return Training(
+        data=_DATA.format(crops=len(sources), sources=", ".join(np.unique(sources))),
+        method=f"distilled from {names}; training/LOG.md",
+        samples=samples,
+    )
+
+
 def calibrate_into(folder: Path, manifest: Manifest, crops: CropSet) -> None:
-    """Measure the model in `folder` on the held-out eighth; the table becomes part of it."""
+    """Measure a calibration table on held-out crops and write it into the manifest in `folder`.
+
+    Prints a message instead if there are too few pairs.
+    """
     try:
         calibration = measure_held_out(folder, crops)
     except ModelError as error:
-        print(f"not calibrated, so it cannot be served: {error}")
+        print(f"no calibration table, the model cannot be served: {error}")
     else:
         write_manifest(folder, manifest.model_copy(update={"calibration": calibration}))
 
 
 def measure_held_out(model: Path, crops: CropSet) -> Calibration:
-    """The calibration table of a model, and aloud what it does for people no training saw."""
+    """Measure the calibration table of a model on held-out crops; prints the error rates."""
     embedder = load_embedder(model, choose_providers("cpu"))
     unseen = held_out(crops)
     people = crops.take(unseen & (crops.identity != ""))
     embeddings = embed_crops(embedder, people)
-    grown = crops.take(unseen & adults(crops) & (crops.group != ""))
-    if len(grown):
-        impostors = impostors_by_group(embed_crops(embedder, grown), grown.group, people_of(grown))
+    grouped = crops.take(unseen & adults(crops) & (crops.group != ""))
+    if len(grouped):
+        vectors = embed_crops(embedder, grouped)
+        impostors = impostors_by_group(vectors, grouped.group, people_of(grouped))
         population = _BY_GROUP.format(groups=len(impostors))
     else:
-        impostors = {"everybody": impostors_between(embeddings, people.identity)}
+        impostors = {"all": impostors_between(embeddings, people.identity)}
         population = _BY_PERSON
     calibration = calibrate(impostors, population)
     report_held_out(calibration, impostors, embeddings, people.identity)
@@ -107,7 +126,7 @@ def report_held_out(
     embeddings: Matrix,
     identity: NDArray[np.str_],
 ) -> None:
-    """Print what the model does for people that no training saw."""
+    """Print rank-1 and FNMR on held-out people, and the FMR of each group, at two target FMRs."""
     genuine = genuine_similarities(embeddings, identity)
     thresholds = Thresholds(calibration)
     print(f"held-out one-shot rank-1: {one_shot_rank1(embeddings, identity)}")

@@ -1,4 +1,4 @@
-"""Smaller variants of an exported model: int8 for CPUs with VNNI, fp16 for GPUs and disks."""
+"""Quantizes an exported model: int8 for CPUs with VNNI, fp16 for GPUs or to save disk space."""
 
 import hashlib
 import tempfile
@@ -28,16 +28,16 @@ from training.faces.targets import crop_for
 from training.faces.teacher import load_teacher
 
 _CALIBRATION_CROPS = 512
-_FEED = 16
-# The first convolutions, to just behind the first pool. They carry half of the error, and a pool
-# next to a quantized layer runs on uint8, 70 times slower than between fp32 layers.
-_KEPT_IN_FP32 = 4
+_BATCH = 16
+# The first convolutions, up to the one after the first pool. They cause half of the error, and a
+# pool next to a quantized layer runs on uint8, 70 times slower than between fp32 layers.
+_FP32_CONVOLUTIONS = 4
 
 
 def run_quantize(model: Path, data: Path, kind: Literal["int8", "fp16"], out: Path) -> None:
-    """Write the variant of `model` with its own manifest and calibration table to `out`.
+    """Write a variant of `model` with its own manifest and calibration table to `out`.
 
-    Activation ranges come from crops that the training saw.
+    The activation ranges of int8 are measured on crops that are not held out.
     """
     embedder = load_teacher(model, None)
     manifest = embedder.manifest
@@ -68,9 +68,9 @@ def run_quantize(model: Path, data: Path, kind: Literal["int8", "fp16"], out: Pa
 
 
 def _quantize(source: Path, target: Path, crops: "_Crops") -> None:
-    """Static QDQ, per channel, activations U8 and weights S8: what VNNI multiplies."""
+    """Static QDQ quantization per channel, activations U8 and weights S8, as VNNI requires."""
     nodes = onnx.load(source).graph.node
-    convolutions = [node.name for node in nodes if node.op_type == "Conv"][:_KEPT_IN_FP32]
+    convolutions = [node.name for node in nodes if node.op_type == "Conv"][:_FP32_CONVOLUTIONS]
     pool = [node.name for node in nodes if node.op_type == "MaxPool"][:1]
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
@@ -89,7 +89,7 @@ def _quantize(source: Path, target: Path, crops: "_Crops") -> None:
 
 
 class _Crops(CalibrationDataReader):
-    """Evenly spread crops that were trained on, as the network is fed with them."""
+    """Batches of evenly spread crops that are not held out, preprocessed as in serving."""
 
     def __init__(self, embedder: OnnxEmbedder, crops: CropSet) -> None:
         rows = np.flatnonzero(~held_out(crops))
@@ -97,13 +97,13 @@ class _Crops(CalibrationDataReader):
         self._batches = self._read(embedder, crops, rows)
 
     def get_next(self) -> dict[str, Tensor] | None:
-        """The next batch by the input's name, None at the end."""
+        """The next batch by input name, or None at the end."""
         return next(self._batches, None)
 
     @staticmethod
     def _read(
         embedder: OnnxEmbedder, crops: CropSet, rows: np.ndarray
     ) -> Iterator[dict[str, Tensor]]:
-        for start in range(0, len(rows), _FEED):
-            images = [crop_for(embedder, crops, row) for row in rows[start : start + _FEED]]
+        for start in range(0, len(rows), _BATCH):
+            images = [crop_for(embedder, crops, row) for row in rows[start : start + _BATCH]]
             yield {"crops": embedder.tensor(images)}

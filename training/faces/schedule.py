@@ -1,11 +1,14 @@
-"""Learning rate: warm up, stay, cool down; the end may be decided while training runs."""
+"""Warmup-stable-decay learning rate schedule, whose decay may be started at any step."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class WarmupStableDecay:
-    """Rates by step (Hu et al. 2024, MiniCPM). `cooldown_from` is None while the end is open."""
+    """Learning rate by step (Hu et al. 2024, MiniCPM).
+
+    Linear warm-up to `peak`, constant until `cooldown_from` (None: without end), linear decay to 0.
+    """
 
     peak: float
     warmup_steps: int
@@ -13,7 +16,7 @@ class WarmupStableDecay:
     cooldown_steps: int
 
     def __call__(self, step: int) -> float:
-        """Rate for `step`, 0 to `peak`."""
+        """Learning rate of `step`, 0 to `peak`."""
         if step < self.warmup_steps:
             return self.peak * (step + 1) / self.warmup_steps
         if self.cooldown_from is None or step < self.cooldown_from:

@@ -1,4 +1,4 @@
-"""Where training photos come from: crop shards, or a folder an identity."""
+"""Reads training data: crop shards, or photos in one folder per identity."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from training.faces.folders import read_folders
 
 
 def read_crops(folder: Path, limit: int | None = None) -> CropSet:
-    """Shards where there is an `index.csv`, else one sub-folder of photos an identity.
+    """Crops from shards if `folder` has an `index.csv`, else from one sub-folder per identity.
 
-    `limit` keeps so many crops of the shards, evenly spread.
+    `limit` reads about that many crops of the shards; it does not apply to sub-folders.
     """
     if (folder / "index.csv").is_file():
         return read_shards(folder, limit)

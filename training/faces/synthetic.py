@@ -1,7 +1,7 @@
-"""People who do not exist, for machines without training photos: enough to run every stage.
+"""Generates synthetic people for the demonstration on machines without training photos.
 
 All of them are smooth random warps and tints of one public-domain portrait (the astronaut of
-scikit-image). What is learned from them is worth nothing outside of a demonstration.
+scikit-image). Models trained on them are of no use outside the demonstration.
 """
 
 from pathlib import Path
@@ -16,21 +16,21 @@ from app.faces.pipeline.types import Image, Points
 from training.faces.blends import bend
 
 _PORTRAIT = (slice(0, 320), slice(64, 384))  # head and shoulders, 320 x 320
-_BEND = 9.0  # pixels; two people then have a similarity of about 0.7 to the shipped model
+_BEND = 9.0  # pixels; gives a similarity of about 0.7 between two people with the shipped model
 _NO_POINTS: Points = np.empty((0, 2))
 
 
 def write_people(folder: Path, people: int, photos: int, seed: int) -> None:
-    """`folder/person-000/0.jpg` and so on: `people` identities with `photos` photos each."""
+    """Write `people` identities with `photos` photos each: `folder/person-000/0.jpg` etc."""
     rng = np.random.default_rng(seed)
     portrait: Image = np.ascontiguousarray(data.astronaut()[_PORTRAIT])
     for number in tqdm(range(people), desc="synthetic people"):
         face = _tint(bend(portrait, _NO_POINTS, _BEND, rng)[0], rng)
-        home = folder / f"person-{number:03}"
-        home.mkdir(parents=True, exist_ok=True)
+        person = folder / f"person-{number:03}"
+        person.mkdir(parents=True, exist_ok=True)
         for photo in range(photos):
             shot = cv2.cvtColor(_photograph(face, rng), cv2.COLOR_RGB2BGR)
-            cv2.imwrite(str(home / f"{photo}.jpg"), shot, [cv2.IMWRITE_JPEG_QUALITY, 90])
+            cv2.imwrite(str(person / f"{photo}.jpg"), shot, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
 def _tint(face: Image, rng: Generator) -> Image:
@@ -41,7 +41,7 @@ def _tint(face: Image, rng: Generator) -> Image:
 
 
 def _photograph(face: Image, rng: Generator) -> Image:
-    """Another day: turned, nearer or farther, other light, some noise."""
+    """A random rotation, scale and brightness, with noise."""
     size = face.shape[0]
     turn = cv2.getRotationMatrix2D(
         (size / 2, size / 2), rng.normal(0.0, 5.0), float(np.exp(rng.normal(0.0, 0.06)))

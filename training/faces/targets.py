@@ -1,4 +1,4 @@
-"""The teachers' embeddings of every crop, computed once and stored in the run's folder."""
+"""Computes the teachers' embeddings of all crops and stores them in the run's folder."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ _CHUNK = 16
 
 
 def crop_for(embedder: Embedder, crops: CropSet, row: int) -> Image:
-    """Crop `row` cut again as `embedder` expects it, by the serving code."""
+    """Crop `row`, aligned for `embedder` by the serving code."""
     found = Detection(_NO_BOX, crops.landmarks[row], 1.0)
     return embedder.crop(crops.images[row], found)
 
@@ -27,9 +27,10 @@ def crop_for(embedder: Embedder, crops: CropSet, row: int) -> Image:
 def embed_crops(
     embedder: Embedder, crops: CropSet, mirror: bool = False, workers: int | None = None
 ) -> Matrix:
-    """Unit vectors, shape (len(crops), dimension); `mirror` averages with the mirror image.
+    """Unit vectors of all crops, shape (len(crops), dimension).
 
-    `workers` threads share the embedder, as many as there are cores by default.
+    `mirror` averages the embeddings of a crop and of its mirror image. `workers` threads share the
+    embedder, by default one for each CPU core.
     """
 
     def embed(start: int) -> Matrix:
@@ -49,12 +50,15 @@ def embed_crops(
 def load_or_embed(
     path: Path, embedder: Embedder, crops: CropSet, mirror: bool = True, workers: int | None = None
 ) -> NDArray[np.float32]:
-    """Embeddings of `crops` from `path`; computed first where the file is missing or another's."""
+    """Embeddings of `crops`, from `path` if it has those of the same model and the same files.
+
+    Otherwise they are computed and stored in `path`.
+    """
     if path.exists():
-        kept = np.load(path)
-        known = str(kept["digest"]) == embedder.space.digest
-        if known and np.array_equal(kept["files"], crops.files):
-            return np.asarray(kept["embeddings"], dtype=np.float32)
+        stored = np.load(path)
+        same_model = str(stored["digest"]) == embedder.space.digest
+        if same_model and np.array_equal(stored["files"], crops.files):
+            return np.asarray(stored["embeddings"], dtype=np.float32)
     embeddings = embed_crops(embedder, crops, mirror, workers)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, digest=embedder.space.digest, files=crops.files, embeddings=embeddings)
@@ -64,11 +68,11 @@ def load_or_embed(
 def distillation_targets(
     run: Path, teachers: TeacherFiles, crops: CropSet, dimension: int
 ) -> tuple[Matrix, Matrix | None]:
-    """Targets of every crop, shape (len(crops), dimension), and the reduction that gave them.
+    """Targets of all crops, shape (len(crops), dimension), and the reduction used.
 
     Each teacher's embeddings are stored in `run/targets-<name>.npz`. The reduction is computed
-    from the crops that are not held out, once: it is stored in `run/reduction.npy`, since another
-    basis of the same subspace would be another target.
+    once, from the crops that are not held out, and stored in `run/reduction.npy`: another basis
+    of the same subspace would give different targets.
     """
     parts = []
     for folder in teachers.folders:
@@ -76,11 +80,11 @@ def distillation_targets(
         path = run / f"targets-{embedder.manifest.name}.npz"
         workers = 1 if embedder.providers == ("OpenVINO",) else None
         parts.append(load_or_embed(path, embedder, crops, workers=workers))
-    reduction = _reduction(run / "reduction.npy", parts, ~held_out(crops), dimension)
+    reduction = _load_or_reduce(run / "reduction.npy", parts, ~held_out(crops), dimension)
     return combine(parts, reduction), reduction
 
 
-def _reduction(
+def _load_or_reduce(
     path: Path, parts: list[Matrix], seen: NDArray[np.bool_], dimension: int
 ) -> Matrix | None:
     if path.exists():

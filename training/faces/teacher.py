@@ -1,4 +1,4 @@
-"""Loads the distillation teacher: one or several published embedders, combined into one target.
+"""Loads the distillation teacher: one or several published embedders, combined into one.
 
 OpenVINO runs the small teachers on a CPU in bf16 several times as fast as ONNX Runtime in fp32
 (training/LOG.md); where OpenVINO is not installed, ONNX Runtime is used.
@@ -23,9 +23,9 @@ _NO_BOX = Box(0, 0, 0, 0)  # a five-point crop does not use the box
 
 @dataclass(frozen=True, slots=True)
 class TeacherFiles:
-    """Where the teachers are: their manifest folders, and the folder of the ONNX files.
+    """Locations of the teachers: their manifest folders, and the folder of the ONNX files.
 
-    `weights` is None where each ONNX file is in its manifest's folder.
+    `weights` is None if each ONNX file is in its manifest's folder.
     """
 
     folders: tuple[Path, ...]
@@ -43,7 +43,7 @@ class TeacherFiles:
 def template_of(manifest: Manifest) -> Points:
     """The five-point template of a manifest, fractions of the crop, shape (5, 2).
 
-    Raises ValueError where the model is aligned in another way.
+    Raises ValueError if the model uses another alignment.
     """
     if not isinstance(manifest.alignment, FivePoint):
         raise ValueError(f"{manifest.name} is not aligned by five points")
@@ -51,11 +51,11 @@ def template_of(manifest: Manifest) -> Points:
 
 
 class OpenVinoSession:
-    """One network in bf16 where the processor supports it. Not thread-safe."""
+    """An OpenVINO network, in bf16 if the processor supports it. Not thread-safe."""
 
     def __init__(self, model: bytes, threads: int = 1) -> None:
         import openvino as ov  # noqa: PLC0415 - an extra; optional here
-        from openvino import properties  # noqa: PLC0415 - the same
+        from openvino import properties  # noqa: PLC0415 - same
 
         self._core = ov.Core()
         self._model = self._core.read_model(model, b"")
@@ -72,18 +72,18 @@ class OpenVinoSession:
         return ("OpenVINO",)
 
     def run(self, batch: Tensor | Pixels) -> list[Tensor]:
-        """Run one batch; every output in order. A new batch shape is compiled at first use."""
+        """All outputs of one batch, in order. Compiles the network for each new batch shape."""
         shape = batch.shape
         if shape not in self._compiled:
             self._model.reshape(list(shape))
             self._compiled[shape] = self._core.compile_model(self._model, "CPU", self._settings)
-        answer = self._compiled[shape](batch)
+        outputs = self._compiled[shape](batch)
         # A network exported for one image at a time flattens a larger batch into one row.
-        return [np.array(value).reshape(len(batch), -1) for value in answer.values()]
+        return [np.array(value).reshape(len(batch), -1) for value in outputs.values()]
 
 
 class OneByOneSession:
-    """Runs a network whose batch size is fixed to 1 on batches of any size."""
+    """Runs a network with a fixed batch size of 1 on batches of any size."""
 
     def __init__(self, session: OnnxSession) -> None:
         self._session = session
@@ -94,7 +94,7 @@ class OneByOneSession:
         return self._session.providers
 
     def run(self, batch: Tensor | Pixels) -> list[Tensor]:
-        """Run each row by itself and concatenate every output."""
+        """All outputs of the batch, in order, computed row by row. The batch must not be empty."""
         rows = [self._session.run(batch[n : n + 1]) for n in range(len(batch))]
         return [np.concatenate(outputs) for outputs in zip(*rows, strict=True)]
 
@@ -102,10 +102,11 @@ class OneByOneSession:
 def load_teacher(
     folder: Path, weights: Path | None, fast: bool = False, threads: int = 1
 ) -> OnnxEmbedder:
-    """A model by its manifest, its ONNX file being in `weights` where that is another folder.
+    """The embedder of the manifest in `folder`; its ONNX file is in `weights` or `folder`.
 
-    `fast` asks for OpenVINO with `threads` threads; its outputs differ by bf16's rounding (cosine
-    0.999). Raises ModelError where the ONNX file is missing or has another digest.
+    `fast` uses OpenVINO with `threads` threads where it is installed; the embeddings then differ
+    by bf16 rounding (cosine 0.999). Raises ModelError if the ONNX file is missing or its digest
+    is not the manifest's.
     """
     manifest = read_manifest(folder)
     content = read_verified((weights or folder) / manifest.file, manifest.sha256)
@@ -119,10 +120,10 @@ def load_teacher(
 
 
 class Teacher:
-    """Several embedders as one: the concatenation of their unit vectors, optionally reduced.
+    """Concatenates the unit vectors of several embedders and optionally reduces their dimension.
 
-    `reduction` has shape (sum of the members' dimensions, dimension); None keeps all of them.
-    Not thread-safe when the members are not.
+    `reduction` has shape (sum of the members' dimensions, dimension); None reduces nothing.
+    Thread-safe if all members are. Raises ModelError without members.
     """
 
     def __init__(self, members: Sequence[Embedder], reduction: Matrix | None) -> None:
@@ -132,7 +133,10 @@ class Teacher:
         self._reduction = reduction
 
     def embed(self, images: Sequence[Image], landmarks: Sequence[Points]) -> Matrix:
-        """Unit vectors of the faces in `images`, shape (len(images), dimension)."""
+        """Unit vectors, shape (len(images), dimension).
+
+        Each image shows one face with `landmarks` of shape (5, 2), in pixels of the image.
+        """
         parts = []
         for member in self.members:
             faces = zip(images, landmarks, strict=True)
@@ -142,22 +146,25 @@ class Teacher:
 
 
 def combine(parts: Sequence[Matrix], reduction: Matrix | None) -> Matrix:
-    """Concatenated unit vectors of each face, reduced, at unit length; shape (n, dimension)."""
+    """Concatenates unit vectors by face, reduces and normalises them; shape (n, dimension)."""
     together = l2_normalize(np.concatenate(parts, axis=1))
     return together if reduction is None else l2_normalize(together @ reduction)
 
 
 def principal_axes(parts: Sequence[Matrix], dimension: int) -> Matrix | None:
-    """The `dimension` axes that keep most of the concatenated vectors' energy.
+    """Orthonormal axes of the largest second moments of the concatenated unit vectors.
 
-    Shape (sum of dimensions, dimension); no mean is subtracted, so that cosines are kept as well
-    as an orthogonal projection can. None where nothing is to be reduced. Raises ValueError where
-    the teachers have fewer dimensions than asked for.
+    Shape (sum of dimensions, dimension), or None if no reduction is needed. This is a principal
+    component analysis without subtraction of the mean, which preserves inner products best.
+    Raises ValueError if the teachers have fewer than `dimension` dimensions.
     """
     together = l2_normalize(np.concatenate(parts, axis=1)).astype(np.float64)
     available = together.shape[1]
     if available < dimension:
-        raise ValueError(f"the teachers have {available} dimensions, the network {dimension}")
+        raise ValueError(
+            f"the teachers have {available} dimensions, the network has {dimension}: "
+            "add a teacher or lower network.dimension"
+        )
     if available == dimension:
         return None
     _, axes = np.linalg.eigh(together.T @ together)
@@ -165,6 +172,6 @@ def principal_axes(parts: Sequence[Matrix], dimension: int) -> Matrix | None:
 
 
 def load_teachers(files: TeacherFiles, reduction: Matrix | None, fast: bool = True) -> Teacher:
-    """All teachers of `files` as one."""
+    """The combined teacher of `files`; `fast` as in `load_teacher`."""
     members = [load_teacher(folder, files.weights, fast) for folder in files.folders]
     return Teacher(members, reduction)

@@ -1,4 +1,4 @@
-"""Every stage from the command line, on synthetic people in a folder each."""
+"""Every stage from the command line, on synthetic people in one folder per identity."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ size = 80
 
 @pytest.fixture(scope="session")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty people, three photos each, and a file that is no photo."""
+    """Forty people with three photos each, and a file that is no photo."""
     folder = tmp_path_factory.mktemp("people")
     write_people(folder, people=40, photos=3, seed=4)
     (folder / "person-000" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo")
@@ -42,19 +42,19 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*words: str | Path) -> str:
-    """`sima-train faces …`"""
+    """Output of `sima-train` with the arguments `words`."""
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
 
-def test_a_folder_an_identity_becomes_aligned_crops(people: Path) -> None:
+def test_photos_in_folders_become_aligned_crops(people: Path) -> None:
     crops = read_folders(people, Mtcnn(["CPUExecutionProvider"]))
     assert crops.images.shape[1:] == (SIZE, SIZE, 3)
-    assert 115 <= len(crops) <= 120, "the broken file is left out, nobody else is"
+    assert 115 <= len(crops) <= 120, "only the broken file is skipped"
     assert set(crops.identity) == {f"person-{n:03}" for n in range(40)}
     assert (crops.landmarks == TEMPLATE).all()
-    with pytest.raises(ValueError, match="no photo with a face"):
+    with pytest.raises(ValueError, match="no photo with a face in"):
         read_folders(people / "person-000", Mtcnn(["CPUExecutionProvider"]))
 
 
@@ -66,13 +66,14 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     config.write_text(CONFIG.format(steps=4))
     distil = ("faces", "distil", people, "--run", first, "--config", config, *teacher)
     assert "stopped at step 6" in run(*distil)
-    judged = (first / "targets.npz").stat().st_mtime_ns
+    computed = (first / "targets-sima-face-2.npz").stat().st_mtime_ns
 
     (first / "checkpoint.pt").rename(tmp_path / "six.pt")
     config.write_text(CONFIG.format(steps=2))
     assert "stopped at step 4" in run(*distil)
-    assert "stopped at step 4" in run(*distil), "a finished run stays finished"
-    assert (first / "targets.npz").stat().st_mtime_ns == judged, "the teacher looks once"
+    assert "stopped at step 4" in run(*distil), "a finished run is not continued"
+    targets = first / "targets-sima-face-2.npz"
+    assert targets.stat().st_mtime_ns == computed, "targets are computed once"
     with (first / "log.csv").open() as log:
         assert [row["step"] for row in csv.DictReader(log)] == ["2", "4", "6", "2", "4"]
     assert (first / "log.png").stat().st_size > 1_000
@@ -115,7 +116,7 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_ends(
     people: Path, tmp_path: Path
 ) -> None:
-    """Batches are a function of seed and step, so nothing is lost by stopping in between."""
+    """Batches are a function of seed and step, so an interruption changes nothing."""
     states = []
     for name, stops in (("whole", [4]), ("halves", [2, 4])):
         folder = tmp_path / name
@@ -133,7 +134,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_ends(
 
 
 def reopen(checkpoint: Path) -> None:
-    """A run that was stopped in its stable part has not decided where it ends."""
+    """Clear the start of the cool-down, as in a run that was interrupted before it."""
     content = torch.load(checkpoint, weights_only=True)
     content["cooldown_from"] = None
     torch.save(content, checkpoint)

@@ -1,0 +1,34 @@
+"""Blends of two faces."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="requires the extra `train`")
+
+from tests.training.faces.patterns import synthetic_crops
+from training.faces.blends import Blend, blend, mirrored
+
+
+def test_a_blend_is_between_its_parents_and_deterministic() -> None:
+    crops = synthetic_crops(2, 1)
+    faces = [blend(crops, np.random.default_rng(seed)) for seed in range(6)]
+    mean = crops.images.astype(float).mean(axis=0)
+    apart = np.abs(crops.images[0] - mean).mean()
+    for face in faces:
+        nearest = min(np.abs(face.image - mean).mean(), np.abs(face.image[:, ::-1] - mean).mean())
+        assert nearest < apart
+        assert np.abs(face.landmarks - crops.landmarks[0]).max() < 12, "the warp is small"
+    again = blend(crops, np.random.default_rng(3))
+    assert np.array_equal(again.image, faces[3].image)
+    assert np.array_equal(again.landmarks, faces[3].landmarks)
+
+
+def test_mirrored_landmarks_keep_their_order() -> None:
+    crops = synthetic_crops(1, 1)
+    face = Blend(crops.images[0], crops.landmarks[0])
+    flipped = mirrored(face)
+    left_eye, right_eye = flipped.landmarks[:2]
+    assert left_eye[0] < right_eye[0]
+    back = mirrored(flipped)
+    assert np.array_equal(back.image, face.image)
+    assert np.allclose(back.landmarks, face.landmarks)

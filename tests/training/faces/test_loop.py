@@ -1,0 +1,74 @@
+"""The training loop, from distillation to an exported model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="requires the extra `train`")
+
+from app.faces.pipeline.embed import load_embedder
+from app.inference.manifest import Training, read_manifest, write_manifest
+from tests.training.faces.patterns import (
+    SPEC,
+    TEMPLATE,
+    synthetic_crops,
+    training_data,
+    with_targets,
+)
+from training.faces.augment import NO_AUGMENTATION
+from training.faces.checkpoint import read_average
+from training.faces.config import DistillConfig, NetworkConfig
+from training.faces.export import export_onnx, manifest_for, parity
+from training.faces.loop import TrainingRun
+from training.faces.objectives import Distillation
+from training.networks.inception_resnet_v1 import InceptionResnetV1
+
+
+def tiny_config(steps: int, cooldown: int) -> DistillConfig:
+    """A configuration that trains in seconds."""
+    return DistillConfig(
+        network=NetworkConfig(dimension=16, width=0.25, size=80),
+        augmentation=NO_AUGMENTATION,
+        batch=12,
+        steps=steps,
+        warmup_steps=3,
+        cooldown_steps=cooldown,
+        evaluate_every=5,
+        save_every=5,
+        compile=False,
+    )
+
+
+@pytest.mark.slow
+def test_distil_resume_export_serve(tmp_path: Path) -> None:
+    """The whole chain on synthetic people: train, resume, export, embed."""
+    crops = synthetic_crops(12, 4)
+    photos = with_targets(crops)
+
+    def run(steps: int, cooldown: int, cool_down_now: bool) -> int:
+        config = tiny_config(steps, cooldown)
+        objective = Distillation(config, training_data(photos))
+        training = TrainingRun(tmp_path / "run", config, SPEC, objective, photos)
+        return training.run(cool_down_now).step
+
+    assert run(10, 0, False) == 10
+    assert run(100, 20, True) == 30, "resumes from its checkpoint and cools down"
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["step", "5", "10", "15", "20", "25", "30"]
+    first, last = (float(line.split(",")[3]) for line in (log[1], log[-1]))
+    assert last < first
+
+    config = tiny_config(10, 20)
+    network = InceptionResnetV1(16, 0.25)
+    state, steps = read_average(tmp_path / "run" / "checkpoint.pt")
+    network.load_state_dict(state)
+    assert steps == 30
+    out = tmp_path / "model"
+    content = export_onnx(network, 80, out)
+    shown = [np.asarray(image[:80, :80]) for image in crops.images[:8]]
+    assert parity(network, content, shown, config.network) < 1e-4
+    about = Training(data="synthetic", method="test")
+    write_manifest(out, manifest_for(out, "tiny", "Tiny", config.network, TEMPLATE, about))
+    assert read_manifest(out).dimension == 16
+    assert load_embedder(out, ["CPUExecutionProvider"]).embed(shown).shape == (8, 16)

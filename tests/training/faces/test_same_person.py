@@ -1,0 +1,24 @@
+"""Corrected labels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="requires the extra `train`")
+
+from tests.training.faces.patterns import synthetic_crops
+from training.faces.same_person import people_of
+
+
+def test_corrected_labels_apply_to_crops_without_an_identity() -> None:
+    crops = synthetic_crops(1, 4)
+    crops = replace(
+        crops,
+        files=np.array(["00114.webp", "09571.webp", "not-in-the-list.webp", "another.webp"]),
+        identity=np.array(["", "", "", "named"]),
+    )
+    people = people_of(crops)
+    assert people[0] == people[1]
+    assert len(set(people)) == 3
+    assert people[3] == "named"

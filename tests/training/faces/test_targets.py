@@ -1,0 +1,33 @@
+"""Distillation targets and their files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="requires the extra `train`")
+
+from tests.models import SHIPPED
+from tests.training.faces.patterns import synthetic_crops
+from training.faces.targets import distillation_targets
+from training.faces.teacher import TeacherFiles
+
+
+def test_targets_and_reduction_are_computed_once(tmp_path: Path) -> None:
+    crops, teachers = synthetic_crops(20, 2), TeacherFiles((SHIPPED,))
+    targets, reduction = distillation_targets(tmp_path, teachers, crops, 16)
+    assert targets.shape == (40, 16)
+    assert reduction is not None
+    assert np.linalg.norm(targets, axis=1) == pytest.approx(np.ones(40), abs=1e-5)
+
+    np.save(tmp_path / "reduction.npy", reduction[:, ::-1])
+    again, stored = distillation_targets(tmp_path, teachers, crops, 16)
+    assert stored is not None
+    assert np.array_equal(stored, reduction[:, ::-1]), "the stored basis is used"
+    assert again == pytest.approx(targets[:, ::-1], abs=1e-6)
+
+    written = (tmp_path / "targets-sima-face-2.npz").stat().st_mtime_ns
+    renamed = replace(crops, files=np.array([f"other-{file}" for file in crops.files]))
+    distillation_targets(tmp_path, teachers, renamed, 16)
+    assert (tmp_path / "targets-sima-face-2.npz").stat().st_mtime_ns > written
