@@ -23,7 +23,7 @@ from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import create_collection
 from app.store.db.tables import VOCABULARY
-from app.store.words import import_words
+from app.store.word_import import import_words
 from app.vectors import EmbeddingSpace, Matrix, Vector, l2_normalize
 from app.wiring.services import open_store
 from benchmarks.report import conditions, table

@@ -17,7 +17,9 @@ from app.index.faiss.index import FaissIndex
 from app.settings import Settings
 from app.vectors import l2_normalize
 from app.wiring.services import open_store
-from app.words.neighbors import Filters, Item, Vocabularies
+from app.words.analogies import Term
+from app.words.neighbors import Filters
+from app.words.vocabularies import VocabularyService
 from benchmarks.report import conditions, median_ms, table
 
 DIMENSION, K = 256, 5
@@ -48,15 +50,15 @@ def words() -> None:
         ensure_schema(settings)
         ensure_vocabulary(settings)
         database, projection = open_store(settings)
-        service = Vocabularies(database, projection)
+        service = VocabularyService(database, projection)
         name, filters = settings.default_vocabulary, Filters(10)
 
         def nearest() -> None:
-            service.nearest([Item("orange", None)], [], "3cosadd", filters, name)
+            service.nearest([Term("orange")], [], "3cosadd", filters, name)
 
         def analogy() -> None:
-            terms = [Item("king", None), Item("woman", None)]
-            service.nearest(terms, [Item("man", None)], "3cosadd", filters, name)
+            terms = [Term("king"), Term("woman")]
+            service.nearest(terms, [Term("man")], "3cosadd", filters, name)
 
         rows = [("nearest", median_ms(nearest)), ("king - man + woman", median_ms(analogy))]
         conditions("400,000 words, 50 dimensions, k = 10, one thread")

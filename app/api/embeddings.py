@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings` in the shape of OpenAI's API, so that its clients work unchanged."""
+"""`POST /v1/embeddings`, compatible with OpenAI's API."""
 
 import base64
 from typing import Annotated, Literal
@@ -7,12 +7,9 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.deps import Context, Ctx, Reader
+from app.api.deps import Ctx, Reader
 from app.api.problems import describe
-from app.errors import InvalidRequest
-from app.texts.encoder import ENCODER
 from app.vectors import Vector
-from app.words.mean_vectors import TextVector
 
 router = APIRouter(prefix="/v1", tags=["words"])
 
@@ -20,8 +17,8 @@ _Text = Annotated[str, Field(min_length=1, max_length=100_000, pattern=r"^[^\x00
 
 
 class EmbeddingsRequest(BaseModel):
-    """`model` names a vocabulary, or the sentence encoder. Further fields of that API are taken
-    and left unused."""
+    """`model` names a vocabulary or the sentence encoder. Other fields of OpenAI's API are accepted
+    and ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"model": "glove-6b-50d", "input": "orange juice"}}
@@ -34,9 +31,9 @@ class EmbeddingsRequest(BaseModel):
 
 
 class Embedding(BaseModel):
-    """Unit length; base64 of little-endian float32 where the client asks for it.
+    """A unit vector: a list of numbers, or base64 of little-endian float32 if requested.
 
-    `out_of_vocabulary` are the words of the text that no vector stands for.
+    `out_of_vocabulary` lists the words of the text that have no vector.
     """
 
     object: Literal["embedding"] = "embedding"
@@ -46,7 +43,7 @@ class Embedding(BaseModel):
 
 
 class Usage(BaseModel):
-    """Words that were looked up."""
+    """The number of words that were looked up."""
 
     prompt_tokens: int
     total_tokens: int
@@ -61,12 +58,11 @@ class EmbeddingsAnswer(BaseModel):
 
 @router.post("/embeddings", dependencies=[Reader], responses=describe(404))
 async def create_embeddings(ctx: Ctx, query: EmbeddingsRequest) -> EmbeddingsAnswer:
-    """A vector for every text: that of the word, or the mean of the words' vectors."""
+    """Return one vector per text: the vector of a word, or the mean of the words' vectors."""
     texts = [query.input] if isinstance(query.input, str) else query.input
-    found = await ctx.run(lambda: _vectors(ctx, texts, query.model))
-    has = len(found[0].vector)
-    if query.dimensions not in (None, has):
-        raise InvalidRequest("dimensions", f"{query.model} has {has} dimensions")
+    found = await ctx.run(
+        lambda: ctx.services.text_embedder.embed(texts, query.model, query.dimensions)
+    )
     words = sum(len(text.words) + len(text.unknown) for text in found)
     return EmbeddingsAnswer(
         data=[
@@ -82,16 +78,7 @@ async def create_embeddings(ctx: Ctx, query: EmbeddingsRequest) -> EmbeddingsAns
     )
 
 
-def _vectors(ctx: Context, texts: list[str], model: str) -> list[TextVector]:
-    if model != ENCODER:
-        return ctx.services.vocabularies.texts(texts, model)
-    bags = ctx.services.spaces.open(model).texts(texts)
-    if not all(len(bag.tokens) for bag in bags):
-        raise InvalidRequest("input", "there is a text without a letter or a digit")
-    return [TextVector(bag.mean(), bag.tokens, ()) for bag in bags]
-
-
-def _encoded(vector: Vector, encoding: str) -> list[float] | str:
+def _encoded(vector: Vector, encoding: Literal["float", "base64"]) -> list[float] | str:
     if encoding == "base64":
         return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
     values: list[float] = vector.tolist()

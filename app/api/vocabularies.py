@@ -1,4 +1,4 @@
-"""Vocabularies: upload one, look at it, take it away again; change single words."""
+"""Endpoints for vocabularies: upload, list, export and delete; set and delete single words."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,8 +12,8 @@ from app.api.problems import describe
 from app.api.schemas import words as schemas
 from app.errors import InvalidRequest, UnsupportedMediaType
 from app.store.collections import Collection
-from app.words.formats import WRITERS
 from app.words.policies import WordPolicy
+from app.words.writers import WRITERS
 
 router = APIRouter(prefix="/vocabularies", tags=["words"])
 
@@ -44,9 +44,11 @@ ExportFormat = Literal["word2vec-text", "word2vec-binary", "projector-vectors", 
 
 @router.get("", dependencies=[Reader], responses=describe())
 async def list_vocabularies(ctx: Ctx) -> schemas.VocabularyList:
-    """All vocabularies, by name."""
-    found = await ctx.run(ctx.services.vocabularies.names)
-    return schemas.VocabularyList(vocabularies=[_described(ctx, one) for one in found])
+    """List all vocabularies, ordered by name."""
+    found = await ctx.run(ctx.services.vocabularies.list_all)
+    return schemas.VocabularyList(
+        vocabularies=[_described(ctx, vocabulary) for vocabulary in found]
+    )
 
 
 @router.post(
@@ -57,25 +59,31 @@ async def list_vocabularies(ctx: Ctx) -> schemas.VocabularyList:
     openapi_extra=_UPLOAD,
 )
 async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
-    """A vocabulary from a file: word2vec text or binary, GloVe text, .npy with `words`; gzip too.
+    """Create a vocabulary from a vector file, most frequent words first.
 
-    Words stand in it by falling frequency. A broken file is refused with its line, and nothing of
-    it is stored.
+    Formats: word2vec text or binary, GloVe text, or .npy with the word list `words`; each may be
+    compressed by gzip. An invalid file is refused with its line, and nothing is stored.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedMediaType("send the file as multipart/form-data")
+        raise UnsupportedMediaType("Content-Type must be multipart/form-data")
     try:
         form = await request.form(max_files=2, max_fields=4, max_part_size=1_000)
     except (MultiPartException, KeyError, ValueError, AssertionError) as error:
-        raise InvalidRequest("body", "the multipart body cannot be read") from error
+        raise InvalidRequest(
+            "body",
+            "the body is not valid multipart/form-data, or has more than 2 files or 4 fields",
+        ) from error
     try:
         files = {k: v for k, v in form.multi_items() if isinstance(v, UploadFile)}
         fields = {k: v for k, v in form.multi_items() if not isinstance(v, UploadFile)}
         if len(files) + len(fields) != len(form.multi_items()):
-            raise InvalidRequest("body", "a field was sent twice")
+            raise InvalidRequest("body", "the body has a field twice; each is allowed once")
         new = schemas.NewVocabulary.model_validate(fields)
         if "file" not in files or set(files) - {"file", "words"}:
-            raise InvalidRequest("file", "send the vectors as `file`, and for .npy also `words`")
+            sent = ", ".join(sorted(files)) or "none"
+            raise InvalidRequest(
+                "file", f"files sent: {sent}; file is required, words is allowed for .npy"
+            )
         vectors = files["file"].file
         words = files["words"].file if "words" in files else None
         made = await ctx.run(
@@ -88,13 +96,13 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
 
 @router.get("/{name}", dependencies=[Reader], responses=_ERRORS)
 async def get_vocabulary(ctx: Ctx, name: str) -> schemas.Vocabulary:
-    """One vocabulary."""
+    """Return one vocabulary."""
     return _described(ctx, await ctx.run(lambda: ctx.services.vocabularies.get(name)))
 
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)
 async def delete_vocabulary(ctx: Ctx, name: str) -> Response:
-    """A vocabulary with all its words."""
+    """Delete a vocabulary with all its words."""
     await ctx.run(lambda: ctx.services.editor.delete(name))
     return Response(status_code=204)
 
@@ -108,8 +116,11 @@ async def delete_vocabulary(ctx: Ctx, name: str) -> Response:
 async def export_vocabulary(
     ctx: Ctx, name: str, format_: Annotated[ExportFormat, Query(alias="format")] = "word2vec-text"
 ) -> StreamingResponse:
-    """All words with their unit vectors, most frequent first; for TensorBoard's projector, too."""
-    assert format_ in WRITERS, "the contract names what there is"
+    """Export all words with their unit vectors, most frequent first.
+
+    The projector formats are for TensorBoard's embedding projector.
+    """
+    assert format_ in WRITERS, "ExportFormat lists the writers"
     pieces = await ctx.run(lambda: ctx.services.editor.export(name, format_))
     return StreamingResponse(pieces, media_type=_MEDIA.get(format_, "text/plain; charset=utf-8"))
 
@@ -118,9 +129,9 @@ async def export_vocabulary(
 async def put_word(
     ctx: Ctx, name: str, word: schemas.Text, new: schemas.NewVector, response: Response
 ) -> schemas.WordAnswer:
-    """Set a word's vector; the next search finds it. 201 where the word is new."""
-    found, fresh = await ctx.run(lambda: ctx.services.editor.put(name, word, new.vector))
-    response.status_code = 201 if fresh else 200
+    """Set the vector of a word: 201 for a new word, 200 otherwise. The next search finds it."""
+    found, is_new = await ctx.run(lambda: ctx.services.editor.put_word(name, word, new.vector))
+    response.status_code = 201 if is_new else 200
     return schemas.WordAnswer.of(word, found, name)
 
 
@@ -128,8 +139,8 @@ async def put_word(
     "/{name}/words/{word:path}", status_code=204, dependencies=[Writer], responses=_ERRORS
 )
 async def delete_word(ctx: Ctx, name: str, word: schemas.Text) -> Response:
-    """Forget a word; no search that starts afterwards finds it."""
-    await ctx.run(lambda: ctx.services.editor.remove(name, word))
+    """Delete a word; no search that starts after the response finds it."""
+    await ctx.run(lambda: ctx.services.editor.delete_word(name, word))
     return Response(status_code=204)
 
 

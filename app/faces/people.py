@@ -10,6 +10,7 @@ from app.store import people
 from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
+from app.store.deletion import delete_collection_by_name
 from app.store.erasures import Erasure, read_receipt
 from app.store.index_sync import IndexSync
 from app.store.people import Person, Template
@@ -112,10 +113,4 @@ class Galleries:
 
     def delete_collection(self, name: str) -> None:
         """A collection with everything in it."""
-        with self._database.write() as session:
-            named = get_collection(session, name)
-            family = collection_store.lock_with_shadow(session, named.row_id)
-            for collection in family:
-                collection_store.delete_collection(session, collection)
-        for collection in family:
-            self._index_sync.forget(collection)
+        delete_collection_by_name(self._database, self._index_sync, name)

@@ -1,4 +1,4 @@
-"""A vocabulary while it is being read: nobody sees it, no writer waits for it, then it is there."""
+"""Stages a vocabulary while its file is read: unlisted until all of its words are stored."""
 
 import secrets
 from collections.abc import Mapping
@@ -21,22 +21,23 @@ from app.store.db.tables import REBUILD, STAGED, CollectionRow, EntryRow, Templa
 from app.vectors import EmbeddingSpace
 
 ABANDONED_AFTER = timedelta(days=1)
-_BLOCK = 10_000
+_BLOCK_SIZE = 10_000  # rows deleted per transaction
 
 
 def stage(
     session: Session, name: str, space: EmbeddingSpace, options: Mapping[str, str]
 ) -> Collection:
-    """An empty collection that is not listed. Raises CollectionExists where `name` is taken."""
+    """Create an empty collection that no listing contains. Raises CollectionExists if `name` is
+    already taken."""
     if session.scalar(select(CollectionRow.row_id).where(CollectionRow.name == name)) is not None:
-        raise CollectionExists(f"a collection named {name!r} exists already")
+        raise CollectionExists(f"a collection named {name!r} already exists")
     return create_collection(session, f"~{secrets.token_hex(16)}", STAGED, space, options)
 
 
 def publish(session: Session, staged: Collection, name: str, kind: str, entries: int) -> Collection:
-    """Give it its name: from the commit on it is there as a whole.
+    """Give a staged collection its name and kind; it is visible after the commit.
 
-    One `rebuild` row stands for all entries in the journal. Raises CollectionExists.
+    Writes one `rebuild` row to the journal instead of one row per entry. Raises CollectionExists.
     """
     try:
         with session.begin_nested():
@@ -46,45 +47,45 @@ def publish(session: Session, staged: Collection, name: str, kind: str, entries:
                 .values(name=name, kind=kind, created_at=now())
             )
     except IntegrityError as error:
-        raise CollectionExists(f"a collection named {name!r} exists already") from error
+        raise CollectionExists(f"a collection named {name!r} already exists") from error
     write_journal(session, staged, REBUILD, [None], new_entries=entries)
     session.flush()
     return collection_by_id(session, staged.row_id)
 
 
-def discard(database: Database, staged_id: int) -> None:
-    """Take back what was staged, a block at a time."""
+def delete_staged(database: Database, collection_id: int) -> None:
+    """Delete a staged collection, one block of rows per transaction."""
     for table in (TemplateRow, EntryRow):
-        left = True
-        while left:
+        more = True
+        while more:
             with database.write() as session:
-                some = (
+                block = (
                     select(table.row_id)
-                    .where(table.collection_id == staged_id)
+                    .where(table.collection_id == collection_id)
                     .order_by(table.row_id)
-                    .limit(_BLOCK)
+                    .limit(_BLOCK_SIZE)
                 )
-                gone = session.execute(
+                deleted = session.execute(
                     delete(table)
-                    .where(table.row_id.in_(some.scalar_subquery()))
+                    .where(table.row_id.in_(block.scalar_subquery()))
                     .returning(table.row_id)
                 )
-                left = len(gone.all()) == _BLOCK
+                more = len(deleted.all()) == _BLOCK_SIZE
     with database.write() as session:
-        row = select(CollectionRow.row_id).where(
-            CollectionRow.row_id == staged_id, CollectionRow.kind == STAGED
+        still_staged = select(CollectionRow.row_id).where(
+            CollectionRow.row_id == collection_id, CollectionRow.kind == STAGED
         )
-        if session.scalar(row) is not None:
-            delete_collection(session, collection_by_id(session, staged_id))
+        if session.scalar(still_staged) is not None:
+            delete_collection(session, collection_by_id(session, collection_id))
 
 
-def discard_abandoned(database: Database) -> None:
-    """Take back what a process left that was killed while it read a file."""
+def delete_abandoned(database: Database) -> None:
+    """Delete staged collections older than `ABANDONED_AFTER`: their import was killed."""
     with database.read() as session:
-        old = session.scalars(
+        abandoned = session.scalars(
             select(CollectionRow.row_id).where(
                 CollectionRow.kind == STAGED, CollectionRow.created_at < now() - ABANDONED_AFTER
             )
         ).all()
-    for staged_id in old:
-        discard(database, staged_id)
+    for collection_id in abandoned:
+        delete_staged(database, collection_id)

@@ -22,8 +22,9 @@ from app.store.db.tables import VOCABULARY
 from app.store.words import Word, find_words, frequent_words
 from app.texts.space import Label, TokenVectors, spelled_apart
 from app.vectors import EmbeddingSpace, Matrix, Vector, l2_normalize
-from app.words.mean_vectors import LONGEST_WORD, words_of
 from app.words.policies import WordPolicy
+from app.words.records import MAX_WORD_LENGTH
+from app.words.text_vectors import tokenize
 
 _A = 1e-3  # Arora et al. 2017, section 4.1
 _ZIPF_OFFSET = 2.7
@@ -99,7 +100,7 @@ class SifSpace:
 
     def texts(self, texts: Sequence[str]) -> list[TokenVectors]:
         """A bag a text: each of its words, as it stands or in lower case."""
-        tokens = [words_of(text) or [text.strip()] for text in texts]
+        tokens = [tokenize(text) or [text.strip()] for text in texts]
         return self._bags([[(token, 1.0) for token in row] for row in tokens])
 
     def labels(self, labels: Sequence[Label]) -> list[TokenVectors]:
@@ -107,11 +108,11 @@ class SifSpace:
         rows = []
         for label in labels:
             said = " ".join((label.name, *label.keywords, label.description))
-            tokens = words_of(spelled_apart(said)) or [label.name.strip()]
+            tokens = tokenize(spelled_apart(said)) or [label.name.strip()]
             row = [(token, 1.0) for token in tokens]
             for attribute, strength in label.attributes.items():
                 if strength > 0.0:
-                    row += [(token, strength) for token in words_of(spelled_apart(attribute))]
+                    row += [(token, strength) for token in tokenize(spelled_apart(attribute))]
             rows.append(row)
         return self._bags(rows)
 
@@ -176,11 +177,12 @@ class SifSpace:
 
     def _forms(self, token: str) -> list[str]:
         forms = [*self._policy.spellings(token), *self._policy.spellings(token.lower())]
-        return [form for form in dict.fromkeys(forms) if len(form) <= LONGEST_WORD]
+        return [form for form in dict.fromkeys(forms) if len(form) <= MAX_WORD_LENGTH]
 
 
 def _learn(session: Session, collection: Collection) -> tuple[Common, list[TokenVectors]]:
-    texts, ranks, vectors = frequent_words(session, collection, _FREQUENT)
+    frequent = frequent_words(session, collection, _FREQUENT)
+    texts, ranks, vectors = frequent.texts, frequent.ranks, frequent.vectors
     if not texts:
         raise InvalidRequest("vocabulary", f"{collection.name} has no words")
     shares = _zipf(np.array(ranks), collection.size)

@@ -29,11 +29,12 @@ from app.store.db.database import Database
 from app.store.db.tables import SHADOW
 from app.store.housekeeping import Housekeeper
 from app.store.index_sync import IndexSync
-from app.store.staging import discard_abandoned
+from app.store.staging import delete_abandoned
+from app.texts.embeddings import TextEmbedder
 from app.texts.spaces import TextSpaceRegistry
 from app.wiring.index_engines import open_engine
 from app.words.editing import VocabularyEditor
-from app.words.neighbors import Vocabularies
+from app.words.vocabularies import VocabularyService
 from app.zero_shot.projections import Projections
 from app.zero_shot.service import ZeroShot
 
@@ -50,15 +51,15 @@ class Services:
     recognizer: Recognizer
     enroller: Enroller
     galleries: Galleries
-    vocabularies: Vocabularies
+    vocabularies: VocabularyService
     editor: VocabularyEditor
-    spaces: TextSpaceRegistry
+    text_embedder: TextEmbedder
     zero_shot: ZeroShot
     housekeeper: Housekeeper
 
     def prepare(self) -> None:
         """Before the first request: the default gallery is there, the indexes are level."""
-        discard_abandoned(self.database)
+        delete_abandoned(self.database)
         with suppress(CollectionExists):
             self.galleries.create(DEFAULT_COLLECTION)
         with self.database.read() as session:
@@ -90,6 +91,7 @@ def build_services(settings: Settings) -> Services:
     embedder = pipeline.embedder
     thresholds = Thresholds.of(embedder.manifest)
     spaces = TextSpaceRegistry(database)
+    vocabularies = VocabularyService(database, index_sync)
     housekeeper = Housekeeper(database, index_sync, settings.housekeeping_seconds)
     keep_for = timedelta(days=settings.photo_days) if settings.store_photos else None
     return Services(
@@ -105,9 +107,9 @@ def build_services(settings: Settings) -> Services:
             pipeline, thresholds, database, index_sync, settings.duplicate_fpir, keep_for
         ),
         galleries=Galleries(database, index_sync, embedder.space, housekeeper.within),
-        vocabularies=Vocabularies(database, index_sync),
+        vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),
-        spaces=spaces,
+        text_embedder=TextEmbedder(vocabularies, spaces),
         zero_shot=ZeroShot(database, spaces, Projections(database, spaces), embedder.space),
         housekeeper=housekeeper,
     )

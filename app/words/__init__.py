@@ -1,1 +1,1 @@
-"""Services for vocabularies: lookup, neighbors, analogies, editing and vector files."""
+"""Vocabularies: word lookup, neighbors, analogies, editing and vector file formats."""

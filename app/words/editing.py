@@ -1,4 +1,4 @@
-"""Vocabularies come, change and go: whole files, single words."""
+"""Imports, exports and deletes vocabularies, and sets and deletes single words."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -8,150 +8,142 @@ from typing import IO
 import numpy as np
 
 from app.errors import InvalidRequest, WordNotFound
-from app.store.collections import (
-    Collection,
-    delete_collection,
-    get_collection,
-    lock_collection,
-)
+from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import VOCABULARY
+from app.store.deletion import delete_collection_by_name
 from app.store.index_sync import IndexSync
-from app.store.staging import discard, publish, stage
-from app.store.words import (
-    WORDS_A_BLOCK,
-    Word,
-    append_words,
-    every_word,
-    remove_word,
-    upsert_word,
-)
+from app.store.staging import delete_staged, publish, stage
+from app.store.word_import import BLOCK_SIZE, append_words
+from app.store.words import Word, delete_word, stream_words, upsert_word
 from app.vectors import EmbeddingSpace, l2_normalize
-from app.words.formats import WRITERS, WordVectors, open_vectors
+from app.words.formats import WordVectors, open_vectors
 from app.words.policies import WordPolicy, fold_persian
+from app.words.raw_vectors import to_unit_vector
+from app.words.writers import WRITERS
 
-DEFAULT = WordPolicy()
-_BLOCK = 1_000
-_HASHED = 1 << 20
+DEFAULT_POLICY = WordPolicy()
+_NORMALIZED_AT_ONCE = 1_000  # words
+_DIGEST_BLOCK = 1 << 20  # bytes
 
 
-def _nobody_watches(_words: int) -> None:
+def _ignore_progress(_words: int) -> None:
     return
 
 
 class VocabularyEditor:
-    """Whatever a method does happens as a whole, or not at all."""
+    """Writes to vocabularies. Every method is atomic: an error leaves the store unchanged."""
 
-    def __init__(self, database: Database, index_sync: IndexSync, most_bytes: int) -> None:
+    def __init__(self, database: Database, index_sync: IndexSync, max_bytes: int) -> None:
         self._database, self._index_sync = database, index_sync
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
 
     def create(
         self,
         name: str,
         file: IO[bytes],
         word_list: IO[bytes] | None,
-        policy: WordPolicy = DEFAULT,
-        progress: Callable[[int], None] = _nobody_watches,
+        policy: WordPolicy = DEFAULT_POLICY,
+        progress: Callable[[int], None] = _ignore_progress,
     ) -> Collection:
-        """A vocabulary out of a vector file, words by falling frequency as they stand in it.
+        """Create a vocabulary from a vector file that lists words in falling frequency.
 
-        Of words that `policy` folds into one the first, most frequent one stays.
-
-        The file is read twice, first for its digest, which names the embedding space. Nobody sees
-        the vocabulary before its last word is there. Raises BrokenFile with the line,
-        CollectionExists.
+        Where `policy` folds several words into one spelling, the first one is stored. The file is
+        read twice: first for its digest, which names the embedding space. The vocabulary is
+        visible once its last word is stored. `progress` receives the number of words of each
+        stored block. Raises InvalidVectorFile with the line, CollectionExists.
         """
         digest = _digest(file, word_list)
-        found = open_vectors(file, word_list, self._most_bytes)
-        words = found.words if policy.normalisation == "none" else _folded(found.words)
-        space = EmbeddingSpace(name, f"vectors:{digest}", found.dimension)
+        vector_file = open_vectors(file, word_list, self._max_bytes)
+        words = vector_file.words if policy.normalisation == "none" else _fold(vector_file.words)
+        space = EmbeddingSpace(name, f"vectors:{digest}", vector_file.dimension)
         with self._database.write() as session:
             staged = stage(session, name, space, policy.options())
         try:
-            count = self._fill(staged, _unit(words), progress)
+            count = self._append(staged, _normalize(words), progress)
             with self._database.write() as session:
                 return publish(session, staged, name, VOCABULARY, count)
         except BaseException:
-            discard(self._database, staged.row_id)
+            delete_staged(self._database, staged.row_id)
             raise
 
-    def _fill(self, staged: Collection, words: WordVectors, progress: Callable[[int], None]) -> int:
-        """A transaction a block, so that other writers wait for a block only."""
+    def _append(
+        self, staged: Collection, words: WordVectors, progress: Callable[[int], None]
+    ) -> int:
+        """One transaction per block, so that other writers wait for one block only."""
         rank = 0
-        while block := list(islice(words, WORDS_A_BLOCK)):
+        while block := list(islice(words, BLOCK_SIZE)):
             with self._database.write() as session:
                 append_words(session, staged, block, rank)
             rank += len(block)
             progress(len(block))
         return rank
 
-    def put(self, vocabulary: str, word: str, vector: Sequence[float]) -> tuple[Word, bool]:
-        """Set one word; True where it is new. Raises VocabularyNotFound, InvalidRequest."""
-        with self._database.write() as session:
-            collection = get_collection(session, vocabulary, VOCABULARY)
-            row = np.array(vector, dtype=np.float64)
-            if row.shape != (collection.space.dimension,):
-                raise InvalidRequest(
-                    "vector", f"{vocabulary} has {collection.space.dimension} dimensions"
-                )
-            if not row.any():
-                raise InvalidRequest("vector", "a vector of zeros has no direction")
-            folded = WordPolicy.of(collection.options).fold(word)
-            return upsert_word(session, collection, folded, l2_normalize(row))
+    def put_word(self, vocabulary: str, word: str, vector: Sequence[float]) -> tuple[Word, bool]:
+        """Set the vector of a word; returns the word and whether it is new.
 
-    def remove(self, vocabulary: str, word: str) -> None:
-        """Forget one word. Raises VocabularyNotFound, WordNotFound."""
+        The vector is stored at unit length. Raises VocabularyNotFound, InvalidRequest.
+        """
         with self._database.write() as session:
             collection = get_collection(session, vocabulary, VOCABULARY)
-            if not remove_word(session, collection, WordPolicy.of(collection.options).fold(word)):
+            owner = f"the vocabulary {vocabulary!r}"
+            unit = to_unit_vector(vector, collection.space.dimension, owner)
+            if not unit.any():
+                raise InvalidRequest("vector", "all components are 0; a vector needs a direction")
+            spelling = WordPolicy.of(collection.options).fold(word)
+            return upsert_word(session, collection, spelling, unit)
+
+    def delete_word(self, vocabulary: str, word: str) -> None:
+        """Delete one word. Raises VocabularyNotFound, WordNotFound."""
+        with self._database.write() as session:
+            collection = get_collection(session, vocabulary, VOCABULARY)
+            if not delete_word(session, collection, WordPolicy.of(collection.options).fold(word)):
                 raise WordNotFound(word, vocabulary, ())
 
     def delete(self, name: str) -> None:
-        """A vocabulary with all its words."""
-        with self._database.write() as session:
-            found = get_collection(session, name, VOCABULARY)
-            delete_collection(session, lock_collection(session, found))
-        self._index_sync.forget(found)
+        """Delete a vocabulary with all its words. Raises VocabularyNotFound."""
+        delete_collection_by_name(self._database, self._index_sync, name, VOCABULARY)
 
-    def export(self, name: str, kind: str) -> Iterator[bytes]:
-        """The pieces of a file of one of the formats in WRITERS; unit vectors, by rank."""
-        self._get(name)  # said before the first piece is on its way
-        return self._pieces(name, kind)
+    def export(self, name: str, format_: str) -> Iterator[bytes]:
+        """Stream a vocabulary in one of the formats in WRITERS, unit vectors by rank.
 
-    def _pieces(self, name: str, kind: str) -> Iterator[bytes]:
+        Raises VocabularyNotFound before the first piece.
+        """
+        with self._database.read() as session:
+            get_collection(session, name, VOCABULARY)
+        return self._stream(name, format_)
+
+    def _stream(self, name: str, format_: str) -> Iterator[bytes]:
         with self._database.read() as session:
             collection = get_collection(session, name, VOCABULARY)
-            words = every_word(session, collection)
-            yield from WRITERS[kind](collection.size, collection.space.dimension, words)
-
-    def _get(self, name: str) -> Collection:
-        with self._database.read() as session:
-            return get_collection(session, name, VOCABULARY)
+            words = stream_words(session, collection)
+            yield from WRITERS[format_](collection.size, collection.space.dimension, words)
 
 
-def _folded(words: WordVectors) -> WordVectors:
-    seen: set[str] = set()
+def _fold(words: WordVectors) -> WordVectors:
+    """The words in their folded spelling, the first of each."""
+    yielded: set[str] = set()
     for word, vector in words:
         folded = fold_persian(word)
-        if folded and folded not in seen:
-            seen.add(folded)
+        if folded and folded not in yielded:
+            yielded.add(folded)
             yield folded, vector
 
 
-def _unit(words: WordVectors) -> WordVectors:
-    while block := list(islice(words, _BLOCK)):
+def _normalize(words: WordVectors) -> WordVectors:
+    while block := list(islice(words, _NORMALIZED_AT_ONCE)):
         rows = l2_normalize(np.stack([vector for _, vector in block]))
         yield from zip((word for word, _ in block), rows, strict=True)
 
 
 def _digest(*files: IO[bytes] | None) -> str:
-    known = hashlib.sha256()
+    """SHA-256 of the contents of the files, in hexadecimal; rewinds each file."""
+    digest = hashlib.sha256()
     for file in files:
         if file is None:
             continue
         file.seek(0)
-        while block := file.read(_HASHED):
-            known.update(block)
+        while block := file.read(_DIGEST_BLOCK):
+            digest.update(block)
         file.seek(0)
-    return known.hexdigest()
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""From words as somebody wrote them to words as a vocabulary holds them."""
+"""Looks words up in a vocabulary under its spelling policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,72 +14,75 @@ from app.words.policies import WordPolicy
 from app.words.suggestions import suggest
 
 Canonical = dict[str, str | None]
-"""From each word that was asked to its spelling in the vocabulary; None where it was skipped."""
+"""Each requested word and its spelling in the vocabulary; None for a skipped word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """One item a word asked, in order; None for those that the policy skips."""
+    """The words found for the requested texts, in the same order; None for skipped words."""
 
-    asked: tuple[str, ...]
+    requested: tuple[str, ...]
     words: tuple[Word | None, ...]
 
     @property
     def canonical(self) -> Canonical:
-        """What each word was taken for."""
-        pairs = zip(self.asked, self.words, strict=True)
-        return {asked: word.text if word is not None else None for asked, word in pairs}
+        """The spelling in the vocabulary of each requested word."""
+        pairs = zip(self.requested, self.words, strict=True)
+        return {text: word.text if word is not None else None for text, word in pairs}
 
     @property
     def known(self) -> list[Word]:
-        """Without the skipped ones."""
+        """The found words, without skipped ones."""
         return [word for word in self.words if word is not None]
 
     def vectors(self) -> Matrix:
         """Unit vectors, shape (words, dimension); rows of NaN for skipped words."""
-        size = len(self.known[0].vector)
-        nothing = np.full(size, np.nan, dtype=np.float32)
-        return np.stack([nothing if word is None else word.vector for word in self.words])
+        nan_row = np.full(len(self.known[0].vector), np.nan, dtype=np.float32)
+        return np.stack([nan_row if word is None else word.vector for word in self.words])
 
 
-def look_up(session: Session, collection: Collection, asked: Sequence[str]) -> Lookup:
-    """Find every word under the vocabulary's policy.
+def look_up(session: Session, collection: Collection, texts: Sequence[str]) -> Lookup:
+    """Find every text under the vocabulary's policy.
 
-    Raises WordNotFound for the first unknown word; where the policy skips, only if all are.
+    Raises WordNotFound for the first unknown word; under the policy `skip` only if all words are
+    unknown.
     """
-    return _resolve(session, collection, asked, (), {})
+    return _resolve(session, collection, texts, (), {})
 
 
 def look_up_in(
-    session: Session, vocabulary: str, asked: Sequence[str]
+    session: Session, vocabulary: str, texts: Sequence[str]
 ) -> tuple[Collection, Lookup]:
-    """The vocabulary of this name with what `look_up` finds in it, in one statement where each
-    word is there as it is written. Raises VocabularyNotFound, WordNotFound."""
-    collection, known = open_vocabulary(session, vocabulary, asked)
-    return collection, _resolve(session, collection, asked, asked, known)
+    """The vocabulary of this name and the result of `look_up` in it.
+
+    One statement suffices if the vocabulary contains each word as written. Raises
+    VocabularyNotFound, WordNotFound.
+    """
+    collection, found = open_vocabulary(session, vocabulary, texts)
+    return collection, _resolve(session, collection, texts, texts, found)
 
 
 def _resolve(
     session: Session,
     collection: Collection,
-    asked: Sequence[str],
-    sought: Sequence[str],
-    known: dict[str, Word],
+    texts: Sequence[str],
+    searched: Sequence[str],
+    found: dict[str, Word],
 ) -> Lookup:
-    """`known` are those of the words `sought` that are there; what else may count is looked for."""
+    """`found` are the words among the texts `searched` so far; other spellings are queried."""
     policy = WordPolicy.of(collection.options)
-    spellings = [policy.spellings(word) for word in asked]
-    others = {form for forms in spellings for form in forms}.difference(sought)
-    known = known | find_words(session, collection, sorted(others))
-    found = [next((known[form] for form in forms if form in known), None) for forms in spellings]
-    missing = [word for word, there in zip(asked, found, strict=True) if there is None]
-    if missing and (policy.unknown != "skip" or len(missing) == len(found)):
-        raise not_found(session, collection, missing[0])
-    return Lookup(tuple(asked), tuple(found))
+    spellings = [policy.spellings(text) for text in texts]
+    others = {form for forms in spellings for form in forms}.difference(searched)
+    found = found | find_words(session, collection, sorted(others))
+    words = [next((found[form] for form in forms if form in found), None) for forms in spellings]
+    unknown = [text for text, word in zip(texts, words, strict=True) if word is None]
+    if unknown and (policy.unknown != "skip" or len(unknown) == len(words)):
+        raise word_not_found(session, collection, unknown[0])
+    return Lookup(tuple(texts), tuple(words))
 
 
-def not_found(session: Session, collection: Collection, word: str) -> WordNotFound:
-    """The error for an unknown word, with what it may have meant."""
-    forms = WordPolicy.of(collection.options).spellings(word)
-    close = suggest(session, collection, forms[0] if forms else word)
-    return WordNotFound(word, collection.name, close)
+def word_not_found(session: Session, collection: Collection, text: str) -> WordNotFound:
+    """The error for an unknown word, with suggestions."""
+    spellings = WordPolicy.of(collection.options).spellings(text)
+    suggestions = suggest(session, collection, spellings[0] if spellings else text)
+    return WordNotFound(text, collection.name, suggestions)

@@ -1,33 +1,29 @@
-"""Words as vectors: look up, neighbors, analogies, the odd one out."""
+"""Finds the words nearest to a query, by 3CosAdd or 3CosMul, under filters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidRequest
-from app.store.collections import Collection, get_collection, list_collections
-from app.store.db.database import Database
-from app.store.db.tables import VOCABULARY
+from app.store.collections import Collection
 from app.store.index_sync import IndexSync
 from app.store.search import nearest_entries
-from app.store.words import Word, find_words, frequent_words
-from app.vectors import Matrix, Vector, l2_normalize
+from app.store.words import WordTable, frequent_words, word_vectors
+from app.vectors import Vector
 from app.words.analogies import Query, cos_mul
-from app.words.lookup import Canonical, Lookup, look_up, look_up_in
-from app.words.mean_vectors import TextVector, embed_texts
-from app.words.policies import WordPolicy
+from app.words.lookup import look_up
 
-_SMALL_RANK = 50_000  # up to here the words themselves are compared, beyond it the index helps
-_MUL_CANDIDATES = 2_000
-_LEAST_OF_ALL = 3  # words among which one can be the odd one
+Method = Literal["3cosadd", "3cosmul"]
+
+_EXHAUSTIVE_RANK = 50_000  # up to this `max_rank` all words are compared without the index
+_COS_MUL_CANDIDATES = 2_000  # best words by 3CosAdd that 3CosMul scores
 
 
 @dataclass(frozen=True, slots=True)
 class WordNeighbor:
-    """`similarity` is the cosine; `score` what the answers are sorted by, where it differs."""
+    """A word with its cosine similarity to the query; `score` is the 3CosMul score, if used."""
 
     word: str
     similarity: float
@@ -36,17 +32,8 @@ class WordNeighbor:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A term of a query: a word or a raw vector, with its weight."""
-
-    word: str | None
-    vector: tuple[float, ...] | None
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class Filters:
-    """Which words may answer, and how many of them do."""
+    """The number of words to return, and which words are eligible."""
 
     k: int
     min_similarity: float | None = None
@@ -56,225 +43,95 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class NearWords:
-    """The answer, best first, and what the words of the question were taken for."""
-
-    neighbors: list[WordNeighbor]
-    canonical: Canonical
-
-
-@dataclass(frozen=True, slots=True)
-class OddOneOut:
-    """`similarities` to the mean of all, in the order asked; None for skipped words."""
-
+class _Candidate:
+    row_id: int
     word: str
-    similarities: list[float | None]
-    canonical: Canonical
+    rank: int
+    similarity: float
 
 
-class Vocabularies:
-    """Every vocabulary of the store, behind names."""
+class NeighborSearch:
+    """One search in one vocabulary. `hidden` are spellings that are never returned."""
 
-    def __init__(self, database: Database, index_sync: IndexSync) -> None:
-        self._database, self._index_sync = database, index_sync
-
-    def names(self) -> list[Collection]:
-        """All vocabularies, by name."""
-        with self._database.read() as session:
-            return list_collections(session, VOCABULARY)
-
-    def get(self, name: str) -> Collection:
-        """One vocabulary. Raises VocabularyNotFound."""
-        with self._database.read() as session:
-            return get_collection(session, name, VOCABULARY)
-
-    def lookup(self, word: str, vocabulary: str) -> Word:
-        """A word with its vector. Raises WordNotFound with suggestions."""
-        with self._database.read() as session:
-            return look_up_in(session, vocabulary, [word])[1].known[0]
-
-    def texts(self, texts: Sequence[str], vocabulary: str) -> list[TextVector]:
-        """A unit vector for every text. Raises WordNotFound where no word of one is known."""
-        with self._database.read() as session:
-            collection = get_collection(session, vocabulary, VOCABULARY)
-            return embed_texts(session, collection, list(texts))
-
-    def everything(self, vocabulary: str) -> tuple[list[str], Matrix]:
-        """All words, most frequent first, and their unit vectors, shape (words, dimension)."""
-        with self._database.read() as session:
-            collection = get_collection(session, vocabulary, VOCABULARY)
-            texts, _, vectors = frequent_words(session, collection, 2**31 - 1)
-            return texts, vectors
-
-    def nearest(
-        self,
-        positive: Sequence[Item],
-        negative: Sequence[Item],
-        method: Literal["3cosadd", "3cosmul"],
-        filters: Filters,
-        vocabulary: str,
-    ) -> NearWords:
-        """Words near a weighted sum of words and vectors; the words asked with never answer.
-
-        3CosAdd: Mikolov et al. 2013; 3CosMul: Levy & Goldberg 2014, over the best 2,000
-        candidates of 3CosAdd.
-        """
-        with self._database.read() as session:
-            asked = [item.word for item in (*positive, *negative) if item.word is not None]
-            collection, words = look_up_in(session, vocabulary, asked)
-            query = _query(collection, positive, negative, words)
-            direction = query.direction()
-            if not direction.any():
-                raise InvalidRequest("positive", "the terms cancel each other out")
-            policy = WordPolicy.of(collection.options)
-            # Under any of its spellings a word that was asked with is no answer.
-            named = [*asked, *filters.exclude]
-            hidden = {form for word in named for form in policy.spellings(word)}
-            if method == "3cosadd":
-                found = self._near(session, collection, direction, filters, hidden)
-                return NearWords(found, words.canonical)
-            wide = replace(filters, k=_MUL_CANDIDATES)
-            found = self._near(session, collection, direction, wide, hidden)
-            found = _by_cos_mul(session, collection, query, found)[: filters.k]
-            return NearWords(found, words.canonical)
-
-    def similarities(
-        self, pairs: Sequence[tuple[str, str]], vocabulary: str
-    ) -> tuple[list[float | None], Canonical]:
-        """Cosine of each pair; None where a word of it was skipped."""
-        words = self._look_up([word for pair in pairs for word in pair], vocabulary)
-        vectors = words.vectors()
-        return _cosines((vectors[::2] * vectors[1::2]).sum(axis=1)), words.canonical
-
-    def matrix(
-        self, asked: Sequence[str], vocabulary: str
-    ) -> tuple[list[list[float | None]], Canonical]:
-        """Cosine of everything with everything, n rows of n; None where a word was skipped."""
-        words = self._look_up(asked, vocabulary)
-        vectors = words.vectors()
-        return [_cosines(row) for row in vectors @ vectors.T], words.canonical
-
-    def odd_one_out(self, asked: Sequence[str], vocabulary: str) -> OddOneOut:
-        """The word least similar to the mean of all."""
-        words = self._look_up(asked, vocabulary)
-        if len(words.known) < _LEAST_OF_ALL:
-            raise InvalidRequest("words", f"at least {_LEAST_OF_ALL} of them must be known")
-        vectors = words.vectors()
-        similarities = vectors @ l2_normalize(np.nanmean(vectors, axis=0))
-        odd = asked[int(np.nanargmin(similarities))]
-        return OddOneOut(odd, _cosines(similarities), words.canonical)
-
-    def _look_up(self, asked: Sequence[str], vocabulary: str) -> Lookup:
-        with self._database.read() as session:
-            return look_up_in(session, vocabulary, asked)[1]
-
-    def _near(
+    def __init__(
         self,
         session: Session,
+        index_sync: IndexSync,
         collection: Collection,
-        direction: Vector,
         filters: Filters,
         hidden: set[str],
-    ) -> list[WordNeighbor]:
+    ) -> None:
+        self._session, self._index_sync = session, index_sync
+        self._collection, self._filters, self._hidden = collection, filters, hidden
+
+    def nearest(self, query: Query, method: Method) -> list[WordNeighbor]:
+        """The nearest words, best first. 3CosMul scores the best 2,000 words by 3CosAdd."""
+        direction = query.direction()
+        if method == "3cosadd":
+            found = self._candidates(direction, self._filters.k)
+            return [WordNeighbor(c.word, c.similarity, c.rank) for c in found]
+        found = self._candidates(direction, _COS_MUL_CANDIDATES)
+        return self._by_cos_mul(query, found)[: self._filters.k]
+
+    def _by_cos_mul(self, query: Query, candidates: list[_Candidate]) -> list[WordNeighbor]:
+        row_ids = [candidate.row_id for candidate in candidates]
+        vectors = word_vectors(self._session, self._collection, row_ids)
+        present = [candidate for candidate in candidates if candidate.row_id in vectors]
+        if not present:
+            return []
+        scores = cos_mul(query, np.stack([vectors[candidate.row_id] for candidate in present]))
+        neighbors = [
+            WordNeighbor(candidate.word, candidate.similarity, candidate.rank, float(score))
+            for candidate, score in zip(present, scores, strict=True)
+        ]
+        return [neighbors[row] for row in np.argsort(-scores, kind="stable")]
+
+    def _candidates(self, direction: Vector, k: int) -> list[_Candidate]:
+        """The k most similar eligible words, most similar first."""
+        filters = self._filters
         if filters.within is not None:
-            words = look_up(session, collection, filters.within).known
-            found = _compare(
-                direction,
-                [w.text for w in words],
-                [w.rank for w in words],
-                np.stack([w.vector for w in words]),
-            )
-        elif filters.max_rank is not None and filters.max_rank <= _SMALL_RANK:
-            texts, ranks, vectors = frequent_words(session, collection, filters.max_rank)
-            found = _compare(direction, texts, ranks, vectors)
+            words = look_up(self._session, self._collection, filters.within).known
+            found = _compare(direction, WordTable.of(words))
+        elif filters.max_rank is not None and filters.max_rank <= _EXHAUSTIVE_RANK:
+            table = frequent_words(self._session, self._collection, filters.max_rank)
+            found = _compare(direction, table)
         else:
-            return self._search(session, collection, direction, filters, hidden)
-        return _kept(found, filters, hidden)[: filters.k]
+            return self._search_index(direction, k)
+        return self._eligible(found)[:k]
 
-    def _search(
-        self,
-        session: Session,
-        collection: Collection,
-        direction: Vector,
-        filters: Filters,
-        hidden: set[str],
-    ) -> list[WordNeighbor]:
-        """Ask the index for more until enough of what it found may answer."""
-        asked = filters.k + len(hidden)
+    def _search_index(self, direction: Vector, k: int) -> list[_Candidate]:
+        """Search the index with a growing limit until k of the results are eligible."""
+        limit = k + len(self._hidden)
+        floor = self._filters.min_similarity
         while True:
-            rows = nearest_entries(session, self._index_sync, collection, direction[None], asked)[0]
-            found = [WordNeighbor(row.name, row.similarity, row.rank or 0) for row in rows]
-            kept = _kept(found, filters, hidden)
-            floor = filters.min_similarity
-            below = floor is not None and bool(found) and found[-1].similarity < floor
-            if len(kept) >= filters.k or below or len(found) < asked:
-                return kept[: filters.k]
-            asked *= 4
+            [entries] = nearest_entries(
+                self._session, self._index_sync, self._collection, direction[None], limit
+            )
+            found = [
+                _Candidate(entry.row_id, entry.name, entry.rank or 0, entry.similarity)
+                for entry in entries
+            ]
+            eligible = self._eligible(found)
+            below_floor = floor is not None and bool(found) and found[-1].similarity < floor
+            if len(eligible) >= k or below_floor or len(found) < limit:
+                return eligible[:k]
+            limit *= 4
+
+    def _eligible(self, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+        max_rank, floor = self._filters.max_rank, self._filters.min_similarity
+        return [
+            candidate
+            for candidate in candidates
+            if candidate.word not in self._hidden
+            and (max_rank is None or candidate.rank <= max_rank)
+            and (floor is None or candidate.similarity >= floor)
+        ]
 
 
-def _query(
-    collection: Collection, positive: Sequence[Item], negative: Sequence[Item], words: Lookup
-) -> Query:
-    """Signed rows of the terms; skipped words are no terms."""
-    known = iter(words.words)
-    rows: list[Vector] = []
-    weights: list[float] = []
-    signed = [*((1.0, item) for item in positive), *((-1.0, item) for item in negative)]
-    for sign, item in signed:
-        if item.word is not None:
-            word = next(known)
-            if word is None:
-                continue
-            rows.append(word.vector)
-        else:
-            rows.append(_raw_vector(collection, item))
-        weights.append(sign * item.weight)
-    return Query(np.stack(rows), np.array(weights, dtype=np.float32))
-
-
-def _raw_vector(collection: Collection, item: Item) -> Vector:
-    vector = np.array(item.vector, dtype=np.float32)
-    if vector.shape != (collection.space.dimension,):
-        raise InvalidRequest(
-            "vector", f"{collection.name} has {collection.space.dimension} dimensions"
-        )
-    return l2_normalize(vector)
-
-
-def _cosines(dots: Vector) -> list[float | None]:
-    """As numbers from -1 to 1; None for what is none."""
-    return [None if np.isnan(dot) else float(np.clip(dot, -1, 1)) for dot in dots]
-
-
-def _by_cos_mul(
-    session: Session, collection: Collection, query: Query, found: list[WordNeighbor]
-) -> list[WordNeighbor]:
-    if not found:
-        return []
-    known = find_words(session, collection, [neighbor.word for neighbor in found])
-    vectors = np.stack([known[neighbor.word].vector for neighbor in found])
-    scores = cos_mul(query, vectors)
+def _compare(direction: Vector, words: WordTable) -> list[_Candidate]:
+    """All words of the table, most similar first."""
+    similarities = np.clip(words.vectors @ direction, -1, 1)
     return [
-        WordNeighbor(found[row].word, found[row].similarity, found[row].rank, float(scores[row]))
-        for row in np.argsort(-scores, kind="stable")
-    ]
-
-
-def _compare(
-    direction: Vector, texts: list[str], ranks: list[int], vectors: Matrix
-) -> list[WordNeighbor]:
-    similarities = np.clip(vectors @ direction, -1, 1)
-    return [
-        WordNeighbor(texts[row], float(similarities[row]), ranks[row])
+        _Candidate(words.row_ids[row], words.texts[row], words.ranks[row], float(similarities[row]))
         for row in np.argsort(-similarities, kind="stable")
-    ]
-
-
-def _kept(found: list[WordNeighbor], filters: Filters, hidden: set[str]) -> list[WordNeighbor]:
-    return [
-        neighbor
-        for neighbor in found
-        if neighbor.word not in hidden
-        and (filters.max_rank is None or neighbor.rank <= filters.max_rank)
-        and (filters.min_similarity is None or neighbor.similarity >= filters.min_similarity)
     ]

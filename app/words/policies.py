@@ -1,4 +1,4 @@
-"""How a vocabulary looks a word up: which spellings count as the same word."""
+"""The spelling policy of a vocabulary: which spellings are looked up as the same word."""
 
 import re
 import unicodedata
@@ -12,18 +12,20 @@ Unknown = Literal["error", "lowercase", "skip"]
 Normalisation = Literal["none", "persian"]
 
 _PERSIAN = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک", "ـ": None, "\u200c": None})
-_HARAKAT = re.compile("[\u064b-\u0652\u0670]")  # vowel signs, written or left out at will
+_HARAKAT = re.compile("[\u064b-\u0652\u0670]")  # optional vowel signs
 
 
 @dataclass(frozen=True, slots=True)
 class WordPolicy:
-    """`unknown`: what becomes of a word that is unknown as written. `error` refuses it,
-    `lowercase` tries it in lower case first, and `skip` does both and leaves it out of a list of
-    words where there are others.
+    """The lookup options of a vocabulary.
 
-    `normalisation`: with `persian` the Arabic and the Persian forms of yeh and kaf are one
-    letter, and tatweel, vowel signs and the zero-width non-joiner don't matter; the words of
-    the vocabulary were folded in the same way when it was made.
+    `unknown` is the treatment of a word that is unknown as written: `error` refuses it,
+    `lowercase` tries it in lower case first, and `skip` tries lower case and then leaves the word
+    out of a list in which other words are known.
+
+    `normalisation`: under `persian` the Arabic and Persian forms of yeh and kaf are the same
+    letter, and tatweel, vowel signs and the zero-width non-joiner are ignored. The words of the
+    vocabulary were folded in the same way when it was imported.
     """
 
     unknown: Unknown = "error"
@@ -31,27 +33,30 @@ class WordPolicy:
 
     @classmethod
     def of(cls, options: Mapping[str, str]) -> "WordPolicy":
-        """As a collection keeps it; what is missing has its default."""
+        """The policy in the options of a collection; missing options have their defaults."""
         return cls(
             cast(Unknown, options.get("unknown", "error")),
             cast(Normalisation, options.get("normalisation", "none")),
         )
 
     def options(self) -> dict[str, str]:
-        """For the collection to keep."""
+        """The policy as options of a collection; the inverse of `of`."""
         return asdict(self)
 
     def fold(self, word: str) -> str:
-        """The spelling under which the vocabulary holds a word. Raises InvalidRequest for none."""
+        """The spelling under which the vocabulary stores a word. Raises InvalidRequest if
+        normalisation removes every character."""
         if self.normalisation == "none":
             return word
         folded = fold_persian(word)
         if not folded:
-            raise InvalidRequest("word", "nothing is left of it once it is normalised")
+            raise InvalidRequest(
+                "word", "word has only characters that the Persian normalisation removes"
+            )
         return folded
 
     def spellings(self, word: str) -> tuple[str, ...]:
-        """What to look for, best first."""
+        """The spellings to look up, in order of preference."""
         folded = fold_persian(word) if self.normalisation == "persian" else word
         forms = (folded,) if self.unknown == "error" else (folded, folded.lower())
         return tuple(dict.fromkeys(form for form in forms if form))

@@ -1,4 +1,4 @@
-"""Vocabularies of one's own: upload, change, take out again; a hostile file changes nothing."""
+"""Tests the vocabulary endpoints: upload, editing, export, deletion; invalid files."""
 
 import gzip
 import io
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from app.words.formats import write_word2vec_binary, write_word2vec_text
+from app.words.writers import write_word2vec_binary, write_word2vec_text
 from tests.conftest import MakeClient
 
 RNG = np.random.default_rng(3)
@@ -58,7 +58,7 @@ def expected(row: int, k: int) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["text", "binary", "glove", "gzip", "npy"])
-def test_every_format_becomes_the_same_vocabulary(client: TestClient, kind: str) -> None:
+def test_every_format_creates_the_same_vocabulary(client: TestClient, kind: str) -> None:
     more = {}
     if kind == "npy":
         stream = io.BytesIO()
@@ -71,52 +71,52 @@ def test_every_format_becomes_the_same_vocabulary(client: TestClient, kind: str)
         content = text_file()
         content = content.split(b"\n", 1)[1] if kind == "glove" else content
         content = gzip.compress(content) if kind == "gzip" else content
-    made = upload(client, content, more=more)
-    assert (made["status"], made["words"], made["dimension"]) == (201, 2_500, 8)
+    created = upload(client, content, more=more)
+    assert (created["status"], created["words"], created["dimension"]) == (201, 2_500, 8)
     assert nearest(client, "word7") == expected(7, 3)
     answer = client.get("/words/word41", params={"vocabulary": "mine"}).json()
     assert answer["rank"] == 42
 
 
 ONE = b"x 1 2 3 4 5 6 7"
-Spoil = Callable[[list[bytes]], list[bytes]]
-BROKEN: dict[str, tuple[Spoil, str]] = {
-    "a number too few": (lambda lines: [*lines[:1500], b"x 1 2", *lines[1501:]], "line 1501"),
+Damage = Callable[[list[bytes]], list[bytes]]
+INVALID: dict[str, tuple[Damage, str]] = {
+    "too few numbers": (lambda lines: [*lines[:1500], b"x 1 2", *lines[1501:]], "line 1501"),
     "not a number": (lambda lines: [*lines[:9], ONE + b" nan", *lines[10:]], "line 10"),
-    "a word twice": (lambda lines: [*lines[:-1], lines[1]], "line 2501"),
+    "a duplicate word": (lambda lines: [*lines[:-1], lines[1]], "line 2501"),
     "not UTF-8": (lambda lines: [*lines[:-1], b"\xff" + ONE + b" 8"], "line 2501"),
-    "an endless line": (lambda lines: [*lines[:3], b"y " + b"1" * 1_000_000], "line 4"),
+    "a very long line": (lambda lines: [*lines[:3], b"y " + b"1" * 1_000_000], "line 4"),
     "fewer than announced": (lambda lines: lines[:-1], "line 1"),
 }
 
 
-@pytest.mark.parametrize("what", list(BROKEN))
-def test_a_broken_file_is_refused_by_its_line_and_leaves_nothing(
+@pytest.mark.parametrize("what", list(INVALID))
+def test_an_invalid_file_is_refused_with_its_line_and_stores_nothing(
     client: TestClient, what: str
 ) -> None:
-    spoil, where = BROKEN[what]
-    answer = upload(client, b"\n".join(spoil(text_file().splitlines())))
+    damage, where = INVALID[what]
+    answer = upload(client, b"\n".join(damage(text_file().splitlines())))
     assert answer["status"] == 422, answer
     assert answer["code"] == "validation_error"
     assert answer["errors"][0]["where"] == where
     assert client.get("/vocabularies").json()["vocabularies"] == []
-    assert upload(client, text_file())["status"] == 201, "the name is still free"
+    assert upload(client, text_file())["status"] == 201, "the name is still available"
 
 
-def test_bombs_and_giants_are_refused(client: TestClient) -> None:
+def test_gzip_bombs_and_large_files_are_refused(client: TestClient) -> None:
     bomb = gzip.compress(
         text_file() + b"".join(b"z%d 0 0 0 0 0 0 0 0\n" % n for n in range(200_000))
     )
     assert len(bomb) < 2_000_000
     answer = upload(client, bomb)
     assert answer["status"] == 422
-    assert "larger than what is allowed" in answer["detail"]
+    assert "larger than 2,000,000 bytes" in answer["detail"]
     giant = upload(client, b"a 1 2\n" * 400_000)
     assert (giant["status"], giant["code"]) == (413, "file_too_large")
     assert client.get("/vocabularies").json()["vocabularies"] == []
 
 
-def test_what_is_no_upload_is_said(client: TestClient) -> None:
+def test_invalid_uploads_are_refused(client: TestClient) -> None:
     assert client.post("/vocabularies", content=b"x").status_code == 415
     assert client.post("/vocabularies", files={"file": b"a 1 2\n"}).status_code == 422
     assert upload(client, b"a 1 2\n", name="no/slash")["status"] == 422
@@ -125,28 +125,28 @@ def test_what_is_no_upload_is_said(client: TestClient) -> None:
     assert upload(client, text_file())["code"] == "collection_exists"
 
 
-def test_one_word_is_set_found_replaced_and_forgotten(client: TestClient) -> None:
+def test_a_word_is_set_found_replaced_and_deleted(client: TestClient) -> None:
     upload(client, text_file())
-    there = "/vocabularies/mine/words/either/or"
+    path = "/vocabularies/mine/words/either/or"
     near_seven = (VECTORS[7] * 3).tolist()
-    put = client.put(there, json={"vector": near_seven})
+    put = client.put(path, json={"vector": near_seven})
     assert (put.status_code, put.json()["rank"]) == (201, 2_501)
     assert nearest(client, "word7", 1) == ["either/or"]
-    assert client.put(there, json={"vector": (-VECTORS[7]).tolist()}).status_code == 200
+    assert client.put(path, json={"vector": (-VECTORS[7]).tolist()}).status_code == 200
     assert nearest(client, "word7") == expected(7, 3)
     assert client.get("/vocabularies/mine").json()["words"] == 2_501
 
-    assert client.delete(there).status_code == 204
-    assert client.delete(there).json()["code"] == "word_not_found"
+    assert client.delete(path).status_code == 204
+    assert client.delete(path).json()["code"] == "word_not_found"
     assert client.get("/vocabularies/mine").json()["words"] == 2_500
-    assert client.put(there, json={"vector": [1.0, 2.0]}).status_code == 422
-    assert client.put(there, json={"vector": [0.0] * 8}).status_code == 422
-    gone = "/vocabularies/nobody/words/x"
-    assert client.put(gone, json={"vector": [1.0] * 8}).json()["code"] == "vocabulary_not_found"
+    assert client.put(path, json={"vector": [1.0, 2.0]}).status_code == 422
+    assert client.put(path, json={"vector": [0.0] * 8}).status_code == 422
+    unknown = "/vocabularies/unknown/words/x"
+    assert client.put(unknown, json={"vector": [1.0] * 8}).json()["code"] == "vocabulary_not_found"
 
 
 @pytest.mark.parametrize("kind", ["word2vec-text", "word2vec-binary"])
-def test_what_is_exported_can_be_uploaded_again(client: TestClient, kind: str) -> None:
+def test_an_exported_vocabulary_can_be_uploaded(client: TestClient, kind: str) -> None:
     upload(client, text_file())
     file = client.get("/vocabularies/mine/export", params={"format": kind}).content
     assert upload(client, file, name="again")["words"] == 2_500
@@ -155,10 +155,10 @@ def test_what_is_exported_can_be_uploaded_again(client: TestClient, kind: str) -
         for name in ("mine", "again")
     )
     assert np.abs(np.subtract(first, second)).max() < 1e-5
-    assert client.get("/vocabularies/nobody/export").status_code == 404
+    assert client.get("/vocabularies/unknown/export").status_code == 404
 
 
-def test_the_projector_gets_vectors_and_words(client: TestClient) -> None:
+def test_export_for_the_projector(client: TestClient) -> None:
     upload(client, text_file())
     export = "/vocabularies/mine/export"
     vectors = client.get(export, params={"format": "projector-vectors"}).text.splitlines()
@@ -171,13 +171,15 @@ def test_the_projector_gets_vectors_and_words(client: TestClient) -> None:
 PERSIAN = "پرتقال 1 0 0\nآب 0.9 0.3 0\nكتاب 0 0 1\nکتاب 1 1 1\nمی‌خواهم 0 1 0\n".encode()
 
 
-def test_a_persian_vocabulary_knows_a_word_however_it_is_typed(client: TestClient) -> None:
-    """An Arabic kaf in the file, a Persian one in the question, a joiner in neither or both."""
+def test_persian_spellings_of_a_word_find_the_same_word(client: TestClient) -> None:
+    """Arabic or Persian kaf, with or without the zero-width non-joiner, in file and query."""
     made = upload(client, PERSIAN, normalisation="persian")
-    assert (made["words"], made["normalisation"]) == (4, "persian"), "the two spellings are one"
-    for typed in ("کتاب", "كتاب", "کِتاب"):
-        answer = client.get(f"/words/{typed}", params={"vocabulary": "mine"}).json()
-        assert (answer["word"], answer["canonical"], answer["rank"]) == (typed, "کتاب", 3)
+    assert (made["words"], made["normalisation"]) == (4, "persian"), (
+        "two spellings are folded into one word"
+    )
+    for spelling in ("کتاب", "كتاب", "کِتاب"):
+        answer = client.get(f"/words/{spelling}", params={"vocabulary": "mine"}).json()
+        assert (answer["word"], answer["canonical"], answer["rank"]) == (spelling, "کتاب", 3)
     assert nearest(client, "میخواهم", 4) == nearest(client, "می‌خواهم", 4)
     assert nearest(client, "پرتقال", 1) == ["آب"]
     sentence = {"model": "mine", "input": "من آب پرتقال مي‌خواهم"}
@@ -187,12 +189,14 @@ def test_a_persian_vocabulary_knows_a_word_however_it_is_typed(client: TestClien
     assert (put.status_code, put.json()["canonical"]) == (200, "کتاب")
 
 
-def test_lower_case_is_tried_where_the_vocabulary_says_so(client: TestClient) -> None:
+def test_the_policy_lowercase_tries_lower_case(client: TestClient) -> None:
     content = b"orange 1 0\njuice 0.9 0.1\nOslo 0 1\n"
     assert upload(client, content, unknown="lowercase")["unknown"] == "lowercase"
     answer = client.get("/words/ORANGE", params={"vocabulary": "mine"}).json()
     assert (answer["word"], answer["canonical"]) == ("ORANGE", "orange")
-    assert nearest(client, "Orange", 1) == ["juice"], "not itself in another case"
+    assert nearest(client, "Orange", 1) == ["juice"], (
+        "another spelling of the word itself is not a neighbor"
+    )
     assert client.get("/words/oslo", params={"vocabulary": "mine"}).status_code == 404
     upload(client, content, name="strict")
     refused = client.get("/words/ORANGE", params={"vocabulary": "strict"}).json()
@@ -200,7 +204,7 @@ def test_lower_case_is_tried_where_the_vocabulary_says_so(client: TestClient) ->
     assert upload(client, content, name="odd", unknown="title")["status"] == 422
 
 
-def test_unknown_words_are_left_out_of_lists_where_the_vocabulary_says_so(
+def test_the_policy_skip_leaves_unknown_words_out_of_lists(
     client: TestClient,
 ) -> None:
     content = b"orange 1 0\njuice 0.9 0.1\nOslo 0 1\ncereal 0.8 0.3\n"
@@ -225,5 +229,13 @@ def test_unknown_words_are_left_out_of_lists_where_the_vocabulary_says_so(
     assert (
         client.post("/words/odd-one-out", json={**four, "words": ["orange", "x", "y"]})
         .json()["detail"]
-        .endswith("must be known")
+        .endswith("at least 3 must be")
     )
+
+
+@pytest.mark.parametrize("path", ["/vocabularies/mine", "/collections/mine"])
+def test_a_vocabulary_is_deleted_through_either_path(client: TestClient, path: str) -> None:
+    upload(client, text_file())
+    assert client.delete(path).status_code == 204
+    assert client.get("/vocabularies/mine").json()["code"] == "vocabulary_not_found"
+    assert client.delete("/vocabularies/mine").json()["code"] == "vocabulary_not_found"

@@ -1,4 +1,4 @@
-"""Words out of the real default vocabulary: 400,000 of them."""
+"""Tests the word endpoints on the default vocabulary of 400,000 words."""
 
 import pytest
 from fastapi.testclient import TestClient
@@ -8,7 +8,7 @@ from tests.conftest import services_of
 
 
 def nearest(client: TestClient, **query: object) -> list[str]:
-    """The words of an answer to `POST /words/nearest`."""
+    """The words that `POST /words/nearest` returns."""
     answer = client.post("/words/nearest", json=query)
     assert answer.status_code == 200, answer.text
     return [neighbor["word"] for neighbor in answer.json()["neighbors"]]
@@ -26,7 +26,7 @@ def test_a_word_has_a_unit_vector_and_a_rank(words: TestClient) -> None:
     ("word", "expected"),
     [("orange", {"yellow", "red", "blue"}), ("juice", {"lemon", "vinegar", "milk"})],
 )
-def test_neighbors_are_sensible(words: TestClient, word: str, expected: set[str]) -> None:
+def test_neighbors_are_related_words(words: TestClient, word: str, expected: set[str]) -> None:
     answer = words.get(f"/words/{word}/nearest", params={"k": 10}).json()
     found = [neighbor["word"] for neighbor in answer["neighbors"]]
     similarities = [neighbor["similarity"] for neighbor in answer["neighbors"]]
@@ -45,16 +45,18 @@ def test_analogies(words: TestClient, method: str, a: str, b: str, c: str, d: st
     assert nearest(words, positive=[b, c], negative=[a], k=1, method=method) == [d]
 
 
-def test_weights_and_vectors_are_terms_too(words: TestClient) -> None:
+def test_weighted_words_and_vectors_are_terms(words: TestClient) -> None:
     orange = words.get("/words/orange").json()["vector"]
     by_word = nearest(words, positive=["orange"], exclude=["orange"], k=5)
     assert nearest(words, vector=orange, exclude=["orange"], k=5) == by_word
-    assert nearest(words, positive=[orange], k=1) == ["orange"], "a vector hides no word"
+    assert nearest(words, positive=[orange], k=1) == ["orange"], (
+        "a vector term does not exclude its word"
+    )
     heavy = [{"word": "orange", "weight": 50.0}, "king"]
     assert nearest(words, positive=heavy, k=3)[0] in by_word
 
 
-def test_filters(words: TestClient) -> None:
+def test_filters_limit_the_neighbors(words: TestClient) -> None:
     assert nearest(words, positive=["orange"], within=["juice", "car", "lemon"], k=2) == [
         "juice",
         "lemon",
@@ -69,7 +71,7 @@ def test_filters(words: TestClient) -> None:
     assert all(neighbor["similarity"] >= 0.75 for neighbor in close["neighbors"])
 
 
-def test_similarities(words: TestClient) -> None:
+def test_similarities_of_pairs_and_of_all_words(words: TestClient) -> None:
     pairs = words.post(
         "/words/similarity", json={"pairs": [["cat", "dog"], ["cat", "tax"], ["cat", "cat"]]}
     ).json()["similarities"]
@@ -81,7 +83,7 @@ def test_similarities(words: TestClient) -> None:
     assert words.post("/words/similarity", json=both).status_code == 422
 
 
-def test_odd_one_out(words: TestClient) -> None:
+def test_the_odd_one_out_is_the_unrelated_word(words: TestClient) -> None:
     answer = words.post(
         "/words/odd-one-out", json={"words": ["breakfast", "cereal", "dinner", "engine"]}
     ).json()
@@ -105,7 +107,7 @@ def test_an_unknown_word_is_404_with_suggestions(
         assert suggestion in answer.json()["suggestions"]
 
 
-def test_queries_that_make_no_sense(words: TestClient) -> None:
+def test_invalid_queries_are_refused(words: TestClient) -> None:
     for query in (
         {},
         {"vector": [1.0, 2.0]},
@@ -119,7 +121,7 @@ def test_queries_that_make_no_sense(words: TestClient) -> None:
         assert (refused.status_code, refused.json()["code"]) == (422, "validation_error"), query
 
 
-def test_vocabularies(words: TestClient) -> None:
+def test_the_default_vocabulary_is_listed_and_others_are_not_found(words: TestClient) -> None:
     listed = words.get("/vocabularies").json()["vocabularies"]
     assert [(v["name"], v["words"], v["dimension"]) for v in listed] == [
         ("glove-6b-50d", 400_000, 50)
@@ -131,9 +133,15 @@ def test_vocabularies(words: TestClient) -> None:
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "vocabulary_not_found")
     gallery = words.get("/persons", params={"collection": "glove-6b-50d"})
-    assert gallery.json()["code"] == "collection_not_found", "words are nobody"
+    assert gallery.json()["code"] == "collection_not_found", "a vocabulary is not a gallery"
 
 
-def test_the_import_happens_once(words: TestClient) -> None:
+def test_the_default_vocabulary_is_imported_once(words: TestClient) -> None:
     ensure_vocabulary(services_of(words).settings)
     assert words.get("/vocabularies/glove-6b-50d").json()["words"] == 400_000
+
+
+def test_a_vector_of_another_dimension_is_named_in_the_error(words: TestClient) -> None:
+    refused = words.post("/words/nearest", json={"vector": [1.0]}).json()
+    expected = "vector has 1 component; the vocabulary 'glove-6b-50d' has 50"
+    assert refused["errors"] == [{"where": "vector", "message": expected}]

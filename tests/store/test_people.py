@@ -20,9 +20,11 @@ from app.store.collections import (
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, JournalRow, TemplateRow
 from app.store.people import NewPerson, add_person, add_template, delete_person
+from app.words.analogies import Term
 from app.words.editing import VocabularyEditor
-from app.words.formats import BrokenFile
-from app.words.neighbors import Filters, Item, Vocabularies
+from app.words.neighbors import Filters
+from app.words.records import InvalidVectorFile
+from app.words.vocabularies import VocabularyService
 from tests.store.galleries import SPACE, WITHIN, add, find, index_sync, vector
 
 
@@ -163,23 +165,23 @@ def test_words_come_change_and_go_in_every_worker(database: Database, tmp_path: 
     """The same on both databases: the editor of one worker, the index of another."""
     one, other = index_sync(), index_sync()
     editor = VocabularyEditor(database, one, 1_000_000)
-    words = Vocabularies(database, other)
+    words = VocabularyService(database, other)
     lines = "".join(f"w{n} {' '.join(map(str, vector(n)))}\n" for n in range(50))
     assert editor.create("words", BytesIO(lines.encode()), None).size == 50
 
     def nearest(seed: int) -> str:
-        item = Item(None, tuple(vector(seed).tolist()))
-        return words.nearest([item], [], "3cosadd", Filters(1), "words").neighbors[0].word
+        term = Term(vector=tuple(vector(seed).tolist()))
+        return words.nearest([term], [], "3cosadd", Filters(1), "words").neighbors[0].word
 
     assert nearest(7) == "w7"
-    editor.put("words", "سیب", vector(7).tolist())
-    editor.remove("words", "w7")
+    editor.put_word("words", "سیب", vector(7).tolist())
+    editor.delete_word("words", "w7")
     assert nearest(7) == "سیب"
-    editor.put("words", "w9", vector(200).tolist())
+    editor.put_word("words", "w9", vector(200).tolist())
     assert nearest(200) == "w9"
     assert words.get("words").size == 50
 
-    with pytest.raises(BrokenFile):
+    with pytest.raises(InvalidVectorFile):
         editor.create("other", BytesIO(lines.encode() + b"w0 1\n"), None)
     assert [found.name for found in words.names()] == ["words"]
     assert len(list(editor.export("words", "word2vec-text"))) == 51

@@ -1,4 +1,4 @@
-"""Vector files: what one writer wrote every reader reads, and what is broken is named by line."""
+"""Tests that the readers accept what the writers write and report invalid files by line."""
 
 import gzip
 import io
@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.words.formats import (
-    BrokenFile,
-    VectorFile,
-    open_vectors,
+from app.words.formats import VectorFile, open_vectors
+from app.words.records import InvalidVectorFile
+from app.words.writers import (
     write_projector_vectors,
     write_projector_words,
     write_word2vec_binary,
@@ -37,15 +36,15 @@ def read(content: bytes, **more: Any) -> tuple[VectorFile, list[str], np.ndarray
 
 
 def refused(content: bytes, **more: Any) -> tuple[str, str]:
-    """Where, and what is said."""
-    with pytest.raises(BrokenFile) as caught:
+    """The field `where` and the message of the error."""
+    with pytest.raises(InvalidVectorFile) as caught:
         read(content, **more)
     return caught.value.where, str(caught.value)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("kind", ["word2vec-text", "glove-text", "npy"])
-def test_text_matrices_and_gzip(kind: str, zipped: bool) -> None:
+def test_text_and_npy_files_are_read_with_and_without_gzip(kind: str, zipped: bool) -> None:
     more = {}
     if kind == "npy":
         stream = io.BytesIO()
@@ -74,12 +73,12 @@ def test_word2vec_binary_is_exact(newlines: bool) -> None:
     assert np.array_equal(rows, VECTORS)
 
 
-def test_gensim_s_own_text_dialect() -> None:
-    """No trailing newline, several blanks in the header."""
+def test_gensim_text_files_are_read() -> None:
+    """No newline at the end, several spaces in the header."""
     assert read(b"2  3 \nking 1 2 3\nqueen 4 5 6")[1] == ["king", "queen"]
 
 
-def test_the_projector_files_have_a_line_a_word() -> None:
+def test_the_projector_files_have_one_line_per_word() -> None:
     vectors = b"".join(write_projector_vectors(5, 7, iter(pairs()))).decode().splitlines()
     words = b"".join(write_projector_words(5, 7, iter(pairs()))).decode().splitlines()
     assert words == WORDS
@@ -87,51 +86,56 @@ def test_the_projector_files_have_a_line_a_word() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "where", "said"),
+    ("content", "where", "message"),
     [
         (b"", "line 1", "empty"),
-        (b"3 2\na 1 2\nb 1 2\n", "line 1", "3 words were announced, 2 are there"),
-        (b"2 2\na 1 2\nb 1 2 3\n", "line 3", "more than 2 numbers"),
-        (b"2 2\na 1 2\nb 1\n", "line 3", "1 numbers, 2 are expected"),
+        (b"3 2\na 1 2\nb 1 2\n", "line 1", "announces 3 words, the file contains 2"),
+        (b"2 2\na 1 2\nb 1 2 3\n", "line 3", "2 numbers after the word, got more"),
+        (b"2 2\na 1 2\nb 1\n", "line 3", "expected 2 numbers after the word, got 1"),
         (b"2 2\na 1 2\nb 1 nan\n", "line 3", "not finite"),
         (b"2 2\na 1 2\nb 1 inf\n", "line 3", "not finite"),
-        (b"2 2\na 1 2\na 3 4\n", "line 3", "was there before"),
+        (b"2 2\na 1 2\na 3 4\n", "line 3", "is a duplicate"),
         (b"2 2\na 1 2\n\xff\xfe 3 4\n", "line 3", "UTF-8"),
-        (b"a 1 2\nb 1 x\n", "line 2", "not 2 numbers"),
-        (b"a 1 2\n\nb 1 2\n", "line 2", "0 numbers"),
+        (b"a 1 2\nb 1 x\n", "line 2", "expected 2 numbers"),
+        (b"a 1 2\n\nb 1 2\n", "line 2", "got 0"),
         (b"1 2\n" + b"a" * 401 + b" 1 2\n", "line 2", "1 to 400 characters"),
         (b"a " + b"1 " * 5000 + b"\n", "line 1", "2 to 4096"),
         (b"9 99999\n", "line 1", "2 to 4096"),
         (b"1 2\n 1 2\n", "line 2", "1 to 400 characters"),
-        (b"2 3\n</s> " + b"\0" * 12 + b"\nb \0\0", "record 2", "ends here"),
-        (b"2 3\n</s> " + b"\0" * 12, "record 2", "ends here"),
-        (b"1 3\n</s> " + b"\0" * 12 + b"\nextra " + b"\0" * 12, "record 2", "only 1"),
+        (b"2 3\n</s> " + b"\0" * 12 + b"\nb \0\0", "record 2", "ends before the 2 words"),
+        (b"2 3\n</s> " + b"\0" * 12, "record 2", "ends before the 2 words"),
+        (b"1 3\n</s> " + b"\0" * 12 + b"\nextra " + b"\0" * 12, "record 2", "announces (1)"),
         (b"\x93NUMPY\x01\x00", "words", "word list"),
         (gzip.compress(text_file())[:40], "file", "gzip"),
         (b"\x1f\x8b\x08 nothing", "file", "gzip"),
     ],
 )
-def test_what_is_broken_is_said_with_its_line(content: bytes, where: str, said: str) -> None:
-    place, message = refused(content)
-    assert place == where
-    assert said in message
+def test_an_invalid_file_is_reported_with_its_line(
+    content: bytes, where: str, message: str
+) -> None:
+    found_where, found_message = refused(content)
+    assert found_where == where
+    assert message in found_message
 
 
-def test_a_line_of_a_gigabyte_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_line_of_one_gigabyte_is_not_read_to_its_end(tmp_path: Path) -> None:
     endless = tmp_path / "endless.txt"
     with endless.open("wb") as stream:
         stream.write(b"2 2\na 1 2\n")
         stream.truncate(1 << 30)  # sparse: zeros without a newline
-    with endless.open("rb") as stream, pytest.raises(BrokenFile, match="longer than") as caught:
+    with (
+        endless.open("rb") as stream,
+        pytest.raises(InvalidVectorFile, match="longer than") as caught,
+    ):
         list(open_vectors(stream).words)
     assert caught.value.where == "line 3"
 
 
-def test_a_gzip_bomb_is_stopped() -> None:
+def test_a_gzip_bomb_is_refused() -> None:
     lines = b"".join(f"w{n} 0 0\n".encode() for n in range(200_000))
     bomb = gzip.compress(lines)
-    where, said = refused(bomb, most_bytes=1_000_000)
-    assert (where, said) == ("file", "unpacked it is larger than what is allowed here")
+    where, message = refused(bomb, max_bytes=1_000_000)
+    assert (where, message) == ("file", "the decompressed file is larger than 1,000,000 bytes")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,9 @@ def test_a_gzip_bomb_is_stopped() -> None:
         (np.array([[object()]]), b"a\n", "file"),
     ],
 )
-def test_matrices_that_do_not_fit_their_words(matrix: np.ndarray, words: bytes, where: str) -> None:
+def test_a_matrix_that_does_not_match_its_word_list_is_refused(
+    matrix: np.ndarray, words: bytes, where: str
+) -> None:
     stream = io.BytesIO()
     np.save(stream, matrix, allow_pickle=True)
     assert refused(stream.getvalue(), word_list=io.BytesIO(words))[0] == where

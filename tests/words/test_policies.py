@@ -1,4 +1,4 @@
-"""Which spellings are one word: casing, and Persian as people and machines write it."""
+"""Tests the spelling policies: letter case and Persian normalisation."""
 
 import pytest
 
@@ -20,12 +20,12 @@ SENTENCE = "من یک لیوان آب پرتقال می‌خواهم"  # I want 
         ("orange", "orange"),
     ],
 )
-def test_persian_spellings_of_one_word(written: str, folded: str) -> None:
+def test_persian_spellings_of_a_word_fold_into_one(written: str, folded: str) -> None:
     assert fold_persian(written) == folded
-    assert fold_persian(folded) == folded, "folding twice is folding once"
+    assert fold_persian(folded) == folded, "folding is idempotent"
 
 
-def test_a_sentence_typed_on_an_arabic_keyboard_is_the_same_sentence() -> None:
+def test_a_sentence_in_arabic_letters_folds_into_the_persian_one() -> None:
     arabic = SENTENCE.replace("ی", "ي").replace("ک", "ك").replace("\u200c", "")
     assert arabic != SENTENCE
     assert fold_persian(arabic) == fold_persian(SENTENCE)
@@ -34,7 +34,7 @@ def test_a_sentence_typed_on_an_arabic_keyboard_is_the_same_sentence() -> None:
         assert policy.spellings(one) == policy.spellings(other)
 
 
-def test_unknown_words() -> None:
+def test_spellings_depend_on_the_treatment_of_unknown_words() -> None:
     assert WordPolicy().spellings("Orange") == ("Orange",)
     assert WordPolicy("lowercase").spellings("Orange") == ("Orange", "orange")
     assert WordPolicy("lowercase").spellings("orange") == ("orange",)
@@ -45,6 +45,6 @@ def test_unknown_words() -> None:
     assert WordPolicy.of({}) == WordPolicy()
 
 
-def test_nothing_is_not_a_word() -> None:
-    with pytest.raises(InvalidRequest):
+def test_a_word_without_remaining_characters_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="normalisation removes"):
         WordPolicy(normalisation="persian").fold("\u200c")

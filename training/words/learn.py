@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from app.vectors import Matrix
-from app.words.formats import write_word2vec_binary, write_word2vec_text
+from app.words.writers import write_word2vec_binary, write_word2vec_text
 from training.words.config import WordConfig
 from training.words.contexts import RULES, Ids
 from training.words.corpus import END, Vocabulary, count_words, encode

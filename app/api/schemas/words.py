@@ -1,4 +1,4 @@
-"""Requests and answers about words, as the contract names them."""
+"""Request and response models for words and vocabularies."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -7,8 +7,10 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.api.schemas.base import CollectionName, Request, example
 from app.store.words import Word
-from app.words.neighbors import Item
+from app.words.analogies import Term
+from app.words.neighbors import Filters
 from app.words.policies import Normalisation, Unknown, WordPolicy
+from app.words.vocabularies import NearestWords
 
 Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00]*$")]
 Vector = Annotated[
@@ -22,46 +24,70 @@ class WeightedWord(Request):
     weight: Annotated[float, Field(ge=-100.0, le=100.0)] = 1.0
 
 
-Term = Text | WeightedWord | Vector
-Terms = Annotated[list[Term], Field(max_length=100)]
+TermField = Text | WeightedWord | Vector
+TermFields = Annotated[list[TermField], Field(max_length=100)]
 
 
-def to_item(term: str | WeightedWord | list[float]) -> Item:
-    """The service's form of a term."""
+def to_term(term: str | WeightedWord | list[float]) -> Term:
+    """The term as the service takes it."""
     if isinstance(term, str):
-        return Item(term, None)
+        return Term(term)
     if isinstance(term, WeightedWord):
-        return Item(term.word, None, term.weight)
-    return Item(None, tuple(term))
+        return Term(term.word, weight=term.weight)
+    return Term(vector=tuple(term))
 
 
 class NearestQuery(Request):
-    """Of `GET /words/{word}/nearest`; the vocabulary is the default one when absent."""
+    """The query parameters of `GET /words/{word}/nearest`; `vocabulary` is the default vocabulary
+    if absent."""
 
     k: Count = 10
     vocabulary: CollectionName | None = None
     min_similarity: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
     max_rank: Annotated[int, Field(ge=1, le=2**31)] | None = None
 
+    def filters(self) -> Filters:
+        """The filters as the service takes them."""
+        return Filters(self.k, self.min_similarity, self.max_rank)
+
 
 class NearestRequest(NearestQuery):
+    """At least one term is required: in `positive`, `negative` or as `vector`, which is a positive
+    term."""
+
     model_config = example({"positive": ["king", "woman"], "negative": ["man"], "k": 3})
 
-    positive: Terms = []
-    negative: Terms = []
+    positive: TermFields = []
+    negative: TermFields = []
     vector: Vector | None = None
     method: Literal["3cosadd", "3cosmul"] = "3cosadd"
     within: Annotated[list[Text], Field(min_length=1, max_length=1000)] | None = None
     exclude: Annotated[list[Text], Field(max_length=1000)] = []
 
     @model_validator(mode="after")
-    def _something(self) -> "NearestRequest":
+    def _require_a_term(self) -> "NearestRequest":
         if not self.positive and not self.negative and self.vector is None:
-            raise ValueError("send positive, negative or vector")
+            raise ValueError("at least one of positive, negative and vector is required")
         return self
+
+    def positive_terms(self) -> list[Term]:
+        """The positive terms as the service takes them, `vector` last."""
+        terms = [to_term(term) for term in self.positive]
+        return terms if self.vector is None else [*terms, Term(vector=tuple(self.vector))]
+
+    def negative_terms(self) -> list[Term]:
+        """The negative terms as the service takes them."""
+        return [to_term(term) for term in self.negative]
+
+    def filters(self) -> Filters:
+        """The filters as the service takes them."""
+        within = tuple(self.within) if self.within is not None else None
+        return Filters(self.k, self.min_similarity, self.max_rank, within, tuple(self.exclude))
 
 
 class SimilarityRequest(Request):
+    """Exactly one of `pairs` and `words` is required."""
+
     model_config = example({"pairs": [["cat", "dog"], ["cat", "tax"]]})
 
     pairs: Annotated[list[tuple[Text, Text]], Field(min_length=1, max_length=1000)] | None = None
@@ -69,9 +95,10 @@ class SimilarityRequest(Request):
     vocabulary: CollectionName | None = None
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> "SimilarityRequest":
+    def _require_one(self) -> "SimilarityRequest":
         if (self.pairs is None) == (self.words is None):
-            raise ValueError("send either pairs or words")
+            sent = "neither" if self.pairs is None else "both"
+            raise ValueError(f"exactly one of pairs and words is required; {sent} was sent")
         return self
 
 
@@ -83,19 +110,19 @@ class OddOneOutRequest(Request):
 
 
 class NewVocabulary(Request):
-    """The fields beside the files of an upload."""
+    """The form fields of a vocabulary upload, without the files."""
 
     name: CollectionName
     unknown: Unknown = "error"
     normalisation: Normalisation = "none"
 
     def policy(self) -> WordPolicy:
-        """As the service takes it."""
+        """The policy as the service takes it."""
         return WordPolicy(self.unknown, self.normalisation)
 
 
 class NewVector(Request):
-    """Any length but zero; it is stored with unit length."""
+    """A vector with at least one component other than zero; it is stored at unit length."""
 
     model_config = example({"vector": [0.1, -0.2, 0.3]})
 
@@ -103,7 +130,7 @@ class NewVector(Request):
 
 
 class WordAnswer(BaseModel):
-    """`vector` has unit length; `canonical` is the spelling that the vocabulary holds."""
+    """`vector` has unit length; `canonical` is the spelling in the vocabulary."""
 
     word: str
     canonical: str
@@ -113,9 +140,9 @@ class WordAnswer(BaseModel):
     vocabulary: str
 
     @classmethod
-    def of(cls, asked: str, found: Word, vocabulary: str) -> "WordAnswer":
+    def of(cls, requested: str, found: Word, vocabulary: str) -> "WordAnswer":
         return cls(
-            word=asked,
+            word=requested,
             canonical=found.text,
             rank=found.rank,
             in_vocabulary=True,
@@ -125,7 +152,7 @@ class WordAnswer(BaseModel):
 
 
 class Neighbor(BaseModel):
-    """`score` is present where the answers are sorted by something else than similarity."""
+    """`score` is present where results are ordered by another measure than similarity."""
 
     word: str
     similarity: float
@@ -134,10 +161,10 @@ class Neighbor(BaseModel):
 
 
 class Neighbors(BaseModel):
-    """`word` is null where the question was not one word.
+    """`word` is null unless the query was a single word.
 
-    `canonical` gives for each word of the question the spelling that the vocabulary holds; null
-    where the vocabulary skips unknown words.
+    `canonical` maps each word of the query to its spelling in the vocabulary, or to null where the
+    vocabulary skips unknown words.
     """
 
     word: str | None
@@ -145,16 +172,29 @@ class Neighbors(BaseModel):
     canonical: dict[str, str | None]
     vocabulary: str
 
+    @classmethod
+    def of(cls, word: str | None, found: NearestWords, vocabulary: str) -> "Neighbors":
+        neighbors = [
+            Neighbor(
+                word=neighbor.word,
+                similarity=min(neighbor.similarity, 1.0),
+                rank=neighbor.rank,
+                score=neighbor.score,
+            )
+            for neighbor in found.neighbors
+        ]
+        return cls(word=word, neighbors=neighbors, canonical=found.canonical, vocabulary=vocabulary)
+
 
 class Similarities(BaseModel):
-    """One cosine a pair, or the square matrix of all words; null for what was skipped."""
+    """One cosine per pair, or the square matrix of all words; null for skipped words."""
 
     similarities: list[float | None] | list[list[float | None]]
     canonical: dict[str, str | None]
 
 
 class OddOneOut(BaseModel):
-    """`similarities` to the mean of all, in the order of the words sent; null for skipped ones."""
+    """`similarities` of each word to the mean of all, in request order; null for skipped words."""
 
     word: str
     similarities: list[float | None]

@@ -9,7 +9,8 @@ from app.store.collections import COLLECTIONS, create_collection, get_collection
 from app.store.db.compiled import MOST_VALUES, fetch
 from app.store.db.database import Database
 from app.store.db.tables import VOCABULARY, CollectionRow, EntryRow
-from app.store.words import find_words, import_words, open_vocabulary
+from app.store.word_import import import_words
+from app.store.words import find_words, open_vocabulary
 from tests.store.galleries import SPACE, vector
 
 MANY = 2 * MOST_VALUES + 77
