@@ -1,5 +1,6 @@
 """Maps errors to HTTP statuses and `application/problem+json` responses (RFC 9457)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -22,8 +23,10 @@ from app.errors import (
 from app.validation import error_text
 
 INTERNAL_ERROR = "an unexpected error occurred; report the request_id to the operator"
+_LONGEST_DETAIL = 1_000
 _LONGEST_PATH_PART = 100
 _SHOWN_FIELDS = 3
+_UNION_MEMBER = re.compile(r"constrained-\w+|function-\w+\[.*|(list|dict|tuple)\[.*")
 
 STATUS = {
     "invalid_image": 400,
@@ -147,7 +150,7 @@ def _body(request_id: str, code: str, detail: str, status: int, **more: Any) -> 
         type=f"urn:sima:problem:{code}",
         title=code.replace("_", " ").capitalize(),
         status=status,
-        detail=detail,
+        detail=detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1] + "…",
         code=code,
         request_id=request_id,
         **more,
@@ -160,7 +163,9 @@ def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
 
 
 def _path(location: Sequence[str | int]) -> str:
-    return ".".join(str(part)[:_LONGEST_PATH_PART] for part in location) or "body"
+    """The path of a field, without pydantic's names for the alternatives of a union."""
+    parts = [str(part)[:_LONGEST_PATH_PART] for part in location]
+    return ".".join(part for part in parts if not _UNION_MEMBER.fullmatch(part)) or "body"
 
 
 def install(app: FastAPI) -> None:
