@@ -1,4 +1,4 @@
-"""What several parts of the API are tested with."""
+"""Fixtures of the API tests."""
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,9 +9,16 @@ from tests.conftest import MakeClient, make_settings
 
 @pytest.fixture(scope="module")
 def words(make_client: MakeClient, tmp_path_factory: pytest.TempPathFactory) -> TestClient:
-    """An application with the default vocabulary, imported as `make serve` does."""
+    """A client of an application with the default vocabulary, imported as `sima serve` does."""
     folder = tmp_path_factory.mktemp("words")
     settings = make_settings(folder)
     ensure_schema(settings)
     ensure_vocabulary(settings)
     return make_client(folder)
+
+
+@pytest.fixture
+def gallery(client: TestClient) -> TestClient:
+    """The client of the module after its default gallery was deleted."""
+    client.delete("/collections/default")
+    return client

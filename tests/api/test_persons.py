@@ -1,6 +1,5 @@
-"""Looking after people, their photos, and the collections they are in."""
+"""People, their photos and their collections over HTTP."""
 
-import pytest
 from fastapi.testclient import TestClient
 
 from tests.conftest import MakeClient, enroll, upload
@@ -8,14 +7,7 @@ from tests.conftest import MakeClient, enroll, upload
 Photos = dict[str, bytes]
 
 
-@pytest.fixture
-def gallery(client: TestClient) -> TestClient:
-    """The client with an empty default gallery."""
-    client.delete("/collections/default")
-    return client
-
-
-def test_a_person_as_it_was_enrolled(gallery: TestClient, photos: Photos) -> None:
+def test_a_person_is_returned_as_enrolled(gallery: TestClient, photos: Photos) -> None:
     enrolled = enroll(
         gallery,
         photos["astronaut"],
@@ -32,7 +24,7 @@ def test_a_person_as_it_was_enrolled(gallery: TestClient, photos: Photos) -> Non
     assert person["created_at"].endswith("Z")
 
 
-def test_patch_changes_what_is_sent_and_keeps_the_rest(gallery: TestClient, photos: Photos) -> None:
+def test_patch_changes_only_the_fields_that_are_sent(gallery: TestClient, photos: Photos) -> None:
     enrolled = enroll(gallery, photos["astronaut"], "E. Collins", external_id="x")
     url = f"/persons/{enrolled['person_id']}"
 
@@ -43,12 +35,12 @@ def test_patch_changes_what_is_sent_and_keeps_the_rest(gallery: TestClient, phot
         None,
         {"a": 1},
     )
-    for nonsense in ({"name": None}, {"metadata": None}, {"name": ""}, {"photos": 3}):
-        assert gallery.patch(url, json=nonsense).status_code == 422
+    for invalid in ({"name": None}, {"metadata": None}, {"name": ""}, {"photos": 3}):
+        assert gallery.patch(url, json=invalid).status_code == 422
     assert gallery.get(url).json() == changed
 
 
-def test_a_deleted_person_is_found_by_nobody(gallery: TestClient, photos: Photos) -> None:
+def test_a_deleted_person_is_not_found(gallery: TestClient, photos: Photos) -> None:
     enrolled = enroll(gallery, photos["astronaut"], "Eileen")
     url = f"/persons/{enrolled['person_id']}"
     assert gallery.delete(url).status_code == 204
@@ -60,7 +52,7 @@ def test_a_deleted_person_is_found_by_nobody(gallery: TestClient, photos: Photos
         assert (answer.status_code, answer.json()["code"]) == (404, "person_not_found")
 
 
-def test_photos_are_templates_and_go_one_by_one(gallery: TestClient, photos: Photos) -> None:
+def test_templates_are_listed_and_deleted_one_by_one(gallery: TestClient, photos: Photos) -> None:
     enrolled = enroll(gallery, photos["astronaut"], "Eileen")
     url = f"/persons/{enrolled['person_id']}/photos"
     listed = gallery.get(url).json()["photos"]
@@ -77,10 +69,10 @@ def test_photos_are_templates_and_go_one_by_one(gallery: TestClient, photos: Pho
         files=upload(photos["astronaut"]),
         data={"person_id": str(enrolled["person_id"])},
     )
-    assert verified.json()["similarity"] == -1.0, "nobody resembles a person without photos"
+    assert verified.json()["similarity"] == -1.0, "a person without templates has the similarity -1"
 
 
-def test_people_come_page_by_page(gallery: TestClient, photos: Photos) -> None:
+def test_people_are_listed_page_by_page(gallery: TestClient, photos: Photos) -> None:
     names = [f"Person {number}" for number in range(5)]
     for name in names:
         enroll(gallery, photos["astronaut"], name, on_duplicate="allow")
@@ -118,9 +110,13 @@ def test_galleries_are_separate(gallery: TestClient, photos: Photos) -> None:
 
 def test_collections(make_client: MakeClient) -> None:
     client = make_client()
-    made = client.post("/collections", json={"name": "guests"})
-    assert (made.status_code, made.json()["kind"], made.json()["size"]) == (201, "gallery", 0)
-    assert made.json()["model"] == "sima-face-2"
+    created = client.post("/collections", json={"name": "guests"})
+    assert (created.status_code, created.json()["kind"], created.json()["size"]) == (
+        201,
+        "gallery",
+        0,
+    )
+    assert created.json()["model"] == "sima-face-2"
 
     again = client.post("/collections", json={"name": "guests"})
     assert (again.status_code, again.json()["code"]) == (409, "collection_exists")
@@ -141,7 +137,9 @@ def test_collections(make_client: MakeClient) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "collection_not_found")
 
 
-def test_unknown_collections_are_not_made_by_enrolling(gallery: TestClient, photos: Photos) -> None:
+def test_enrollment_does_not_create_unknown_collections(
+    gallery: TestClient, photos: Photos
+) -> None:
     for dry_run in ("true", "false"):
         refused = gallery.post(
             "/enroll",

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -259,28 +258,3 @@ def test_a_sealed_archive_tells_nobody_without_the_key(
     assert "not in the encryption keys" in refused["error"]
     done = sima(data, "import", file, "--collection", "copy", env={"SIMA_ENCRYPTION_KEYS": key})
     assert done["people"] == 1
-
-
-def test_a_batch_answers_every_photo_for_itself(make_client: MakeClient, photos: Photos) -> None:
-    client = make_client(default_vocabulary="")
-
-    def item(photo: str, name: str | None, **more: object) -> dict[str, object]:
-        return {"image": b64encode(photos[photo]).decode(), "name": name, **more}
-
-    items = [
-        item("obama", "Barack"),
-        item("coffee", "Cup"),
-        item("obama", "Other"),
-        item("biden", "Joe", dry_run=True),
-        {"image": "no base64!", "name": "X"},
-        item("biden", None),
-    ]
-    body = client.post("/enroll/batch", json={"items": items}).json()
-    assert [one["status"] for one in body["results"]] == [201, 422, 409, 200, 400, 422]
-    codes = [one["problem"] and one["problem"]["code"] for one in body["results"]]
-    assert codes == [None, "no_face", "already_enrolled", None, "invalid_image", "validation_error"]
-    assert (body["enrolled"], body["refused"]) == (2, 4)
-    assert [p["name"] for p in client.get("/persons").json()["persons"]] == ["Barack"]
-    wrongs: list[dict[str, object]] = [{"items": []}, {"items": [{"name": "x"}]}, {}]
-    for wrong in wrongs:
-        assert client.post("/enroll/batch", json=wrong).json()["code"] == "validation_error"

@@ -1,0 +1,203 @@
+"""Enrollment over HTTP: duplicates, quality, dry runs, idempotency and batches."""
+
+import io
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from fastapi.testclient import TestClient
+from httpx2 import Response
+from PIL import Image
+
+from tests.conftest import MakeClient, encode, enroll, upload
+
+Photos = dict[str, bytes]
+
+
+def test_a_face_of_another_person_is_refused(gallery: TestClient, photos: Photos) -> None:
+    first = enroll(gallery, photos["obama"], "Barack Obama")
+    again = gallery.post("/enroll", files=upload(photos["obama"]), data={"name": "Somebody"})
+
+    assert again.status_code == 409
+    problem = again.json()
+    assert problem["code"] == "already_enrolled"
+    assert problem["person"] == {"person_id": first["person_id"], "name": "Barack Obama"}
+    assert problem["similarity"] > 0.99
+    assert len(gallery.get("/persons").json()["persons"]) == 1
+
+
+def test_an_allowed_duplicate_makes_the_identification_ambiguous(
+    gallery: TestClient, photos: Photos
+) -> None:
+    enroll(gallery, photos["obama"], "Barack Obama")
+    enroll(gallery, photos["obama"], "Barry", on_duplicate="allow")
+
+    found = gallery.post("/identify", files=upload(photos["obama"])).json()["faces"][0]
+    assert found["decision"] == "ambiguous"
+    assert found["person"] is None
+    assert len(found["candidates"]) == 2
+
+
+def test_concurrent_enrollments_of_one_face_create_one_person(
+    gallery: TestClient, photos: Photos
+) -> None:
+    def attempt(number: int) -> int:
+        data = {"name": f"Person {number}"}
+        return gallery.post("/enroll", files=upload(photos["obama"]), data=data).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(attempt, range(8)))
+    assert statuses == [201] + [409] * 7
+
+
+def test_a_second_photo_extends_the_support_set(gallery: TestClient, photos: Photos) -> None:
+    person_id = str(enroll(gallery, photos["obama"], "Barack Obama")["person_id"])
+    more = gallery.post("/enroll", files=upload(photos["obama2"]), data={"person_id": person_id})
+
+    assert more.status_code == 201
+    assert more.json()["name"] == "Barack Obama"
+    answer = gallery.post("/identify", files=upload(photos["obama2"])).json()
+    candidates = answer["faces"][0]["candidates"]
+    assert [c["person_id"] for c in candidates] == [person_id], "one candidate per person"
+    assert candidates[0]["similarity"] > 0.99
+    assert gallery.get(f"/persons/{person_id}").json()["photos"] == 2
+
+
+def test_a_dry_run_stores_nothing(gallery: TestClient, photos: Photos) -> None:
+    fields = {"name": "Barack Obama", "dry_run": "true"}
+    answer = gallery.post("/enroll", files=upload(photos["obama"]), data=fields)
+
+    assert answer.status_code == 200
+    assert answer.json()["template_id"] is None
+    enroll(gallery, photos["obama"], "Barack Obama")
+    again = gallery.post("/enroll", files=upload(photos["obama"]), data=fields)
+    assert again.status_code == 409, "a dry run reports the duplicate, too"
+
+
+def test_an_idempotency_key_prevents_a_second_person(gallery: TestClient, photos: Photos) -> None:
+    def send(photo: str, name: str, key: str = "retry-1") -> Response:
+        fields = {"name": name, "on_duplicate": "allow"}
+        headers = {"Idempotency-Key": key}
+        return gallery.post("/enroll", files=upload(photos[photo]), data=fields, headers=headers)
+
+    first, again = send("obama", "Barack Obama"), send("obama", "Barack Obama")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert len(gallery.get("/persons").json()["persons"]) == 1
+
+    reused = send("obama", "Somebody Else")
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    assert (
+        send("obama", "Barack Obama", "retry-2").json()["person_id"] != (first.json()["person_id"])
+    )
+    gallery.delete(f"/persons/{first.json()['person_id']}")
+    later = send("obama", "Barack Obama")
+    assert later.status_code == 201
+    assert "Idempotent-Replayed" not in later.headers, (
+        "deleting a person deletes the idempotency key"
+    )
+
+
+def test_concurrent_retries_create_one_person(gallery: TestClient, photos: Photos) -> None:
+    def send(_number: int) -> dict[str, object]:
+        answer = gallery.post(
+            "/enroll",
+            files=upload(photos["biden"]),
+            data={"name": "Joe Biden", "on_duplicate": "allow"},
+            headers={"Idempotency-Key": "concurrent"},
+        )
+        assert answer.status_code == 201, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert len({str(answer["template_id"]) for answer in answers}) == 1
+    assert len(gallery.get("/persons").json()["persons"]) == 1
+
+
+def test_fields_that_would_be_ignored_are_refused(gallery: TestClient, photos: Photos) -> None:
+    person_id = str(enroll(gallery, photos["obama"], "Barack Obama")["person_id"])
+    late = {"person_id": person_id, "metadata": "{}"}
+    refused = gallery.post("/enroll", files=upload(photos["obama2"]), data=late)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+    renamed = {"person_id": person_id, "name": "Somebody else"}
+    assert gallery.post("/enroll", files=upload(photos["obama2"]), data=renamed).status_code == 422
+    assert gallery.get(f"/persons/{person_id}").json()["photos"] == 1
+
+
+def test_a_group_photo_is_refused_unless_the_largest_face_is_requested(
+    client: TestClient, photos: Photos
+) -> None:
+    refused = client.post("/enroll", files=upload(photos["pair"]), data={"name": "Two"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "multiple_faces")
+    assert refused.json()["faces"] == 2
+    fields = {"name": "Two", "face": "largest", "dry_run": "true"}
+    assert client.post("/enroll", files=upload(photos["pair"]), data=fields).status_code == 200
+
+
+def test_a_photo_of_poor_quality_is_refused_with_measured_reasons(
+    client: TestClient, photos: Photos
+) -> None:
+    dark = Image.open(io.BytesIO(photos["astronaut"])).point(lambda level: level // 12)
+    refused = client.post("/enroll", files=upload(encode(dark, quality=95)), data={"name": "Night"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "poor_quality")
+    reasons = {reason["code"]: reason for reason in refused.json()["reasons"]}
+    assert reasons["too_dark"]["measured"] < reasons["too_dark"]["limit"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": ""},
+        {"name": "x" * 201},
+        {"name": "a\u0000b"},
+        {"name": "A", "metadata": "no json"},
+        {"name": "A", "metadata": "[1]"},
+        {"name": "A", "face": "smallest"},
+        {"name": "A", "collection": "../etc"},
+        {"name": "A", "colour": "red"},
+    ],
+)
+def test_invalid_enrollment_fields_are_refused(
+    gallery: TestClient, photos: Photos, fields: dict[str, str]
+) -> None:
+    refused = gallery.post("/enroll", files=upload(photos["astronaut"]), data=fields)
+    assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+    listed = gallery.get("/persons").json()
+    assert listed["code"] == "collection_not_found", "the default gallery is not created"
+
+
+def test_an_error_does_not_repeat_the_name(client: TestClient, photos: Photos) -> None:
+    secret = "s3cret-name\u0007"
+    refused = client.post("/enroll", files=upload(photos["astronaut"]), data={"name": secret})
+    assert refused.status_code == 422
+    assert "s3cret" not in refused.text
+
+
+def test_every_item_of_a_batch_has_its_own_result(make_client: MakeClient, photos: Photos) -> None:
+    client = make_client(default_vocabulary="")
+
+    def item(photo: str, name: str | None, **more: object) -> dict[str, object]:
+        return {"image": b64encode(photos[photo]).decode(), "name": name, **more}
+
+    items = [
+        item("obama", "Barack"),
+        item("coffee", "Cup"),
+        item("obama", "Other"),
+        item("biden", "Joe", dry_run=True),
+        {"image": "no base64!", "name": "X"},
+        item("biden", None),
+    ]
+    body = client.post("/enroll/batch", json={"items": items}).json()
+    assert [one["status"] for one in body["results"]] == [201, 422, 409, 200, 400, 422]
+    codes = [one["problem"] and one["problem"]["code"] for one in body["results"]]
+    assert codes == [None, "no_face", "already_enrolled", None, "invalid_image", "validation_error"]
+    assert (body["enrolled"], body["refused"]) == (2, 4)
+    assert [p["name"] for p in client.get("/persons").json()["persons"]] == ["Barack"]
+    invalid: list[dict[str, object]] = [{"items": []}, {"items": [{"name": "x"}]}, {}]
+    for batch in invalid:
+        assert client.post("/enroll/batch", json=batch).json()["code"] == "validation_error"
