@@ -1,0 +1,63 @@
+"""Settings from the environment, and the errors of invalid values."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import InvalidSetting
+from app.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "text"),
+    [
+        ("SIMA_PORT", "99999", '"99999" is not allowed; use a number of at most 65535'),
+        ("SIMA_PORT", "http", '"http" is not allowed; use a whole number'),
+        (
+            "SIMA_LOG_LEVEL",
+            "loud",
+            "\"loud\" is not allowed; use 'debug', 'info', 'warning' or 'error'",
+        ),
+        ("SIMA_STORE_PHOTOS", "maybe", '"maybe" is not allowed; use true or false'),
+        (
+            "SIMA_RATE_LIMIT",
+            "often",
+            "the rate limit is invalid; use a form such as 100/minute or 5/second",
+        ),
+    ],
+)
+def test_an_invalid_value_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSetting) as caught:
+        Settings(_env_file=None)
+    assert str(caught.value) == f"{variable}: {text}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SIMA_API_KEYS", "sk-secret"),
+        ("SIMA_API_KEYS", '["sk-secret"]'),
+        ("SIMA_API_KEYS", '{"sk-secret": "admin"}'),
+        ("SIMA_API_KEYS", '{"read": "sk-secret"}'),
+        ("SIMA_INDEX_URL", "mysql://user:sk-secret@host"),
+    ],
+)
+def test_an_error_contains_no_secret(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidSetting) as caught:
+        Settings(_env_file=None)
+    assert str(caught.value).startswith(f"{variable}: ")
+    assert "\n" not in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_the_database_defaults_to_a_file_in_the_data_folder() -> None:
+    settings = Settings(_env_file=None, data_dir=Path("somewhere"))
+    assert settings.effective_database_url == "sqlite:///somewhere/sima.db"
