@@ -1,4 +1,4 @@
-"""A small HTTP server that sends one file, with ranges, and can break off."""
+"""HTTP server for one file that supports ranges and can interrupt its answers."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class FileServer:
-    """`breaks` holds after how many bytes each of the next answers ends; then they are whole."""
+    """`breaks`: after how many bytes each of the next answers is interrupted.
+
+    `starts` records the first byte of each request.
+    """
 
     content: bytes
     ranges: bool = True
@@ -20,7 +23,7 @@ class FileServer:
 
 @contextmanager
 def serving(content: bytes, ranges: bool = True) -> Iterator[FileServer]:
-    """At `server.url`, which ends like a safetensors file; any path gives the same file."""
+    """Serves `content` at `server.url`; every path except `/missing` returns the same file."""
     server = FileServer(content, ranges)
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,7 +1,6 @@
-"""`sima models`: list them, fetch published ones, calibrate one on your own photos."""
+"""`sima models`: lists, downloads, imports and calibrates face models."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,35 +20,44 @@ from app.commands.output import AsJson, print_json, print_table, refusals
 from app.errors import ModelError, SimaError
 from app.faces.decisions.calibration import calibrate, impostors_between
 from app.faces.pipeline.pipeline import FacePipeline
-from app.inference.catalog.download import DownloadRefused, Source, digest_of, fetch
+from app.inference.catalog.download import Source, SourceUnavailable, download, file_sha256
 from app.inference.catalog.install import install
-from app.inference.catalog.published import GRAPH, ORIGINALS, Original, original_of, original_with
+from app.inference.catalog.published import (
+    GRAPH,
+    PUBLISHED_MODELS,
+    PublishedModel,
+    find_by_name,
+    find_by_sha256,
+)
 from app.inference.manifest import Manifest, read_manifest, write_manifest
 from app.settings import PROJECT, Settings
 from app.timings import Timings
+from app.vectors import Matrix
 from app.wiring.services import available_models, open_pipeline
 
-models = typer.Typer(no_args_is_help=True, help="Face models: list, fetch, calibrate.")
+models = typer.Typer(no_args_is_help=True, help="Face models: list, download, import, calibrate.")
 
 Force = Annotated[bool, typer.Option("--force", help="Replace a model of the same name.")]
-Name = Annotated[str, typer.Argument(help=" or ".join(known.name for known in ORIGINALS) + ".")]
+Name = Annotated[
+    str, typer.Argument(help=" or ".join(known.name for known in PUBLISHED_MODELS) + ".")
+]
 
-_PHOTOS = {".jpg", ".jpeg", ".png", ".webp"}
+_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @models.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """Every face model in the models folder, the active one marked."""
+    """List the face models in the models folder; * marks the active one."""
     with refusals():
         settings = Settings()
-        found = available_models(settings)
+        manifests = available_models(settings)
     if as_json:
-        print_json([manifest.model_dump(mode="json") for manifest in found])
+        print_json([manifest.model_dump(mode="json") for manifest in manifests])
         return
     active = settings.face_model_dir.name
     rows = [
         ("*" if m.name == active else "", m.name, m.dimension, m.input.size, m.licence, m.title)
-        for m in found
+        for m in manifests
     ]
     print_table(("", "name", "dimensions", "input", "licence", "title"), rows)
 
@@ -57,55 +65,64 @@ def list_models(as_json: AsJson = False) -> None:
 @models.command("pull")
 def pull_model(
     name: Name,
-    url: Annotated[str | None, typer.Option(help="A mirror of the same file.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="Its digest, if not the pinned one.")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of a mirror of the weights file.")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="Expected digest, instead of the pinned one.")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Download a published model, check it, convert it. A broken download is gone on with."""
+    """Download a published model, verify its digest and install it.
+
+    Run the command again to resume an interrupted download.
+    """
     with refusals():
-        settings, original = Settings(), _known(name)
-        typer.echo(f"{original.title}\nlicence: {original.licence}")
-        sources = original.sources if url is None else (_mirror(original, url, sha256),)
+        settings, published = Settings(), _find(name)
+        typer.echo(f"{published.title}\nlicence: {published.licence}")
+        sources = published.sources if url is None else (published.mirror(url, sha256),)
         weights = _download(sources, settings.data_dir / "downloads")
-        _report(_install(weights, original, settings, force))
-        weights.unlink()  # the model folder holds the same weights
+        _print_next_steps(_install(weights, published, settings, force))
+        weights.unlink()  # the model folder contains the same weights
 
 
 @models.command("import")
 def import_model(
     file: Annotated[Path, typer.Argument(help="Weights: .safetensors, .pt or .pth.")],
-    name: Annotated[str | None, typer.Option(help="Which one; else by its digest.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The published model; default: found by the file's digest.")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """The same from a file on disk: weights of the published Inception-ResNet v1."""
+    """Install a published model from a weights file on disk."""
     with refusals():
         if not file.is_file():
-            raise ModelError(f"there is no file {file}")
-        original = _known(name) if name is not None else original_with(digest_of(file))
-        if original is None:
-            raise ModelError(f"{file.name} is none of the published files; say which with --name")
-        _report(_install(file, original, Settings(), force))
+            raise ModelError(f"{file} does not exist")
+        published = _find(name) if name is not None else find_by_sha256(file_sha256(file))
+        if published is None:
+            raise ModelError(
+                f"{file.name} has the digest of none of the published files; "
+                "state the model with --name"
+            )
+        _print_next_steps(_install(file, published, Settings(), force))
 
 
 @models.command("calibrate")
 def calibrate_model(
     name: Annotated[str, typer.Argument(help="A model in the models folder.")],
-    photos: Annotated[Path, typer.Argument(help="Photos, one sub-folder a person.")],
+    photos: Annotated[Path, typer.Argument(help="Folder with one sub-folder per person.")],
 ) -> None:
-    """Measure false match rates between the people in PHOTOS; thresholds come from them.
+    """Measure false match rates between the people in PHOTOS and write them to the manifest.
 
-    Take people like those whom the service will meet, and 150 or more: each of them, looked at
-    together with all the others, is what the stated rates rest on.
+    The service derives its thresholds from these rates. Use 150 or more people who resemble the
+    service's users; every pair of two people is compared.
     """
     with refusals():
         settings = Settings().model_copy(update={"face_model": name})
-        files = sorted(f for f in photos.glob("*/*") if f.suffix.lower() in _PHOTOS)
+        files = sorted(f for f in photos.glob("*/*") if f.suffix.lower() in _IMAGE_SUFFIXES)
         if not files:
-            raise ModelError(f"{photos} holds no photos; expected person/photo.jpg")
-        pipeline = open_pipeline(settings)
-        people, vectors = _look_at(pipeline, files)
+            raise ModelError(f"{photos} contains no photos; expected person/photo.jpg")
+        people, vectors = _embed_subjects(open_pipeline(settings), files)
         if not people:
-            raise ModelError(f"none of the {len(files)} photos shows a face")
+            raise ModelError(f"no face was found in any of the {len(files)} photos")
         impostors = {"everybody": impostors_between(vectors, np.array(people))}
         population = f"{len(set(people))} people of {photos.resolve().name}, all pairs of two"
         table = calibrate(impostors, population)
@@ -116,68 +133,61 @@ def calibrate_model(
     print_table(("false match rate", "similarity"), rows)
 
 
-def _known(name: str) -> Original:
-    original = original_of(name)
-    if original is None:
-        names = ", ".join(known.name for known in ORIGINALS)
-        raise ModelError(f"{name} is not known; there are {names}")
-    return original
-
-
-def _mirror(original: Original, url: str, sha256: str | None) -> Source:
-    """The file at `url` in place of the published one with the same ending."""
-    suffix = Path(url.partition("?")[0]).suffix
-    alike = [s for s in original.sources if Path(s.file).suffix == suffix]
-    if not alike:
-        raise ModelError(f"{url}: weights come as .safetensors or .pt")
-    if sha256 is not None:
-        return Source(url, alike[0].file, sha256)
-    return replace(alike[0], url=url)
+def _find(name: str) -> PublishedModel:
+    published = find_by_name(name)
+    if published is None:
+        names = ", ".join(model.name for model in PUBLISHED_MODELS)
+        raise ModelError(f"{name} is not a published model; choose one of {names}")
+    return published
 
 
 def _download(sources: Sequence[Source], folder: Path) -> Path:
-    """From the first source that answers."""
-    refused: list[str] = []
+    """Downloads from the first available source. Raises ModelError if there is none."""
+    failures: list[str] = []
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     for source in sources:
         with Progress(*columns) as bar:
             task = bar.add_task(source.file, total=source.size)
             try:
-                file = fetch(source, folder, partial(_advance, bar, task))
-            except DownloadRefused as error:
-                refused.append(str(error))
+                file = download(source, folder, partial(_advance, bar, task))
+            except SourceUnavailable as error:
+                failures.append(str(error))
                 continue
         if source.sha256 is None:
-            typer.echo(f"no digest of this file is pinned; sha256 of what came: {digest_of(file)}")
+            typer.echo(
+                f"{file.name} is not verified because its digest is not known; "
+                f"its sha256 is {file_sha256(file)}"
+            )
         return file
-    raise ModelError("; ".join(refused))
+    raise ModelError("; ".join(failures))
 
 
 def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
     bar.update(task, completed=done, total=total)
 
 
-def _install(weights: Path, original: Original, settings: Settings, force: bool) -> Manifest:
+def _install(weights: Path, published: PublishedModel, settings: Settings, force: bool) -> Manifest:
     graph = PROJECT / "models" / "graphs" / GRAPH
-    return install(weights, original, graph, settings.models_dir, force)
+    return install(weights, published, graph, settings.models_dir, force)
 
 
-def _report(manifest: Manifest) -> None:
+def _print_next_steps(manifest: Manifest) -> None:
     typer.echo(
-        f"{manifest.name} is there. It has no calibration table yet, and without one nobody knows "
-        f"what a similarity means:\n  sima models calibrate {manifest.name} PHOTOS\n"
-        f"then serve it with SIMA_FACE_MODEL={manifest.name}"
+        f"Installed {manifest.name}. It has no calibration table, so the service has no "
+        f"thresholds for it. Calibrate it:\n  sima models calibrate {manifest.name} PHOTOS\n"
+        f"Then start the service with SIMA_FACE_MODEL={manifest.name}."
     )
 
 
-def _look_at(pipeline: FacePipeline, files: Sequence[Path]) -> tuple[list[str], np.ndarray]:
+def _embed_subjects(pipeline: FacePipeline, files: Sequence[Path]) -> tuple[list[str], Matrix]:
+    """Returns the person (folder name) and the embedding of each photo that shows a face."""
     people: list[str] = []
     rows: list[np.ndarray] = []
-    for file in track(files, description="looking at photos"):
+    for file in track(files, description="embedding photos"):
         try:
             face = pipeline.analyze(file.read_bytes(), Timings()).subject()
         except SimaError as error:
-            typer.echo(f"{file.name} is left out: {error}", err=True)
+            typer.echo(f"skipping {file.name}: {error}", err=True)
             continue
         people.append(file.parent.name)
         rows.append(pipeline.embed([face], Timings())[0])

@@ -1,4 +1,4 @@
-"""`sima models`: published weights become a model that serves, whatever happens on the way."""
+"""`sima models`: download, resume, verification, import and calibration."""
 
 import hashlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ GRAPH = PROJECT / "models" / "graphs" / "inception_resnet_v1.onnx"
 
 
 def random_weights(seed: int = 0) -> dict[str, np.ndarray]:
-    """A network of the published shape that has learned nothing, and the classifier it had."""
+    """Random weights of the published network, with the classifier layer that is ignored."""
     rng = np.random.default_rng(seed)
     state = {}
     for value in onnx.load(GRAPH).graph.input:
@@ -57,7 +57,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sima(*words: object, code: int = 0) -> str:
-    """`sima models …`: what it prints."""
+    """Runs `sima models ...` and returns its output on one line."""
     result = CliRunner().invoke(app, ["models", *(str(word) for word in words)])
     assert result.exit_code == code, result.output
     return result.output.replace("\n", " ")
@@ -69,28 +69,30 @@ def pull(server: FileServer, *more: object, digest: str = "", code: int = 0) -> 
     return sima("pull", "facenet-vggface2", *words, code=code)
 
 
-def test_pull_convert_register(server: FileServer, tmp_path: Path) -> None:
-    said = pull(server)
-    assert "research use only" in said
-    assert "sima models calibrate" in said
+def test_pull_installs_a_usable_model(server: FileServer, tmp_path: Path) -> None:
+    output = pull(server)
+    assert "research use only" in output
+    assert "sima models calibrate" in output
     embedder = load_embedder(tmp_path / "models" / "facenet-vggface2", ["CPUExecutionProvider"])
     assert embedder.manifest.input.size == 160
     crops = list(np.random.default_rng(1).integers(0, 256, (3, 160, 160, 3), dtype=np.uint8))
     assert embedder.embed(crops).shape == (3, 512)
-    assert not list((tmp_path / "data" / "downloads").iterdir()), "nothing is kept twice"
+    assert not list((tmp_path / "data" / "downloads").iterdir()), (
+        "the downloaded file is deleted after installation"
+    )
 
 
-def test_a_broken_download_is_gone_on_with(server: FileServer, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(server: FileServer, tmp_path: Path) -> None:
     server.breaks = [1_000_000, 500_000]
-    assert "broke off after 1,000,000 bytes" in pull(server, code=1)
-    assert "broke off after 1,500,000 bytes" in pull(server, code=1)
+    assert "interrupted after 1,000,000 bytes" in pull(server, code=1)
+    assert "interrupted after 1,500,000 bytes" in pull(server, code=1)
     assert not (tmp_path / "models").exists()
     pull(server)
     assert server.starts == [0, 1_000_000, 1_500_000]
     assert read_manifest(tmp_path / "models" / "facenet-vggface2").dimension == 512
 
 
-def test_a_download_that_was_killed_at_its_very_end_is_not_repeated(
+def test_a_complete_partial_file_is_not_downloaded_again(
     server: FileServer, tmp_path: Path
 ) -> None:
     part = tmp_path / "data" / "downloads" / "20180402-114759-vggface2.safetensors.part"
@@ -99,40 +101,40 @@ def test_a_download_that_was_killed_at_its_very_end_is_not_repeated(
     pull(server)
     assert server.starts == [len(server.content)]
     part.write_bytes(server.content + b"x")
-    assert "it was deleted" in pull(server, "--force", code=1)
+    assert "the download was deleted" in pull(server, "--force", code=1)
     pull(server, "--force")
 
 
-def test_a_server_without_ranges_starts_anew(server: FileServer) -> None:
+def test_a_server_without_ranges_sends_the_whole_file(server: FileServer) -> None:
     server.ranges, server.breaks = False, [1_000_000]
     pull(server, code=1)
     pull(server)
     assert server.starts == [0, 0]
 
 
-def test_other_bytes_than_promised_are_deleted(server: FileServer, tmp_path: Path) -> None:
-    assert "was promised; it was deleted" in pull(server, digest="0" * 64, code=1)
+def test_a_file_with_another_digest_is_deleted(server: FileServer, tmp_path: Path) -> None:
+    assert "the download was deleted" in pull(server, digest="0" * 64, code=1)
     assert not list((tmp_path / "data" / "downloads").iterdir())
     words = ("--url", server.url)
     assert "060b24840d57" in sima("pull", "facenet-vggface2", *words, code=1), "the pinned digest"
     assert not (tmp_path / "models").exists()
 
 
-def test_what_cannot_be_had_is_said(server: FileServer) -> None:
+def test_unavailable_sources_and_unknown_names_are_reported(server: FileServer) -> None:
     missing = server.url.replace("/file", "/missing/file")
     assert "404" in sima("pull", "facenet-vggface2", "--url", missing, code=1)
     closed = "http://127.0.0.1:9/file.safetensors"
-    assert "cannot be reached" in sima("pull", "facenet-vggface2", "--url", closed, code=1)
+    assert "is unreachable" in sima("pull", "facenet-vggface2", "--url", closed, code=1)
     local = "file:///etc/passwd.pt"
-    assert "not an http(s) address" in sima("pull", "facenet-casia", "--url", local, code=1)
-    assert "there are facenet-vggface2" in sima("pull", "facenet-4", code=1)
+    assert "not an http or https URL" in sima("pull", "facenet-casia", "--url", local, code=1)
+    assert "choose one of facenet-vggface2" in sima("pull", "facenet-4", code=1)
 
 
-def test_import_from_disk_and_replace(safetensors: bytes, tmp_path: Path) -> None:
+def test_import_replaces_a_model_only_with_force(safetensors: bytes, tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
-    assert "there is no file" in sima("import", file, code=1)
+    assert "does not exist" in sima("import", file, code=1)
     file.write_bytes(safetensors)
-    assert "say which with --name" in sima("import", file, code=1)
+    assert "state the model with --name" in sima("import", file, code=1)
     sima("import", file, "--name", "facenet-casia")
     first = read_manifest(tmp_path / "models" / "facenet-casia").sha256
     file.write_bytes(save(random_weights(seed=5)))
@@ -142,28 +144,30 @@ def test_import_from_disk_and_replace(safetensors: bytes, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("corrupt", "message"),
     [
         (lambda state: state.pop("conv2d_2a.conv.weight"), "1 of 602 weights are missing"),
         (lambda state: state.update({"last_bn.bias": np.zeros(7, np.float32)}), "(512,)"),
-        (lambda state: state["last_bn.bias"].fill(np.nan), "not finite"),
+        (lambda state: state["last_bn.bias"].fill(np.nan), "NaN or infinity"),
     ],
 )
-def test_weights_that_do_not_fit_leave_nothing(spoil: object, said: str, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_install_nothing(
+    corrupt: object, message: str, tmp_path: Path
+) -> None:
     state = random_weights()
-    assert callable(spoil)
-    spoil(state)
+    assert callable(corrupt)
+    corrupt(state)
     (tmp_path / "weights.safetensors").write_bytes(save(state))
     words = (tmp_path / "weights.safetensors", "--name", "facenet-casia")
-    assert said in sima("import", *words, code=1)
+    assert message in sima("import", *words, code=1)
     (tmp_path / "weights.pt").write_bytes(b"no state dict at all")
     words = (tmp_path / "weights.pt", "--name", "facenet-casia")
     assert "weights.pt" in sima("import", *words, code=1)
     assert not (tmp_path / "models").exists()
 
 
-def test_calibrate_on_photos_then_serve(server: FileServer, tmp_path: Path) -> None:
-    """Twelve tints of one portrait stand for twelve people: the table is made, not good."""
+def test_calibrate_writes_the_table_to_the_manifest(server: FileServer, tmp_path: Path) -> None:
+    """Twelve tints of one portrait replace twelve people, so only the form is tested."""
     pull(server)
     photos = tmp_path / "photos"
     portrait = data.astronaut()[:320, 64:384, ::-1]

@@ -1,1 +1,1 @@
-"""Downloads, converts and installs published models."""
+"""Downloads published models and converts them to model folders."""

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it broke off, checked before anybody opens it."""
+"""Downloads a file over HTTP; resumes interrupted downloads and verifies the digest."""
 
 import hashlib
 import http.client
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from app.errors import ModelError
 
-_CHUNK = 1 << 16
-_TIMEOUT = 30.0  # seconds without a byte
+_CHUNK_BYTES = 1 << 16
+_TIMEOUT_SECONDS = 30.0
 _SCHEMES = ("https://", "http://")
 
-Report = Callable[[int, int | None], None]
-"""Called with the bytes that are there and, where the server says so, how many there will be."""
+ReportProgress = Callable[[int, int | None], None]
+"""Called with the number of bytes on disk and, if the server states it, the size of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a file lies. `sha256` and `size` (bytes) are None where nobody has pinned them."""
+    """A URL and the name of its local file; `sha256` and `size` (bytes) are None if not pinned."""
 
     url: str
     file: str
@@ -29,73 +29,76 @@ class Source:
     size: int | None = None
 
 
-class DownloadRefused(ModelError):
-    """The server answers that it will not give the file; another source may."""
+class SourceUnavailable(ModelError):
+    """The server is unreachable or answers with an error; another source may work."""
 
 
-def fetch(source: Source, folder: Path, report: Report) -> Path:
-    """Download into `folder`; what a broken download has left there is gone on with.
+def download(source: Source, folder: Path, report: ReportProgress) -> Path:
+    """Downloads into `folder` and returns the file; resumes from an existing `.part` file.
 
-    Raises DownloadRefused where the server cannot be reached or says no, ModelError where it
-    breaks off or sends other bytes than promised; only those last ones are deleted.
+    Raises SourceUnavailable, or ModelError if the download is interrupted or its digest differs.
+    The partial file is kept unless its digest differs.
     """
-    done, part = folder / source.file, folder / f"{source.file}.part"
-    if done.is_file() and source.sha256 is not None and digest_of(done) == source.sha256:
-        return done
-    folder.mkdir(parents=True, exist_ok=True)
+    file, part = folder / source.file, folder / f"{source.file}.part"
+    if file.is_file() and source.sha256 is not None and file_sha256(file) == source.sha256:
+        return file
     if not source.url.startswith(_SCHEMES):
-        raise ModelError(f"{source.url} is not an http(s) address")
-    _complete(source, part, report)
-    found = digest_of(part)
+        raise ModelError(f"{source.url} is not an http or https URL")
+    folder.mkdir(parents=True, exist_ok=True)
+    _download_rest(source, part, report)
+    found = file_sha256(part)
     if source.sha256 is not None and found != source.sha256:
         part.unlink()
         raise ModelError(
-            f"{source.file} has sha256 {found}, {source.sha256} was promised; it was deleted"
+            f"digest mismatch: {source.file} has sha256 {found}, expected {source.sha256}; "
+            "the download was deleted"
         )
-    os.replace(part, done)
-    return done
+    os.replace(part, file)
+    return file
 
 
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+def file_sha256(file: Path) -> str:
+    """Returns the SHA-256 of a file's content in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _complete(source: Source, part: Path, report: Report) -> None:
+def _download_rest(source: Source, part: Path, report: ReportProgress) -> None:
     try:
         _append(source, part, report)
     except urllib.error.HTTPError as error:
-        # Nothing is left to send: all of it was there already, as the digest will tell.
+        # The requested range is empty: the partial file is complete, or too long and then its
+        # digest differs.
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.exists():
             return
-        raise DownloadRefused(f"{source.url} answers {error.code} {error.reason}") from error
+        raise SourceUnavailable(f"{source.url} returned {error.code} {error.reason}") from error
     except urllib.error.URLError as error:
-        raise DownloadRefused(f"{source.url} cannot be reached: {error.reason}") from error
+        raise SourceUnavailable(f"{source.url} is unreachable: {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
-        there = part.stat().st_size if part.exists() else 0
+        size = part.stat().st_size if part.exists() else 0
         raise ModelError(
-            f"the download broke off after {there:,} bytes ({error}); run it again to go on"
+            f"the download was interrupted after {size:,} bytes ({error}); "
+            "run the command again to resume it"
         ) from error
 
 
-def _append(source: Source, part: Path, report: Report) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    if source.size is not None and have == source.size:
+def _append(source: Source, part: Path, report: ReportProgress) -> None:
+    size = part.stat().st_size if part.exists() else 0
+    if source.size is not None and size == source.size:
         return
     headers = {"User-Agent": "sima"}
-    request = urllib.request.Request(source.url, headers=headers)  # noqa: S310 - `fetch` checked
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - http(s) only
+    request = urllib.request.Request(source.url, headers=headers)  # noqa: S310 - checked above
+    if size:
+        request.add_header("Range", f"bytes={size}-")
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
         resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
-        have = have if resumed else 0  # a server without ranges starts anew
+        size = size if resumed else 0  # a server without range support sends the whole file
         length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        total = size + int(length) if length else None
         with part.open("ab" if resumed else "wb") as stream:
-            while chunk := answer.read(_CHUNK):
+            while chunk := answer.read(_CHUNK_BYTES):
                 stream.write(chunk)
-                have += len(chunk)
-                report(have, total)
-    if total is not None and have < total:
-        raise http.client.IncompleteRead(b"", total - have)
+                size += len(chunk)
+                report(size, total)
+    if total is not None and size < total:
+        raise http.client.IncompleteRead(b"", total - size)

@@ -1,4 +1,4 @@
-"""Published weights into an ONNX graph: the graph has an input for every weight, by its name."""
+"""Fills an ONNX graph that has one named input per weight with published weights."""
 
 from pathlib import Path
 
@@ -9,44 +9,46 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from app.errors import ModelError
-from app.inference.catalog.torch_file import State, read_torch_state
+from app.inference.catalog.torch_file import StateDict, read_torch_file
 
 CROPS, EMBEDDINGS = "crops", "embeddings"
+"""Names of the graph's only input that is not a weight, and of its output."""
 
 
-def read_state(path: Path) -> State:
-    """The tensors of a `.safetensors`, `.pt` or `.pth` file. Raises ModelError."""
+def read_weights(path: Path) -> StateDict:
+    """Reads a `.safetensors`, `.pt` or `.pth` file. Raises ModelError."""
     if not path.is_file():
-        raise ModelError(f"there is no file {path}")
+        raise ModelError(f"{path} does not exist")
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path))
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path.name} is not a safetensors file: {error}") from error
     if path.suffix in {".pt", ".pth"}:
-        return read_torch_state(path)
-    raise ModelError(f"{path.name}: weights come as .safetensors, .pt or .pth")
+        return read_torch_file(path)
+    raise ModelError(f"{path.name} has an unsupported format; use .safetensors, .pt or .pth")
 
 
-def fill(graph: Path, state: State) -> bytes:
-    """The graph with its weights in place, serialised; what it does not ask for is left out.
+def fill_graph(graph: Path, weights: StateDict) -> bytes:
+    """Returns the serialized graph with its weights as constants; ignores additional weights.
 
-    Raises ModelError for a weight that is missing, has another shape or is not finite.
+    Raises ModelError if a weight is missing, has another shape or is not finite.
     """
     model = onnx.load(graph)
-    wanted = {value.name: value for value in model.graph.input if value.name != CROPS}
-    missing = sorted(set(wanted) - set(state))
+    expected = {value.name: value for value in model.graph.input if value.name != CROPS}
+    missing = sorted(set(expected) - set(weights))
     if missing:
         raise ModelError(
-            f"{len(missing)} of {len(wanted)} weights are missing, the first is {missing[0]}"
+            f"{len(missing)} of {len(expected)} weights are missing, the first is {missing[0]}; "
+            "the file belongs to another network"
         )
-    for name, value in wanted.items():
+    for name, value in expected.items():
         shape = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-        weight = np.ascontiguousarray(state[name], dtype=np.float32)
+        weight = np.ascontiguousarray(weights[name], dtype=np.float32)
         if weight.shape != shape:
-            raise ModelError(f"{name} has the shape {weight.shape}, the network wants {shape}")
+            raise ModelError(f"weight {name} has shape {weight.shape}, expected {shape}")
         if not np.isfinite(weight).all():
-            raise ModelError(f"{name} holds numbers that are not finite")
+            raise ModelError(f"weight {name} contains NaN or infinity; the file is corrupt")
         model.graph.initializer.append(numpy_helper.from_array(weight, name))
         model.graph.input.remove(value)
     onnx.checker.check_model(model)

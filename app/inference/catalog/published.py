@@ -1,15 +1,17 @@
-"""The published FaceNet models that `sima models pull` knows, for whoever may use them."""
+"""Lists the published FaceNet models that `sima models pull` can install."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from app.errors import ModelError
 from app.inference.catalog.download import Source
 from app.inference.manifest import BoxMargin, InputSpec, Training
 
 GRAPH = "inception_resnet_v1.onnx"
-"""Its file in `models/graphs`: the network at width 1, an input for every weight."""
+"""File in `models/graphs`: Inception-ResNet v1 at width 1 with one input per weight."""
 
 INPUT = InputSpec(size=160, channels="RGB", mean=(127.5,) * 3, std=(128.0,) * 3)
-# facenet-pytorch 2.6 measures LFW with 14 of the 160 pixels as margin, each side stretched.
+# facenet-pytorch 2.6 evaluates on LFW with a margin of 14 of 160 pixels and stretched sides.
 ALIGNMENT = BoxMargin(kind="box-margin", margin=14 / (160 - 14), stretch=True)
 DIMENSION = 512
 
@@ -19,8 +21,8 @@ _RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
-    """A published set of weights. The first source that answers is the one that is taken."""
+class PublishedModel:
+    """A published set of weights; the first available source is used."""
 
     name: str
     title: str
@@ -28,12 +30,26 @@ class Original:
     training: Training
     sources: tuple[Source, ...]
 
+    def mirror(self, url: str, sha256: str | None) -> Source:
+        """Returns the source with the same file suffix, downloaded from `url`.
 
-ORIGINALS = (
-    Original(
+        `sha256` replaces the pinned digest. Raises ModelError if no source has the suffix.
+        """
+        suffix = Path(url.partition("?")[0]).suffix
+        source = next((s for s in self.sources if Path(s.file).suffix == suffix), None)
+        if source is None:
+            suffixes = " or ".join(Path(s.file).suffix for s in self.sources)
+            raise ModelError(f"{url} does not end with {suffixes}")
+        if sha256 is not None:
+            return Source(url, source.file, sha256)
+        return replace(source, url=url)
+
+
+PUBLISHED_MODELS = (
+    PublishedModel(
         name="facenet-vggface2",
         title="FaceNet 20180402-114759, Inception-ResNet v1, 512-d (published LFW 0.9965)",
-        licence="MIT (code and weights); learned from VGGFace2, research use only",
+        licence="MIT (code and weights); trained on VGGFace2, research use only",
         training=Training(
             data="VGGFace2, 3.3 million photos of 9,131 people; research use only",
             method="softmax classification (D. Sandberg), converted by facenet-pytorch",
@@ -53,10 +69,10 @@ ORIGINALS = (
             ),
         ),
     ),
-    Original(
+    PublishedModel(
         name="facenet-casia",
         title="FaceNet 20180408-102900, Inception-ResNet v1, 512-d (published LFW 0.9905)",
-        licence="MIT (code and weights); learned from CASIA-WebFace, research use only",
+        licence="MIT (code and weights); trained on CASIA-WebFace, research use only",
         training=Training(
             data="CASIA-WebFace, 0.45 million photos of 10,575 people; research use only",
             method="softmax classification (D. Sandberg), converted by facenet-pytorch",
@@ -72,13 +88,13 @@ ORIGINALS = (
 )
 
 
-def original_of(name: str) -> Original | None:
-    """By its name."""
-    return next((known for known in ORIGINALS if known.name == name), None)
+def find_by_name(name: str) -> PublishedModel | None:
+    """Returns the published model of this name."""
+    return next((model for model in PUBLISHED_MODELS if model.name == name), None)
 
 
-def original_with(sha256: str) -> Original | None:
-    """The one that a file with this digest belongs to."""
+def find_by_sha256(sha256: str) -> PublishedModel | None:
+    """Returns the published model that has a source file with this digest."""
     return next(
-        (known for known in ORIGINALS if any(s.sha256 == sha256 for s in known.sources)), None
+        (m for m in PUBLISHED_MODELS if any(source.sha256 == sha256 for source in m.sources)), None
     )

@@ -1,4 +1,4 @@
-"""A `.pt` file is a pickle: what it contains is looked at, never run."""
+"""`.pt` files: code in the pickle is rejected, and so are files that are no state dict."""
 
 import pickle
 import zipfile
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.errors import ModelError
-from app.inference.catalog.torch_file import read_torch_state
+from app.inference.catalog.torch_file import read_torch_file
 
 
 class Evil:
-    """Unpickled by Python itself, it would leave a file behind."""
+    """Creates a file when it is unpickled by Python's own unpickler."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = trace
@@ -21,7 +21,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
+def test_code_in_a_file_is_rejected_and_not_executed(tmp_path: Path, zipped: bool) -> None:
     trace, file = tmp_path / "trace", tmp_path / "weights.pt"
     content = pickle.dumps({"weight": Evil(trace)})
     if zipped:
@@ -29,8 +29,8 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> 
             archive.writestr("archive/data.pkl", content)
     else:
         file.write_bytes(content)
-    with pytest.raises(ModelError, match="does not belong into a state dict"):
-        read_torch_state(file)
+    with pytest.raises(ModelError, match="is not allowed in a state dict"):
+        read_torch_file(file)
     assert not trace.exists()
 
 
@@ -38,16 +38,16 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> 
     "content",
     [b"", b"PK\x03\x04 no archive", b"\x80\x04no pickle", pickle.dumps([1, 2]), pickle.dumps(3)],
 )
-def test_files_that_are_no_state_dict(tmp_path: Path, content: bytes) -> None:
+def test_other_files_raise_model_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "weights.pt"
     file.write_bytes(content)
     with pytest.raises(ModelError, match=r"weights\.pt"):
-        read_torch_state(file)
+        read_torch_file(file)
 
 
-def test_an_archive_without_an_index(tmp_path: Path) -> None:
+def test_an_archive_without_a_pickle_raises_model_error(tmp_path: Path) -> None:
     file = tmp_path / "weights.pt"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("readme.txt", "nothing here")
     with pytest.raises(ModelError, match=r"weights\.pt"):
-        read_torch_state(file)
+        read_torch_file(file)

@@ -1,4 +1,4 @@
-"""Published weights, in each of their formats, become the network that they were saved from."""
+"""Compares the filled graph with facenet-pytorch for every format of the weights."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 from safetensors.numpy import save_file
 
 from app.errors import ModelError
-from app.inference.catalog.graphs import fill, read_state
+from app.inference.catalog.graphs import fill_graph, read_weights
 from app.inference.session import OnnxSession
 from app.settings import PROJECT
 from training.faces.export import export_graph
@@ -23,7 +23,7 @@ GRAPH = PROJECT / "models" / "graphs" / "inception_resnet_v1.onnx"
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """Their class, random weights, normalisations that are not the identity."""
+    """facenet-pytorch's network with random weights and non-trivial batch normalisation."""
     torch.manual_seed(3)
     if find_spec("facenet_pytorch") is None:
         pytest.skip("needs facenet-pytorch")
@@ -38,43 +38,39 @@ def network() -> Any:
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "zip.pt", "legacy.pt"])
-def test_the_filled_graph_answers_like_facenet_pytorch(
-    network: Any, kind: str, tmp_path: Path
-) -> None:
+def test_the_filled_graph_equals_facenet_pytorch(network: Any, kind: str, tmp_path: Path) -> None:
     file = tmp_path / f"weights.{kind}"
     state = network.state_dict()
     if kind == "safetensors":
         save_file({name: value.numpy() for name, value in state.items()}, file)
     else:
         torch.save(state, file, _use_new_zipfile_serialization=kind == "zip.pt")
-    session = OnnxSession(fill(GRAPH, read_state(file)), ["CPUExecutionProvider"])
+    session = OnnxSession(fill_graph(GRAPH, read_weights(file)), ["CPUExecutionProvider"])
     crops = torch.randn(3, 3, 160, 160)
     with torch.no_grad():
         expected = network(crops).numpy()
     assert np.abs(session.run(crops.numpy())[0] - expected).max() < 1e-4
 
 
-def test_a_file_that_was_cut_short_is_refused(network: Any, tmp_path: Path) -> None:
+def test_a_truncated_file_raises_model_error(network: Any, tmp_path: Path) -> None:
     file = tmp_path / "weights.pt"
     torch.save(network.state_dict(), file, _use_new_zipfile_serialization=False)
     whole = file.read_bytes()
     for length in (len(whole) - 1_000, len(whole) // 2, 2_000):
         file.write_bytes(whole[:length])
         with pytest.raises(ModelError, match=r"weights\.pt"):
-            read_state(file)
+            read_weights(file)
 
 
 @pytest.mark.slow
-def test_the_graph_in_the_repository_computes_what_a_fresh_one_does(
-    network: Any, tmp_path: Path
-) -> None:
-    """Another version of the exporter may choose other nodes; the function stays."""
+def test_the_committed_graph_equals_a_new_export(network: Any, tmp_path: Path) -> None:
+    """Another version of the exporter may use other nodes for the same function."""
     fresh = tmp_path / "graph.onnx"
     export_graph(fresh)
     state = {name: value.numpy() for name, value in network.state_dict().items()}
     crops = np.random.default_rng(0).normal(size=(2, 3, 160, 160)).astype(np.float32)
     ours, theirs = (
-        OnnxSession(fill(graph, state), ["CPUExecutionProvider"]).run(crops)[0]
+        OnnxSession(fill_graph(graph, state), ["CPUExecutionProvider"]).run(crops)[0]
         for graph in (GRAPH, fresh)
     )
     assert np.abs(ours - theirs).max() < 1e-5
