@@ -129,20 +129,22 @@ def test_fields_that_would_be_ignored_are_refused(gallery: TestClient, photos: P
 
 
 def test_a_group_photo_is_refused_unless_the_largest_face_is_requested(
-    client: TestClient, photos: Photos
+    gallery: TestClient, photos: Photos
 ) -> None:
-    refused = client.post("/enroll", files=upload(photos["pair"]), data={"name": "Two"})
+    refused = gallery.post("/enroll", files=upload(photos["pair"]), data={"name": "Two"})
     assert (refused.status_code, refused.json()["code"]) == (422, "multiple_faces")
     assert refused.json()["faces"] == 2
     fields = {"name": "Two", "face": "largest", "dry_run": "true"}
-    assert client.post("/enroll", files=upload(photos["pair"]), data=fields).status_code == 200
+    assert gallery.post("/enroll", files=upload(photos["pair"]), data=fields).status_code == 200
 
 
 def test_a_photo_of_poor_quality_is_refused_with_measured_reasons(
-    client: TestClient, photos: Photos
+    gallery: TestClient, photos: Photos
 ) -> None:
     dark = Image.open(io.BytesIO(photos["astronaut"])).point(lambda level: level // 12)
-    refused = client.post("/enroll", files=upload(encode(dark, quality=95)), data={"name": "Night"})
+    refused = gallery.post(
+        "/enroll", files=upload(encode(dark, quality=95)), data={"name": "Night"}
+    )
     assert (refused.status_code, refused.json()["code"]) == (422, "poor_quality")
     reasons = {reason["code"]: reason for reason in refused.json()["reasons"]}
     assert reasons["too_dark"]["measured"] < reasons["too_dark"]["limit"]
