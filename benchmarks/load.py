@@ -1,8 +1,8 @@
-"""Load on `/identify` of a real server process: requests/s, p50, p99, and where the time goes.
+"""Load test of `/identify` on a server process: requests/s, p50, p99, and the time per stage.
 
     python -m benchmarks.load [--seconds 10] [--clients 1 4] [--people 200]
 
-The three ways to send a photo are measured side by side in one run.
+All three ways to send a photo are measured in one run.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def photo() -> bytes:
 
 
 def ways(content: bytes) -> dict[str, Ask]:
-    """Raw body, multipart, base64 in JSON."""
+    """The three ways to send a photo: raw body, multipart, base64 in JSON."""
     text = base64.b64encode(content).decode()
     raw = {"Content-Type": "image/jpeg"}
     return {
@@ -45,7 +45,7 @@ def ways(content: bytes) -> dict[str, Ask]:
 
 
 def load(url: str, ask: Ask, clients: int, seconds: float) -> tuple[list[float], dict[str, float]]:
-    """Milliseconds of every request, and the mean milliseconds of each stage."""
+    """Returns the duration of every request and the mean duration per stage, in milliseconds."""
     end = perf_counter() + seconds
     stages: dict[str, list[float]] = defaultdict(list)
 
@@ -67,7 +67,7 @@ def load(url: str, ask: Ask, clients: int, seconds: float) -> tuple[list[float],
 
 
 def main() -> None:
-    """Start a server, enroll, measure, print."""
+    """Start a server, enroll people, measure, print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])

@@ -1,4 +1,4 @@
-"""What every benchmark prints: its conditions, then a table of medians."""
+"""Measures medians and prints a benchmark's conditions and table."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ WIDTH = 100
 
 
 def conditions(what: str) -> None:
-    """One line about the machine and what was measured."""
+    """Print what was measured, the processor and the Python version."""
     model = "unknown processor"
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -24,7 +24,7 @@ def conditions(what: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A plain table."""
+    """Print a table; floats with three significant digits."""
     grid = Table(*columns)
     for row in rows:
         grid.add_row(*(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row))
@@ -32,7 +32,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def median_ms(work: Callable[[], object], times: int = 50) -> float:
-    """Median milliseconds of one call, after three to warm up."""
+    """Median duration of one call in milliseconds, after three warm-up calls."""
     for _ in range(3):
         work()
     spent = []

@@ -1,8 +1,8 @@
-"""What a training pair costs as the vocabulary grows: the full softmax beside negative sampling.
+"""Compares the cost of a training pair by vocabulary size: full softmax and negative sampling.
 
 python -m benchmarks.softmax_cost [--plot docs/img/softmax-cost.png]
 
-Skip-gram, 100 dimensions, one thread, random words; for each vocabulary both learners take turns.
+Skip-gram, 100 dimensions, one thread, random words; both learners run alternately per vocabulary.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from training.words.kernel import make_kernel, sigmoid_table
 from training.words.sampling import alias_table, fresh_matrices, keep_probabilities
 from training.words.softmax import SkipGramSoftmax, cross_entropy
 
-mpl.use("Agg")  # no screen is needed
+mpl.use("Agg")  # renders without a display
 from matplotlib import pyplot as plt
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
@@ -27,7 +27,7 @@ DIMENSION, BATCH, WORDS, NEGATIVES, WINDOW = 100, 256, 50_000, 5, 5
 
 
 def softmax_pair(words: int) -> float:
-    """Microseconds a pair, forward, backward and update."""
+    """Microseconds per pair for forward pass, backward pass and update."""
     network = SkipGramSoftmax(words, DIMENSION)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def softmax_pair(words: int) -> float:
 
 
 def sampled_pair(words: int) -> float:
-    """Microseconds a pair of context word and target, its negatives included."""
+    """Microseconds per pair of context word and target, including its negatives."""
     rng = np.random.default_rng(0)
     ids = rng.integers(0, words, WORDS).astype(np.int32)
     counts = np.full(words, 10, dtype=np.int64)
@@ -65,7 +65,7 @@ def sampled_pair(words: int) -> float:
 
 
 def main() -> None:
-    """One row a vocabulary; and the picture, where it is asked for."""
+    """Print one row per vocabulary size; with --plot, also draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()

@@ -1,12 +1,12 @@
-"""Skip-gram with negative sampling beside gensim: words a CPU-second, on the same text.
+"""Compares skip-gram with negative sampling with gensim: words per CPU-second on the same text.
 
 python -m benchmarks.words CORPUS [--rounds 3]
 
-All train one epoch of the same file per round, in turns, with the same settings (100
-dimensions, window 5, k = 5, sample 1e-3, two threads); a busy machine slows all alike. Ours shares
-11 negatives a window, as by default, or k, which is faster and a little less good at SimLex-999
-(training/LOG.md). What is timed is the training alone, in CPU seconds of the whole process: the
-vocabulary is counted before.
+In each round every learner trains one epoch of the same file, in turns, with the same settings (100
+dimensions, window 5, k = 5, sample 1e-3, two threads), so that other load affects all equally. Ours
+shares 11 negatives per window, the default, or k, which is faster and slightly worse on SimLex-999
+(training/LOG.md). Only the training is timed, in CPU seconds of the whole process, without counting
+the vocabulary.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _OURS = {"sima": _CONFIG, "sima, shared = 1": _CONFIG.model_copy(update={"shared
 
 
 def ours(corpus: Path, folder: Path, vocabulary: Vocabulary, config: WordConfig) -> float:
-    """CPU seconds of one epoch."""
+    """Train one epoch; returns its CPU seconds."""
     ids = encode(corpus, vocabulary, folder / "ids", lambda _: None)
     kept = folder / "checkpoint.npz"
     kept.unlink(missing_ok=True)
@@ -37,7 +37,7 @@ def ours(corpus: Path, folder: Path, vocabulary: Vocabulary, config: WordConfig)
 
 
 def theirs(corpus: Path) -> float:
-    """CPU seconds of one epoch."""
+    """Train one epoch; returns its CPU seconds."""
     model = Word2Vec(
         vector_size=_CONFIG.dimension,
         window=_CONFIG.window,
@@ -55,16 +55,18 @@ def theirs(corpus: Path) -> float:
 
 
 def main() -> None:
-    """Medians over the rounds."""
+    """Print medians over the rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path, help="plain text: gensim's corpus_file reads no xz")
+    parser.add_argument(
+        "corpus", type=Path, help="plain text, because gensim's corpus_file does not read xz"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     vocabulary = count_words(arguments.corpus, _CONFIG.min_count, None, lambda _: None)
     spent: dict[str, list[float]] = {name: [] for name in (*_OURS, "gensim")}
     with tempfile.TemporaryDirectory() as folder:
         for config in _OURS.values():
-            ours(arguments.corpus, Path(folder), vocabulary, config)  # compiles its kernel
+            ours(arguments.corpus, Path(folder), vocabulary, config)  # compiles the kernel
         for _ in range(arguments.rounds):
             spent["gensim"].append(theirs(arguments.corpus))
             for name, config in _OURS.items():

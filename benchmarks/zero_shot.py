@@ -1,10 +1,10 @@
-"""Zero-shot by the number of labels: milliseconds of a first and of every later request.
+"""Measures zero-shot scoring by number of labels, for the first and for later requests.
 
     python -m benchmarks.zero_shot [--labels 100 250 500 1000 2000] [--picture FILE.png]
 
-Inside the service, without HTTP: one text of nineteen words against frequent words as labels. With
-`--picture` it also draws labels and texts of the project's own small set in the plane (needs
-matplotlib, which comes with the extra `train`).
+Calls the service without HTTP, with one text of nineteen words and frequent words as labels. With
+`--picture` it also plots labels and texts of the project's small evaluation set in two dimensions
+(needs matplotlib from the extra `train`).
 """
 
 import argparse
@@ -33,7 +33,7 @@ OWN = PROJECT / "tests" / "data" / "zero-shot" / "topics.tsv"
 
 
 def times(spaces: TextSpaceRegistry, vocabulary: str, names: list[str], counts: list[int]) -> None:
-    """A fresh classifier for each number of labels, so that the first request makes them all."""
+    """Measure with a new classifier per number of labels, so that the first request embeds all."""
     rows = []
     for count in counts:
         classifier, order = Classifier(), Order(tuple(Label(name) for name in names[:count]))
@@ -51,7 +51,7 @@ def times(spaces: TextSpaceRegistry, vocabulary: str, names: list[str], counts: 
 
 
 def draw(space: TextSpace, file: Path) -> None:
-    """Labels and texts by the two directions in which the labels differ most."""
+    """Plot labels and texts in the two principal directions of the labels."""
     import matplotlib.pyplot as plt  # noqa: PLC0415 - an extra
 
     rows = [line.split("\t") for line in OWN.read_text(encoding="utf-8").splitlines()]
@@ -77,7 +77,7 @@ def draw(space: TextSpace, file: Path) -> None:
 
 
 def main() -> None:
-    """Import the default vocabulary, measure, perhaps draw."""
+    """Import the default vocabulary, measure, and plot if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 250, 500, 1000, 2000])
     parser.add_argument("--picture", type=Path)

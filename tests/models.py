@@ -9,7 +9,7 @@ SHIPPED = PROJECT / "models" / "sima-face-2"
 
 
 def with_other_mean(folder: Path) -> Path:
-    """The shipped weights behind another preprocessing."""
+    """Copy the shipped model with other preprocessing, which makes it another embedding space."""
     shutil.copy(SHIPPED / "model.onnx", folder)
     text = (SHIPPED / "manifest.toml").read_text()
     start = text.index("mean = [")

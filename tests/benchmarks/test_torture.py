@@ -1,4 +1,4 @@
-"""`make torture`, small: the counts that must be zero are."""
+"""Runs a small `make torture`: the counts that must be zero are zero."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from app.settings import PROJECT
 pytestmark = pytest.mark.slow
 
 
-def test_nothing_is_lost_doubled_or_found_after_its_deletion() -> None:
+def test_nothing_is_lost_duplicated_or_found_after_deletion() -> None:
     options = ("--seconds", "5", "--clients", "8", "--workers", "2", "--enrollments", "150")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.torture", *options],
