@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, VocabularyNotFound
-from app.store.db.compiled import fetch
+from app.store.db.statements import fetch
 from app.store.db.tables import (
     GALLERY,
     SHADOW,

@@ -1,17 +1,29 @@
 """Nearest entries: an index answers with templates, people ask for people and words."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
-from app.store.db.compiled import fetch_among, slots
+from app.store.db.statements import fetch_in_blocks
 from app.store.db.tables import EntryRow, TemplateRow
 from app.store.index_sync import IndexSync
 from app.vectors import Matrix, Neighbor
+
+_BY_ROW_ID = (
+    select(
+        TemplateRow.row_id,
+        EntryRow.row_id,
+        TemplateRow.template_id,
+        EntryRow.public_id,
+        EntryRow.name,
+        EntryRow.rank,
+    )
+    .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+    .where(TemplateRow.row_id.in_(bindparam("row_ids", expanding=True)))
+)
 
 
 class NearestEntry(NamedTuple):
@@ -55,23 +67,7 @@ def nearest_entries(
 def _join(session: Session, neighbors: Sequence[Sequence[Neighbor]]) -> dict[int, _Stored]:
     """Who the templates belong to, by template id; what was deleted meanwhile is absent."""
     ids = sorted({neighbor.row_id for row in neighbors for neighbor in row})
-    return {row[0]: row[1:] for row in fetch_among(session, _by_id, ids)}
-
-
-@cache
-def _by_id(size: int) -> Select[int, int, str | None, str | None, str, int | None]:
-    return (
-        select(
-            TemplateRow.row_id,
-            EntryRow.row_id,
-            TemplateRow.template_id,
-            EntryRow.public_id,
-            EntryRow.name,
-            EntryRow.rank,
-        )
-        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
-        .where(TemplateRow.row_id.in_(slots(size)))
-    )
+    return {row[0]: row[1:] for row in fetch_in_blocks(session, _BY_ROW_ID, "row_ids", ids)}
 
 
 def _best_by_entry(neighbors: Sequence[Neighbor], stored: dict[int, _Stored]) -> list[NearestEntry]:

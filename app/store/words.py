@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Select, and_, bindparam, delete, func, select, update
@@ -18,7 +16,7 @@ from app.store.collections import (
     to_collection,
     write_journal,
 )
-from app.store.db.compiled import MOST_VALUES, fetch_among, slots
+from app.store.db.statements import MAX_VALUES, fetch, fetch_in_blocks
 from app.store.db.tables import (
     REMOVE,
     UPSERT,
@@ -34,6 +32,19 @@ _BLOCK_SIZE = 10_000  # words read at a time by `stream_words`
 
 _WORDS = select(EntryRow.row_id, EntryRow.name, EntryRow.rank, TemplateRow.vector).join(
     TemplateRow, TemplateRow.entry_id == EntryRow.row_id
+)
+_NAMED = EntryRow.name.in_(bindparam("texts", expanding=True))
+_BY_TEXTS = _WORDS.where(EntryRow.collection_id == bindparam("collection"), _NAMED)
+
+# The vocabulary joined with each found word; a single row of nulls where no word is found.
+_VOCABULARY_WITH_TEXTS = (
+    COLLECTIONS.add_columns(EntryRow.row_id, EntryRow.name, EntryRow.rank, TemplateRow.vector)
+    .outerjoin(EntryRow, and_(EntryRow.collection_id == CollectionRow.row_id, _NAMED))
+    .outerjoin(TemplateRow, TemplateRow.entry_id == EntryRow.row_id)
+    .where(CollectionRow.name == bindparam("vocabulary"), CollectionRow.kind == VOCABULARY)
+)
+_VECTORS_BY_ENTRY = select(TemplateRow.entry_id, TemplateRow.vector).where(
+    TemplateRow.entry_id.in_(bindparam("entries", expanding=True))
 )
 
 
@@ -141,7 +152,7 @@ def _entry(collection: Collection, text: str) -> Select[EntryRow]:
 def find_words(session: Session, collection: Collection, texts: Sequence[str]) -> dict[str, Word]:
     """Those of `texts` that the vocabulary contains, by text."""
     unique = list(dict.fromkeys(texts))
-    rows = fetch_among(session, _by_texts, unique, {"collection": collection.row_id})
+    rows = fetch_in_blocks(session, _BY_TEXTS, "texts", unique, {"collection": collection.row_id})
     return {
         text: _word(collection, row_id, text, rank, vector) for row_id, text, rank, vector in rows
     }
@@ -152,10 +163,10 @@ def open_vocabulary(
 ) -> tuple[Collection, dict[str, Word]]:
     """`get_collection` and `find_words` in one statement. Raises VocabularyNotFound."""
     unique = list(dict.fromkeys(texts))
-    first, others = unique[:MOST_VALUES], unique[MOST_VALUES:]
+    first, others = unique[:MAX_VALUES], unique[MAX_VALUES:]
     if not first:
         return get_collection(session, name, VOCABULARY), {}
-    rows = list(fetch_among(session, _vocabulary_with_texts, first, {"vocabulary": name}))
+    rows = fetch(session, _VOCABULARY_WITH_TEXTS, {"vocabulary": name, "texts": first})
     if not rows:
         raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
     collection = to_collection(rows[0][:-4])
@@ -170,39 +181,13 @@ def _word(collection: Collection, row_id: int, text: str, rank: int | None, vect
     return Word(row_id, text, rank or 0, to_matrix([vector], collection.space.dimension)[0])
 
 
-@cache
-def _by_texts(size: int) -> Select[int, str, int | None, bytes]:
-    return _WORDS.where(
-        EntryRow.collection_id == bindparam("collection"), EntryRow.name.in_(slots(size))
-    )
-
-
-@cache
-def _vocabulary_with_texts(size: int) -> Select[*tuple[Any, ...]]:
-    """The vocabulary joined with each found word; a single row of nulls where no word is found."""
-    named = and_(EntryRow.collection_id == CollectionRow.row_id, EntryRow.name.in_(slots(size)))
-    return (
-        COLLECTIONS.add_columns(EntryRow.row_id, EntryRow.name, EntryRow.rank, TemplateRow.vector)
-        .outerjoin(EntryRow, named)
-        .outerjoin(TemplateRow, TemplateRow.entry_id == EntryRow.row_id)
-        .where(CollectionRow.name == bindparam("vocabulary"), CollectionRow.kind == VOCABULARY)
-    )
-
-
 def word_vectors(
     session: Session, collection: Collection, row_ids: Sequence[int]
 ) -> dict[int, Vector]:
     """Unit vectors by the row ids of their words; deleted words are absent."""
-    rows = list(fetch_among(session, _vectors_by_entry, row_ids))
+    rows = list(fetch_in_blocks(session, _VECTORS_BY_ENTRY, "entries", row_ids))
     vectors = to_matrix([vector for _, vector in rows], collection.space.dimension)
     return {row_id: vector for (row_id, _), vector in zip(rows, vectors, strict=True)}
-
-
-@cache
-def _vectors_by_entry(size: int) -> Select[int, bytes]:
-    return select(TemplateRow.entry_id, TemplateRow.vector).where(
-        TemplateRow.entry_id.in_(slots(size))
-    )
 
 
 def frequent_words(session: Session, collection: Collection, max_rank: int) -> WordTable:

@@ -14,7 +14,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.crypto.keyring import Keyring
 from app.errors import NotReady
-from app.store.db.compiled import Statements
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +40,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        # Every session finds them: what seals, and the texts of statements.
-        self._info = {"keyring": self.keyring, "statements": Statements(self._engine.dialect)}
+        self._info = {"keyring": self.keyring}  # of every session
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reading = self._engine.execution_options(**options)
         self._writing = self._engine.execution_options(sima_write=True)
