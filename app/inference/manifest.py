@@ -1,4 +1,4 @@
-"""A model card as data: `models/<name>/manifest.toml`, read strictly, nothing guessed."""
+"""Reads and writes model manifests, `models/<name>/manifest.toml`; unknown fields are errors."""
 
 import hashlib
 import os
@@ -23,9 +23,9 @@ class _Part(BaseModel):
 
 
 class InputSpec(_Part):
-    """What the network takes: a square crop, `(pixel - mean) / std` per channel, NCHW float32.
+    """The network's input: float32 NCHW, a square crop scaled to `(pixel - mean) / std`.
 
-    With `mirror` an embedding is the mean of the crop's and its mirror image's.
+    With `mirror`, the embedding is the normalised mean over the crop and its mirror image.
     """
 
     size: Annotated[int, Field(ge=16, le=1024)]
@@ -36,16 +36,16 @@ class InputSpec(_Part):
 
 
 class FivePoint(_Part):
-    """Similarity transform of the landmarks onto `template`, in fractions of the crop."""
+    """Aligns the five landmarks to `template` (fractions of the crop) by a similarity transform."""
 
     kind: Literal["five-point"]
     template: tuple[Fraction2, Fraction2, Fraction2, Fraction2, Fraction2]
 
 
 class BoxMargin(_Part):
-    """The detector's box enlarged by `margin` of its longer side, a square around its centre.
+    """Crops the square around the detected box, enlarged by `margin` of its longer side.
 
-    With `stretch` each side grows by `margin` and the rectangle is stretched to the square input.
+    With `stretch`, each side is enlarged by `margin` and the rectangle is resized to a square.
     """
 
     kind: Literal["box-margin"]
@@ -54,7 +54,7 @@ class BoxMargin(_Part):
 
 
 class Training(_Part):
-    """What the weights learned from, for the person who must decide whether to use them."""
+    """Training data and method, as a basis for the decision whether to use the weights."""
 
     data: str
     method: str
@@ -62,7 +62,7 @@ class Training(_Part):
 
 
 class Accuracy(_Part):
-    """One measured number and the command that measures it again."""
+    """One measured value and the command that reproduces it."""
 
     benchmark: str
     metric: str
@@ -71,10 +71,10 @@ class Accuracy(_Part):
 
 
 class Calibration(_Part):
-    """False match rate by similarity, measured on impostor pairs.
+    """False match rate as a function of similarity, measured on impostor pairs.
 
-    `similarity` rises, `fmr` falls; both have one entry a knot. The last knot is the smallest
-    rate that `pairs` impostors can support.
+    `similarity` is strictly increasing and `fmr` strictly decreasing; both have one entry per
+    knot. The last knot is the lowest rate that can be measured with this number of `pairs`.
     """
 
     population: str
@@ -85,18 +85,18 @@ class Calibration(_Part):
     @model_validator(mode="after")
     def _monotone(self) -> "Calibration":
         if len(self.similarity) != len(self.fmr) or len(self.fmr) < 2:
-            raise ValueError("similarity and fmr must have the same length, at least two")
+            raise ValueError("similarity and fmr must have the same length of at least 2")
         if any(b <= a for a, b in zip(self.similarity, self.similarity[1:], strict=False)):
-            raise ValueError("similarity must rise strictly")
+            raise ValueError("similarity must be strictly increasing")
         if any(b >= a for a, b in zip(self.fmr, self.fmr[1:], strict=False)):
-            raise ValueError("fmr must fall strictly")
+            raise ValueError("fmr must be strictly decreasing")
         if not all(0.0 < rate <= 1.0 for rate in self.fmr):
-            raise ValueError("fmr must lie in (0, 1]")
+            raise ValueError("fmr must be in (0, 1]")
         return self
 
 
 class Manifest(_Part):
-    """Everything that the service knows about a face embedder."""
+    """Properties of a face embedder: file, input, alignment, training, calibration, accuracy."""
 
     format: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -113,40 +113,52 @@ class Manifest(_Part):
 
     @property
     def space(self) -> EmbeddingSpace:
-        """The embedding space: weights and preprocessing together make its digest."""
+        """The embedding space; its digest is computed from the weights and the preprocessing."""
         parts = (self.input, self.alignment)
-        # Without defaults: a field that a later version adds leaves older spaces as they are.
+        # Defaults are excluded so that a new optional field does not change existing digests.
         preprocessing = "".join(part.model_dump_json(exclude_defaults=True) for part in parts)
         digest = hashlib.sha256(f"{self.sha256}\n{preprocessing}".encode()).hexdigest()
         return EmbeddingSpace(self.name, f"sha256:{digest}", self.dimension)
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a manifest file, or the `manifest.toml` of a model folder."""
+    """Reads a manifest file or the `manifest.toml` of a model folder. Raises ModelError."""
     file = path / MANIFEST_NAME if path.is_dir() else path
     try:
         return Manifest.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ModelError(f"no readable manifest at {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise ModelError(f"{file} is not readable: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{file} is not a valid manifest: {error}") from error
+    except ValidationError as error:
+        raise ModelError(f"{file} is not a valid manifest: {_summary(error)}") from error
+
+
+def _summary(error: ValidationError) -> str:
+    """Returns the path and message of every invalid field on one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
+    )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace `manifest.toml` in `folder` in one step."""
+    """Replaces `manifest.toml` in `folder` atomically."""
     content = manifest.model_dump(mode="json", exclude_none=True)
-    fresh = folder / f"{MANIFEST_NAME}.new"
-    fresh.write_text(tomli_w.dumps(content), encoding="utf-8")
-    os.replace(fresh, folder / MANIFEST_NAME)
+    new = folder / f"{MANIFEST_NAME}.new"
+    new.write_text(tomli_w.dumps(content), encoding="utf-8")
+    os.replace(new, folder / MANIFEST_NAME)
 
 
 def read_verified(path: Path, sha256: str) -> bytes:
-    """The file's bytes, once their digest is what the manifest promises."""
+    """Returns the file's bytes. Raises ModelError if it is unreadable or its digest differs."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"model file {path} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path} is not readable: {error.strerror}") from error
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
-        raise ModelError(f"{path.name} has sha256 {actual}, its manifest promises {sha256}")
+        raise ModelError(
+            f"digest mismatch: {path} has sha256 {actual}, its manifest states {sha256}; "
+            "install the model again"
+        )
     return content

@@ -30,7 +30,15 @@ def test_an_invalid_manifest_is_rejected(tmp_path: Path, before: str, after: str
     text = (SHIPPED / "manifest.toml").read_text()
     assert before in text
     (tmp_path / "manifest.toml").write_text(text.replace(before, after))
-    with pytest.raises(ModelError, match="not a valid manifest"):
+    with pytest.raises(ModelError, match=r"manifest\.toml is not a valid manifest: \S+"):
+        read_manifest(tmp_path)
+
+
+def test_a_validation_error_names_the_field_on_one_line(tmp_path: Path) -> None:
+    text = (SHIPPED / "manifest.toml").read_text()
+    changed = text.replace('channels = "RGB"', 'channels = "YUV"')
+    (tmp_path / "manifest.toml").write_text(changed)
+    with pytest.raises(ModelError, match=r"input\.channels: Input should be 'RGB' or 'BGR'$"):
         read_manifest(tmp_path)
 
 
@@ -57,5 +65,5 @@ def test_modified_weights_are_rejected(tmp_path: Path) -> None:
         stream.write(b"\0")
     with pytest.raises(ModelError, match="sha256"):
         load_embedder(folder, ["CPUExecutionProvider"])
-    with pytest.raises(ModelError, match="no readable manifest"):
+    with pytest.raises(ModelError, match="is not readable"):
         load_embedder(tmp_path / "nowhere", ["CPUExecutionProvider"])

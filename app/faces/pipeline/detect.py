@@ -1,4 +1,4 @@
-"""What a face detector promises, and what all of them share."""
+"""The face detector protocol, and functions that all detectors use."""
 
 from typing import Protocol
 
@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 from app.faces.pipeline.types import Box, Detection, Image
 
 Boxes = NDArray[np.float64]
-"""Corners, shape (n, 4): left, top, right, bottom in pixels."""
+"""Boxes as corners, shape (n, 4): left, top, right, bottom in pixels."""
 
 
 class Detector(Protocol):
-    """Finds faces with five landmarks. Safe to call from several threads."""
+    """Detects faces with five landmarks each. Thread-safe."""
 
     @property
     def name(self) -> str: ...
 
     def detect(self, image: Image) -> list[Detection]:
-        """Every face in an upright RGB image, largest first; an empty list where there is none."""
+        """Returns the faces of an upright RGB image, largest first."""
         ...
 
 
 def largest_first(detections: list[Detection]) -> list[Detection]:
-    """By the area of the box; ties go to the higher score."""
+    """Sorts by falling area of the box, then by falling score."""
     return sorted(detections, key=lambda d: (-d.box.area, -d.score))
 
 
 def rescale(detection: Detection, factor: float) -> Detection:
-    """The same face in an image whose sides are `factor` times as long."""
+    """Returns the detection in an image whose sides are `factor` times as long."""
     box = detection.box
     return Detection(
         Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor),
@@ -40,9 +40,10 @@ def rescale(detection: Detection, factor: float) -> Detection:
 def suppress(
     boxes: Boxes, scores: NDArray[np.float64], limit: float, by_smaller: bool
 ) -> list[int]:
-    """Greedy non-maximum suppression; rows kept, best first.
+    """Returns the rows that greedy non-maximum suppression keeps, best first.
 
-    Overlap is intersection over union, or over the smaller box with `by_smaller`.
+    A box is removed if its overlap with a better one exceeds `limit`. The overlap is intersection
+    over union or, with `by_smaller`, intersection over the area of the smaller box.
     """
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-scores, kind="stable")

@@ -1,4 +1,4 @@
-"""Aligned crops -> unit vectors, as the model's manifest says."""
+"""Embeds aligned crops with an ONNX model as its manifest specifies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from app.vectors import EmbeddingSpace, Matrix, l2_normalize
 
 
 class Embedder(Protocol):
-    """Anything that turns crops into unit vectors of one space."""
+    """Crops faces and turns crops into unit vectors of one embedding space."""
 
     @property
     def manifest(self) -> Manifest: ...
@@ -32,7 +32,7 @@ class Embedder(Protocol):
 
 
 class OnnxEmbedder:
-    """An embedder from a manifest and its ONNX file. Thread-safe."""
+    """Runs the network of a manifest. Thread-safe."""
 
     def __init__(self, manifest: Manifest, session: Session):
         self.manifest = manifest
@@ -45,11 +45,11 @@ class OnnxEmbedder:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The execution providers in use, best first."""
+        """Execution providers in use, best first."""
         return self._session.providers
 
     def crop(self, image: Image, detection: Detection) -> Image:
-        """The square crop that the network expects, RGB uint8."""
+        """Returns the aligned square crop, RGB uint8, shape (size, size, 3)."""
         alignment, size = self.manifest.alignment, self.manifest.input.size
         if isinstance(alignment, BoxMargin):
             margin, stretch = alignment.margin, alignment.stretch
@@ -58,26 +58,29 @@ class OnnxEmbedder:
         return five_point_crop(image, detection.landmarks, template, size)
 
     def embed(self, crops: Sequence[Image]) -> Matrix:
-        """Unit vectors, shape (len(crops), dimension)."""
+        """Returns unit vectors, shape (len(crops), dimension). Raises ModelError."""
         if not crops:
             return np.empty((0, self.space.dimension), dtype=np.float32)
         tensor = self.tensor(crops)
         if not self.manifest.input.mirror:
             return self._run(tensor)
-        both = self._run(np.concatenate([tensor, tensor[..., ::-1]]))
-        return l2_normalize(both[: len(crops)] + both[len(crops) :])
+        vectors = self._run(np.concatenate([tensor, tensor[..., ::-1]]))
+        return l2_normalize(vectors[: len(crops)] + vectors[len(crops) :])
 
     def _run(self, tensor: Tensor) -> Matrix:
         output = self._session.run(tensor)[0]
         expected = (len(tensor), self.space.dimension)
         if output.shape != expected:
-            raise ModelError(f"{self.space.name} answered {output.shape}, expected {expected}")
+            raise ModelError(
+                f"{self.space.name} returned shape {output.shape}, "
+                f"expected {expected}; correct its manifest"
+            )
         if not np.isfinite(output).all():
-            raise ModelError(f"{self.space.name} answered numbers that are not finite")
+            raise ModelError(f"{self.space.name} returned NaN or infinity; install the model again")
         return l2_normalize(output)
 
     def tensor(self, crops: Sequence[Image]) -> Tensor:
-        """What the network is fed: (len(crops), 3, size, size) float32, scaled."""
+        """Returns the network's input, float32, shape (len(crops), 3, size, size)."""
         batch = np.stack(crops).transpose(0, 3, 1, 2)
         if self.manifest.input.channels == "BGR":
             batch = batch[:, ::-1]
@@ -91,7 +94,10 @@ class OnnxEmbedder:
 def load_embedder(
     folder: Path, providers: Sequence[str], intra_op_threads: int = 1
 ) -> OnnxEmbedder:
-    """Read the manifest in `folder`, verify the weights' digest, open and warm up the session."""
+    """Opens the model in `folder` after verifying its digest, and runs it once.
+
+    Raises ModelError if the manifest, the weights or the output are invalid.
+    """
     manifest = read_manifest(folder)
     weights = read_verified(folder / manifest.file, manifest.sha256)
     return OnnxEmbedder(manifest, OnnxSession(weights, providers, intra_op_threads))

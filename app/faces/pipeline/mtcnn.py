@@ -1,4 +1,4 @@
-"""MTCNN (Zhang et al. 2016): propose, refine, place five landmarks. Run by ONNX Runtime."""
+"""MTCNN face detector (Zhang et al. 2016): proposal, refinement and landmark networks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from app.inference.session import OnnxSession
 
 Scores = NDArray[np.float64]
 
-_CELL, _STRIDE = 12, 2  # P-Net looks through a window of 12 pixels, every 2 pixels
-_PYRAMID = 0.709  # side ratio of one level to the next: half the area
+_CELL, _STRIDE = 12, 2  # P-Net's receptive field and stride in pixels
+_PYRAMID = 0.709  # scale between the levels; halves the area
 
 
 @dataclass(frozen=True, slots=True)
 class MtcnnSettings:
-    """Thresholds of the three stages, as published; `min_face` in pixels of the image given."""
+    """Score thresholds of the three stages; `min_face` is in pixels of the given image."""
 
     min_face: int = 40
     proposal_score: float = 0.6
@@ -30,7 +30,7 @@ class MtcnnSettings:
 
 
 class Mtcnn:
-    """The detector. Thread-safe: it holds nothing but sessions."""
+    """The detector. Thread-safe, because its only state is sessions."""
 
     name = "mtcnn"
 
@@ -45,7 +45,7 @@ class Mtcnn:
         self._propose, self._refine, self._output = stage("pnet"), stage("rnet"), stage("onet")
 
     def detect(self, image: Image) -> list[Detection]:
-        """Every face of at least `min_face` pixels, largest first."""
+        """Returns faces of at least `min_face` pixels, largest first."""
         boxes = self._proposals(image)
         if len(boxes):
             boxes = self._refined(image, boxes)
@@ -81,8 +81,8 @@ class Mtcnn:
         confident = scores[good, 1].astype(np.float64)
         sides = boxes[:, None, 2:] - boxes[:, None, :2] + 1.0
         # Five x, then five y, as fractions of the box.
-        places = np.stack([landmarks[:, :5], landmarks[:, 5:]], axis=2)
-        points = boxes[:, None, :2] + places * sides - 1.0
+        fractions = np.stack([landmarks[:, :5], landmarks[:, 5:]], axis=2)
+        points = boxes[:, None, :2] + fractions * sides - 1.0
         boxes = _move(boxes, offsets)
         return [
             Detection(_to_box(boxes[row]), points[row].astype(np.float64), float(confident[row]))
@@ -91,7 +91,7 @@ class Mtcnn:
 
 
 def _pyramid(image: Image, min_face: int) -> Iterator[tuple[float, Image]]:
-    """The image at falling scales, until it is smaller than P-Net's window."""
+    """Yields the scale and the resized image while it is larger than P-Net's receptive field."""
     scale = _CELL / min_face
     height, width = image.shape[:2]
     while min(height, width) * scale >= _CELL:
@@ -104,7 +104,7 @@ def _pyramid(image: Image, min_face: int) -> Iterator[tuple[float, Image]]:
 def _windows(
     offsets: NDArray[np.float32], scores: NDArray[np.float32], scale: float, threshold: float
 ) -> tuple[Boxes, Scores]:
-    """Windows above the threshold, in pixels of the image before scaling."""
+    """Returns boxes in pixels of the original image and scores of the windows above `threshold`."""
     rows, columns = np.nonzero(scores > threshold)
     corner = np.stack([columns, rows], axis=1) * _STRIDE
     window = np.concatenate([corner, corner + _CELL], axis=1)
@@ -113,21 +113,21 @@ def _windows(
 
 
 def _move(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
-    """Shift each corner by its offset, a fraction of the box's side."""
+    """Moves each corner by its offset, a fraction of the box's side."""
     sides = boxes[:, 2:] - boxes[:, :2] + 1.0
     moved: Boxes = boxes + offsets * np.concatenate([sides, sides], axis=1)
     return moved
 
 
 def _square(boxes: Boxes) -> Boxes:
-    """Grow the shorter side around the centre."""
+    """Extends the shorter side symmetrically to the length of the longer one."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
 def _patches(image: Image, boxes: Boxes, size: int) -> Image:
-    """Each box cut out and resized, shape (n, size, size, 3); black beyond the photo's edge."""
+    """Returns the resized boxes, shape (n, size, size, 3), black outside the image."""
     height, width = image.shape[:2]
     out = np.zeros((len(boxes), size, size, 3), dtype=np.uint8)
     for row, (left, top, right, bottom) in enumerate(np.rint(boxes).astype(int)):

@@ -1,4 +1,4 @@
-"""Is a face fit to be enrolled? Seven named reasons against, each measured and limited."""
+"""Assesses face quality: seven measures, each with a limit and a reason code."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ from app.faces.pipeline.types import Box, Detection, Image, Points, Quality
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """Lengths in pixels of the photo, light in grey levels 0-255, the rest without a unit.
+    """Limits for enrollment: sides in pixels, light in grey levels 0 to 255, others unitless.
 
-    `sharpness` is the variance of the Laplacian of the aligned crop (Pech-Pacheco et al. 2000);
-    `turn` the nose's way from the middle of the eyes, along them, in eye distances.
+    Sharpness is the variance of the Laplacian of the aligned crop (Pech-Pacheco et al. 2000).
+    Turn is defined by `head_turn`, and inside is the share of the box within the image.
     """
 
     min_side: float = 40.0
@@ -27,15 +27,15 @@ class QualityLimits:
 
 
 def assess(
-    detection: Detection, crop: Image, photo_size: tuple[int, int], limits: QualityLimits
+    detection: Detection, crop: Image, image_size: tuple[int, int], limits: QualityLimits
 ) -> Quality:
-    """Measure one face. `photo_size` is width and height; `crop` the embedder's input."""
+    """Measures one face. `image_size` is (width, height); `crop` is the embedder's input."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     light = float(grey.mean())
     side = min(detection.box.width, detection.box.height)
     sharpness = float(cv2.Laplacian(grey, cv2.CV_32F).var())
-    turn = turn_of(detection.landmarks)
-    inside = _inside(detection.box, photo_size)
+    turn = head_turn(detection.landmarks)
+    inside = _inside(detection.box, image_size)
     checks = [
         ("face_too_small", side, limits.min_side, side / limits.min_side),
         ("blurred", sharpness, limits.min_sharpness, sharpness / limits.min_sharpness),
@@ -58,8 +58,12 @@ def assess(
     return Quality(_score([ratio for *_, ratio in checks]), reasons)
 
 
-def turn_of(landmarks: Points) -> float:
-    """How far the head is turned sideways: 0 seen from the front, above 0.5 nearly a profile."""
+def head_turn(landmarks: Points) -> float:
+    """Returns the sideways turn of the head: 0 is frontal, above 0.5 is nearly a profile.
+
+    It is the offset of the nose from the centre between the eyes, projected onto the line of the
+    eyes, in units of the distance between the eyes.
+    """
     left, right, nose = landmarks[0], landmarks[1], landmarks[2]
     across = right - left
     squared = float(across @ across)
@@ -68,14 +72,14 @@ def turn_of(landmarks: Points) -> float:
     return abs(float((nose - (left + right) / 2) @ across) / squared)
 
 
-def _inside(box: Box, photo_size: tuple[int, int]) -> float:
-    """The share of the box that lies within the photo, 0 to 1."""
-    width = min(box.x + box.width, photo_size[0]) - max(box.x, 0.0)
-    height = min(box.y + box.height, photo_size[1]) - max(box.y, 0.0)
+def _inside(box: Box, image_size: tuple[int, int]) -> float:
+    """Returns the share of the box that is within the image, 0 to 1."""
+    width = min(box.x + box.width, image_size[0]) - max(box.x, 0.0)
+    height = min(box.y + box.height, image_size[1]) - max(box.y, 0.0)
     return max(0.0, width) * max(0.0, height) / max(box.area, 1e-9)
 
 
 def _score(ratios: list[float]) -> float:
-    """0 to 1: one half where the worst measure just reaches its limit, towards 1 far above it."""
+    """Returns `r / (1 + r)` of the worst ratio r: 0.5 if a measure just reaches its limit."""
     worst = min(ratios)
     return round(float(np.clip(worst / (1.0 + worst), 0.0, 1.0)), 3)

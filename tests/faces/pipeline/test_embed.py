@@ -1,4 +1,4 @@
-"""What the manifest says is done to a crop."""
+"""Embedding: mirroring and channel order follow the manifest."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.models import SHIPPED
 
 
 def embedder(**changes: object) -> OnnxEmbedder:
-    """The shipped weights behind a changed input specification."""
+    """Returns the shipped model with a changed input specification."""
     manifest = read_manifest(SHIPPED)
     spec = manifest.input.model_copy(update=changes)
     weights = read_verified(Path(SHIPPED) / manifest.file, manifest.sha256)
@@ -21,7 +21,7 @@ def embedder(**changes: object) -> OnnxEmbedder:
     return OnnxEmbedder(manifest.model_copy(update={"input": spec}), session)
 
 
-def test_mirror_is_the_mean_of_both() -> None:
+def test_mirror_embeds_the_mean_of_crop_and_mirror_image() -> None:
     size = read_manifest(SHIPPED).input.size
     crop = np.random.default_rng(1).integers(0, 256, (size, size, 3)).astype(np.uint8)
     plain, mirrored = embedder(mirror=False), embedder(mirror=True)
@@ -31,12 +31,12 @@ def test_mirror_is_the_mean_of_both() -> None:
     assert mirrored.space != plain.space
 
 
-def test_bgr_is_rgb_turned_round() -> None:
+def test_bgr_reverses_the_channels() -> None:
     size = read_manifest(SHIPPED).input.size
     crop = np.random.default_rng(2).integers(0, 256, (size, size, 3)).astype(np.uint8)
     rgb, bgr = embedder(channels="RGB"), embedder(channels="BGR")
-    turned = np.ascontiguousarray(crop[:, :, ::-1])
-    assert bgr.embed([turned])[0] == pytest.approx(rgb.embed([crop])[0], abs=1e-5)
+    reversed_crop = np.ascontiguousarray(crop[:, :, ::-1])
+    assert bgr.embed([reversed_crop])[0] == pytest.approx(rgb.embed([crop])[0], abs=1e-5)
 
 
 def test_the_shipped_model_matches_its_manifest() -> None:

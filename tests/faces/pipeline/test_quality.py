@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.faces.pipeline.quality import QualityLimits, assess, turn_of
+from app.faces.pipeline.quality import QualityLimits, assess, head_turn
 from app.faces.pipeline.types import Box, Detection
 from tests.faces.pipeline.faces import FRONTAL
 
@@ -42,5 +42,5 @@ def test_each_reason_is_reported() -> None:
 
 
 def test_turn_is_zero_for_a_frontal_face() -> None:
-    assert turn_of(FRONTAL) == pytest.approx(0.0)
-    assert turn_of(np.zeros((5, 2))) == float("inf")
+    assert head_turn(FRONTAL) == pytest.approx(0.0)
+    assert head_turn(np.zeros((5, 2))) == float("inf")
