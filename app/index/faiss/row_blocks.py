@@ -1,6 +1,5 @@
 """Vectors of an index: they grow without being copied, and places of the deleted are used again."""
 
-import logging
 import mmap
 import os
 import tempfile
@@ -10,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.logs import get_logger
 from app.vectors import Ids, Matrix, Vector
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _BLOCK_BYTES = 1 << 26
 
@@ -40,7 +40,7 @@ def in_files(folder: Path) -> Allocate:
                 os.posix_fallocate(file.fileno(), 0, size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            _log.warning("vectors are kept in memory, not in a file: %s", error.strerror)
+            _log.warning("vector_file_not_mapped", error=error.strerror)
             return in_memory(rows, dimension)
         return np.frombuffer(mapped, dtype=np.float32).reshape(rows, dimension)
 

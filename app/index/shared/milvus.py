@@ -7,7 +7,6 @@ every row (`FLAT`): it searches recently written rows of any other index type by
 own, which miss people (ADR 13).
 """
 
-import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,10 @@ from pymilvus.exceptions import MilvusException
 from app.errors import NotReady
 from app.index.base import Transactions
 from app.index.shared.state import SharedIndexState
+from app.logs import get_logger
 from app.vectors import Ids, Matrix, Neighbor
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _BATCH_BYTES = 4_000_000  # of vectors a message; the servers refuse some dozen megabytes
 _MOST = 16_384  # answers a search may have in Milvus
@@ -204,5 +204,5 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        _log.error("milvus: %s", error.message)
+        _log.error("milvus_failed", error=error.message)
         raise NotReady("the vector index cannot be used at the moment") from error

@@ -1,6 +1,5 @@
 """One engine and its two transaction scopes. Nothing else in the service commits."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.crypto.keyring import Keyring
 from app.errors import NotReady
+from app.logs import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _BUSY_MILLISECONDS = 30_000
 # Two megabytes, the default, hold none of the pages that a search joins: half its time was reading.
@@ -92,7 +92,7 @@ def _translated() -> Iterator[None]:
     except SQLAlchemyError as error:
         # The driver's words only: SQLAlchemy's message would quote parameters, such as names.
         cause = error.orig if isinstance(error, DBAPIError) else type(error).__name__
-        _log.error("database error: %s", cause)
+        _log.error("database_failed", error=str(cause))
         raise NotReady("the database cannot be used at the moment") from error
 
 
