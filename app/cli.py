@@ -1,7 +1,7 @@
-"""`sima`: run the service, or do on the command line what it does over HTTP.
+"""Run the Sima service, or use its functions from the command line.
 
-Settings come from the environment (SIMA_DATA_DIR, SIMA_FACE_MODEL, …) or a .env file; the command
-line and a running service may work on one data folder at the same time.
+Settings are read from the environment (SIMA_DATA_DIR, SIMA_FACE_MODEL, …) or a .env file. The
+command line and a running service can use one data folder at the same time.
 """
 
 from typing import Annotated
@@ -37,20 +37,26 @@ app.command()(transfer.export)
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="SIMA_HOST; loopback by default.")] = None,
-    port: Annotated[int | None, typer.Option(help="SIMA_PORT.")] = None,
-    workers: Annotated[int | None, typer.Option(help="SIMA_WORKERS: processes.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (default: SIMA_HOST).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on (default: SIMA_PORT).")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of worker processes (default: SIMA_WORKERS).")
+    ] = None,
 ) -> None:
-    """Run the service: migrate, import the default vocabulary once, listen."""
+    """Run the service, after database migrations and the import of the default vocabulary."""
     import uvicorn
 
-    from app.commands.output import refusals
+    from app.commands.output import exit_on_error
     from app.commands.setup import ensure_schema, ensure_vocabulary
 
-    settings = Settings()
-    configure_logs(settings.log_level)
-    with refusals():
-        read_manifest(settings.face_model_dir)  # a wrong name is said before anything is made
+    with exit_on_error():
+        settings = Settings()
+        configure_logs(settings.log_level)
+        read_manifest(settings.face_model_dir)  # fails before the database is created
         ensure_schema(settings)
         ensure_vocabulary(settings)
     uvicorn.run(

@@ -1,4 +1,4 @@
-"""The vocabulary of embeddings: spaces, unit vectors, similarity and distance."""
+"""Types and functions of embeddings: spaces, unit vectors, similarity and distance."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float32]
-"""One embedding, shape (dimension,), float32, unit length unless said otherwise."""
+"""One embedding, shape (dimension,), float32, unit length unless stated otherwise."""
 
 Matrix = NDArray[np.float32]
 """Embeddings as rows, shape (n, dimension), float32, C-contiguous."""
@@ -20,10 +20,10 @@ _SMALLEST_NORM = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpace:
-    """A model as far as its vectors are concerned: two vectors compare only within one space.
+    """The vector space of a model. Only vectors of the same space can be compared.
 
-    `digest` names the weights *and* the preprocessing, so a changed mean, template or file is
-    another space.
+    `digest` identifies the weights and the preprocessing: a different normalisation, alignment
+    template or model file is a different space.
     """
 
     name: str
@@ -39,9 +39,9 @@ class Neighbor(NamedTuple):
 
 
 def l2_normalize(vectors: NDArray[np.floating]) -> Matrix:
-    """Scale every row (last axis) to unit length; shape kept, float32 returned.
+    """Scales every row (last axis) to unit length; same shape, float32.
 
-    A zero row stays zero: it is similar to nothing.
+    A zero row remains zero and has similarity 0 to every vector.
     """
     wide = np.asarray(vectors, dtype=np.float64)
     norms = np.linalg.norm(wide, axis=-1, keepdims=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.output import AsJson, print_json, print_table, progress_bar, refusals
+from app.commands.output import AsJson, exit_on_error, print_json, print_table, progress_bar
 from app.commands.setup import ensure_schema
 from app.faces.reembedding import GalleryMigration, MigrationStatus, ModelChange, ModelSwitch
 from app.settings import Settings
@@ -141,7 +141,7 @@ def _print_status(found: MigrationStatus) -> None:
 
 @contextmanager
 def _migration() -> Iterator[tuple[Settings, GalleryMigration]]:
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         ensure_schema(settings)
         database, index_sync = open_store(settings)
@@ -154,7 +154,7 @@ def _migration() -> Iterator[tuple[Settings, GalleryMigration]]:
 
 @contextmanager
 def _database() -> Iterator[Database]:
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         ensure_schema(settings)
         database = open_database(settings)

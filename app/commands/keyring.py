@@ -2,7 +2,7 @@
 
 import typer
 
-from app.commands.output import AsJson, print_json, print_table, progress_bar, refusals
+from app.commands.output import AsJson, exit_on_error, print_json, print_table, progress_bar
 from app.crypto.keyring import new_key
 from app.settings import Settings
 from app.store.db.rotation import rotate
@@ -23,7 +23,7 @@ def rotate_keys(as_json: AsJson = False) -> None:
 
     Start the service with the new key in front of the old one before; take the old one out after.
     """
-    with refusals():
+    with exit_on_error():
         database = open_database(Settings())
         with progress_bar("rows") as advance:
             done = rotate(database, advance)

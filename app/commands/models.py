@@ -16,7 +16,7 @@ from rich.progress import (
     track,
 )
 
-from app.commands.output import AsJson, print_json, print_table, refusals
+from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.errors import ModelError, SimaError
 from app.faces.decisions.calibration import calibrate, impostors_between
 from app.faces.pipeline.pipeline import FacePipeline
@@ -48,7 +48,7 @@ _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 @models.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """List the face models in the models folder; * marks the active one."""
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         manifests = available_models(settings)
     if as_json:
@@ -75,7 +75,7 @@ def pull_model(
 
     Run the command again to resume an interrupted download.
     """
-    with refusals():
+    with exit_on_error():
         settings, published = Settings(), _find(name)
         typer.echo(f"{published.title}\nlicence: {published.licence}")
         sources = published.sources if url is None else (published.mirror(url, sha256),)
@@ -93,7 +93,7 @@ def import_model(
     force: Force = False,
 ) -> None:
     """Install a published model from a weights file on disk."""
-    with refusals():
+    with exit_on_error():
         if not file.is_file():
             raise ModelError(f"{file} does not exist")
         published = _find(name) if name is not None else find_by_sha256(file_sha256(file))
@@ -115,7 +115,7 @@ def calibrate_model(
     The service derives its thresholds from these rates. Use 150 or more people who resemble the
     service's users; every pair of two people is compared.
     """
-    with refusals():
+    with exit_on_error():
         settings = Settings().model_copy(update={"face_model": name})
         files = sorted(f for f in photos.glob("*/*") if f.suffix.lower() in _IMAGE_SUFFIXES)
         if not files:

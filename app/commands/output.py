@@ -1,4 +1,4 @@
-"""Answers for people (tables) or for programs (`--json`)."""
+"""Output of the commands (tables or JSON), progress bars, exit on errors."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,12 +25,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output."""
+    """Prints one JSON document to standard output."""
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table as wide as the terminal."""
+    """Prints a table to standard output, wrapped to the width of the terminal."""
     table = Table(*columns)
     for row in rows:
         table.add_row(*(f"{c:.4f}" if isinstance(c, float) else str(c) for c in row))
@@ -39,7 +39,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 @contextmanager
 def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error; call what it gives with how many are done since the last call."""
+    """Shows a progress bar on standard error; yields a function that advances it by a number."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=total)
@@ -51,22 +51,23 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int]
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """A refusal of the domain becomes one line on standard error and exit status 1."""
+def exit_on_error() -> Iterator[None]:
+    """Prints a SimaError or OSError as one line to standard error and exits with status 1."""
     try:
         yield
     except SimaError as error:
         typer.echo(f"{error.code}: {error}", err=True)
         raise typer.Exit(1) from error
     except OSError as error:
-        typer.echo(f"{error.filename}: {error.strerror}", err=True)
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"{where}{error.strerror or error}", err=True)
         raise typer.Exit(1) from error
 
 
 @contextmanager
 def open_services() -> Iterator[Services]:
-    """The services of the settings in force, ready to work; closed afterwards."""
-    with refusals():
+    """Opens the services according to the environment and closes them after the block."""
+    with exit_on_error():
         settings = Settings()
         ensure_schema(settings)
         services = build_services(settings)

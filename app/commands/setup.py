@@ -1,4 +1,4 @@
-"""What must be there before the first request: schema and default vocabulary."""
+"""Creates the database schema and imports the default vocabulary."""
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -9,14 +9,14 @@ from app.words.packaged import import_default_vocabulary
 
 
 def ensure_schema(settings: Settings) -> None:
-    """Run the migrations that are missing."""
+    """Runs the pending database migrations."""
     database = open_database(settings)
     upgrade(database)
     database.close()
 
 
 def ensure_vocabulary(settings: Settings) -> None:
-    """Import the default vocabulary once, with a progress bar."""
+    """Imports the default vocabulary with a progress bar unless it exists."""
     if not settings.default_vocabulary:
         return
     database = open_database(settings)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.output import AsJson, open_services, print_json, print_table, refusals
+from app.commands.output import AsJson, exit_on_error, open_services, print_json, print_table
 from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import indexed_collections
@@ -23,7 +23,7 @@ def check_index(as_json: AsJson = False) -> None:
     `behind` are journal rows that were not applied yet, which the next search does; templates that
     are missing, that should not be there, or that have another vector are mended by `rebuild`.
     """
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         ensure_schema(settings)
         database, index_sync = open_store(settings)
@@ -71,7 +71,7 @@ def downgrade_schema(
 
 
 def _migrate(revision: str, as_json: bool, up: bool) -> None:
-    with refusals():
+    with exit_on_error():
         database = open_database(Settings())
         (upgrade if up else downgrade)(database, revision)
         database.close()

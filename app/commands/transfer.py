@@ -9,11 +9,11 @@ import typer
 
 from app.commands.output import (
     AsJson,
+    exit_on_error,
     open_services,
     print_json,
     print_table,
     progress_bar,
-    refusals,
 )
 from app.commands.setup import ensure_schema
 from app.crypto.signing import Signer
@@ -81,7 +81,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a gallery as one signed archive; sealed, where there are encryption keys."""
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         if file.suffix != ARCHIVE:
             raise InvalidArchive(f"the name of an archive ends with {ARCHIVE}")
@@ -101,7 +101,7 @@ def export(
 
 
 def _import_archive(file: Path, name: str | None, signer: str | None, as_json: bool) -> None:
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         manifest = read_manifest(file)
         if manifest.signer not in (signer, _own(settings).public):

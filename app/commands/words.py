@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.commands.output import AsJson, print_json, print_table, refusals
+from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.commands.setup import ensure_schema
 from app.errors import InvalidRequest
 from app.settings import Settings
@@ -36,7 +36,7 @@ def nearest_words(
     as_json: AsJson = False,
 ) -> None:
     """Print the words nearest to WORD."""
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         database, index_sync = open_store(settings)
         name = vocabulary or settings.default_vocabulary
@@ -68,7 +68,7 @@ def import_vocabulary(
     ] = "none",
 ) -> None:
     """Create a vocabulary from a vector file; nothing is stored if a line is invalid."""
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         ensure_schema(settings)
         with file.open("rb") as stream:
@@ -91,7 +91,7 @@ def export_vocabulary(
     ] = "word2vec-text",
 ) -> None:
     """Write all words with their unit vectors to FILE, most frequent first."""
-    with refusals():
+    with exit_on_error():
         if format_ not in WRITERS:
             raise InvalidRequest(
                 "format", f"format is {format_!r}; one of {', '.join(WRITERS)} is required"
@@ -117,7 +117,7 @@ def evaluate_vocabulary(
 
     Without --data, the test files of the installed package gensim are used.
     """
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         folder = data or _gensim_test_data()
         database, index_sync = open_store(settings)

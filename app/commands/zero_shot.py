@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.commands.output import AsJson, print_json, print_table, refusals
+from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.errors import InvalidRequest
 from app.settings import PROJECT, Settings
 from app.texts.encoder import ENCODER
@@ -46,7 +46,7 @@ def score_labels(
     as_json: AsJson = False,
 ) -> None:
     """How well each label fits TEXT."""
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         names = tuple(name.strip() for name in labels.split(",") if name.strip())
         if not names:
@@ -78,7 +78,7 @@ def evaluate_labels(
     as_json: AsJson = False,
 ) -> None:
     """Accuracy without a single training example."""
-    with refusals():
+    with exit_on_error():
         settings = Settings()
         database = open_database(settings)
         name = vocabulary or settings.default_vocabulary

@@ -1,4 +1,4 @@
-"""The command line, as a person types it."""
+"""The command line, run as a subprocess."""
 
 import json
 import os
@@ -15,15 +15,20 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def photo_files(tmp_path: Path, photos: dict[str, bytes]) -> Path:
-    """The photos as files in a folder."""
+    """A folder with the photos as JPEG files."""
     for name, content in photos.items():
         (tmp_path / f"{name}.jpg").write_bytes(content)
     return tmp_path
 
 
-def sima(folder: Path, *arguments: str, status: int = 0) -> str:
-    """Run `sima` on a data folder; its standard output, or its standard error if it failed."""
-    env = {**os.environ, "SIMA_DATA_DIR": str(folder / "data"), "SIMA_DEFAULT_VOCABULARY": ""}
+def sima(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
+    """Runs `sima` on a data folder; returns standard output, or standard error on failure."""
+    env = {
+        **os.environ,
+        "SIMA_DATA_DIR": str(folder / "data"),
+        "SIMA_DEFAULT_VOCABULARY": "",
+        **environment,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", *arguments],
         cwd=PROJECT,
@@ -54,7 +59,7 @@ def test_enroll_identify_list_delete(photo_files: Path) -> None:
     assert json.loads(sima(photo_files, "persons", "list", "--json")) == []
 
 
-def test_verify_tells_by_its_exit_status(photo_files: Path) -> None:
+def test_verify_reports_the_result_as_exit_status(photo_files: Path) -> None:
     obama, biden = (str(photo_files / f"{name}.jpg") for name in ("obama", "biden"))
     same = json.loads(sima(photo_files, "verify", obama, obama, "--json"))
     assert same["verified"] is True
@@ -68,18 +73,25 @@ def test_schema_and_models(tmp_path: Path) -> None:
     assert "sima-face-2" in [model["name"] for model in models]
 
 
-def test_mistakes_are_one_line(tmp_path: Path) -> None:
+def test_errors_are_one_line(tmp_path: Path) -> None:
     missing = sima(tmp_path, "enroll", str(tmp_path / "no.jpg"), "--name", "N", status=1)
     assert "No such file" in missing
     assert "Traceback" not in missing
     assert sima(tmp_path, "persons", "delete", "nobody", status=1).startswith("person_not_found:")
 
 
+@pytest.mark.parametrize("command", ["serve", "persons list"])
+def test_an_invalid_setting_is_one_line_without_secrets(tmp_path: Path, command: str) -> None:
+    keys = '{"sk-secret": "admin"}'
+    error = sima(tmp_path, *command.split(), status=1, SIMA_API_KEYS=keys)
+    assert error == "not_ready: SIMA_API_KEYS: the string is not allowed; use 'read' or 'write'\n"
+
+
 @pytest.mark.parametrize(
     "command",
     ["", "serve", "enroll", "identify", "verify", "words nearest", "persons list", "index check"],
 )
-def test_help_reads_like_a_manual(tmp_path: Path, command: str) -> None:
+def test_help_describes_the_command(tmp_path: Path, command: str) -> None:
     text = sima(tmp_path, *command.split(), "--help")
     assert "Usage:" in text
     assert len(text) > 200
