@@ -1,4 +1,4 @@
-"""The sentence encoder as a space of texts: a text is one vector, and so is a label."""
+"""Text space of the sentence encoder: one vector per text and per label."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from app.texts.encoder import SentenceEncoder
 from app.texts.space import Chance, Label, TokenVectors, spelled_apart
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
 
-_EVERYDAY = (
+_UNRELATED_SENTENCES = (
     "We met at the corner and walked home together.",
     "It was later than I thought.",
     "She put the keys on the table and sat down.",
@@ -43,9 +43,9 @@ _EVERYDAY = (
     "The shop around the corner sells paper.",
     "They said nothing about the price.",
 )
-"""Sentences of our own about nothing in particular."""
+"""Sentences without a common topic, written for this project."""
 
-_TOPICS = (
+_UNRELATED_TOPICS = (
     "architecture",
     "fishing",
     "mathematics",
@@ -59,71 +59,78 @@ _TOPICS = (
     "furniture",
     "insects",
 )
-"""What those sentences are not about."""
+"""Topics that none of those sentences is about."""
 
 
 class SentenceSpace:
-    """Texts, labels and raw vectors of one encoder."""
+    """Embeds texts and labels with one encoder; implements `TextSpace`."""
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         self._encoder = encoder
-        everyday = encoder.embed(_EVERYDAY)
-        self._background = [_bag(row, "") for row in everyday]
-        by_chance = everyday @ encoder.embed([_about(name) for name in _TOPICS]).T
-        self.chance = Chance(float(by_chance.mean()), float(by_chance.std()))
+        sentences = encoder.embed(_UNRELATED_SENTENCES)
+        self._background = [_single(row, "") for row in sentences]
+        topics = encoder.embed([_label_sentence(name) for name in _UNRELATED_TOPICS])
+        similarities = sentences @ topics.T
+        self.chance = Chance(float(similarities.mean()), float(similarities.std()))
 
     @property
     def space(self) -> EmbeddingSpace:
-        """That of the encoder."""
+        """The embedding space of the encoder."""
         return self._encoder.space
 
     @property
     def version(self) -> str:
-        """The weights never change while the process lives."""
+        """The digest of the weights, which are constant while the process runs."""
         return self.space.digest
 
     def texts(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """One vector a text; an empty bag for a text without a letter."""
+        """Returns one vector per text, and none for a text without a letter or digit."""
         rows = self._encoder.embed(texts)
         return [
-            _bag(row, text) if any(letter.isalnum() for letter in text) else _nothing(row)
+            _single(row, text) if any(letter.isalnum() for letter in text) else _none(row)
             for row, text in zip(rows, texts, strict=True)
         ]
 
     def labels(self, labels: Sequence[Label]) -> list[TokenVectors]:
-        """One vector a label: the name with what is said of it, as one sentence."""
-        return self.texts([_about(said_of(label)) for label in labels])
+        """Returns one vector per label: that of a sentence with its name, keywords and so on."""
+        return self.texts([_label_sentence(_describe(label)) for label in labels])
 
     def raw(self, vector: Vector) -> TokenVectors:
-        """A vector of the encoder. Raises InvalidRequest for another length."""
+        """Normalises a vector of the space. Raises InvalidRequest for another dimension."""
         if vector.shape != (self.space.dimension,):
             raise InvalidRequest(
-                "vector", f"{self.space.name} has {self.space.dimension} dimensions"
+                "vector",
+                f"the vector has {len(vector)} dimensions, "
+                f"{self.space.name} has {self.space.dimension}",
             )
-        return _bag(l2_normalize(vector), "vector")
+        return _single(l2_normalize(vector), "vector")
 
     def background(self) -> list[TokenVectors]:
-        """Everyday sentences."""
+        """Returns the vectors of sentences without a common topic."""
         return self._background
 
 
-def said_of(label: Label) -> str:
-    """The name with description, keywords, and attributes by falling strength."""
-    strong = sorted(label.attributes.items(), key=lambda item: -item[1])
-    parts = [label.name, *label.keywords, *(name for name, held in strong if held > 0.0)]
+def _describe(label: Label) -> str:
+    """Joins name, keywords, attributes by falling strength, and the description."""
+    attributes = sorted(label.attributes.items(), key=lambda item: -item[1])
+    parts = [
+        label.name,
+        *label.keywords,
+        *(name for name, strength in attributes if strength > 0.0),
+    ]
     listed = ", ".join(spelled_apart(part).lower() for part in parts)
     return f"{listed}: {label.description}" if label.description else listed
 
 
-def _about(said: str) -> str:
-    """The sentence whose vector stands for a label; chosen on the project's own small sets."""
-    return f"This text is about {said}."
+def _label_sentence(description: str) -> str:
+    """Fills the template of a label; it was chosen on the project's own small data sets."""
+    return f"This text is about {description}."
 
 
-def _bag(row: Vector, token: str) -> TokenVectors:
+def _single(row: Vector, token: str) -> TokenVectors:
     return TokenVectors((token,), row[None], np.ones(1, dtype=np.float32))
 
 
-def _nothing(row: Vector) -> TokenVectors:
+def _none(row: Vector) -> TokenVectors:
     empty = np.zeros((0, len(row)), dtype=np.float32)
     return TokenVectors((), empty, np.zeros(0, dtype=np.float32))
