@@ -35,7 +35,7 @@ class SentenceEncoder:
     Hugging Face. Raises ModelError if one of them, or the extra `text`, is missing or unreadable.
     """
 
-    def __init__(self, folder: Path, threads: int = 1) -> None:
+    def __init__(self, folder: Path) -> None:
         try:
             from tokenizers import Tokenizer  # noqa: PLC0415 - an extra: sima[text]
         except ImportError as error:
@@ -55,7 +55,7 @@ class SentenceEncoder:
             raise ModelError(
                 f"{folder} does not contain a readable sentence encoder ({error}); run `make text`"
             ) from error
-        self._session = OnnxSession(graph, ["CPUExecutionProvider"], threads)
+        self._session = OnnxSession(graph, ["CPUExecutionProvider"])
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self._tokenizer.no_padding()
         with file.open("rb") as stream:

@@ -30,7 +30,7 @@ class Source:
 
 
 class SourceUnavailable(ModelError):
-    """The server is unreachable or answers with an error; another source may work."""
+    """The server is unreachable or returns an error; another source may work."""
 
 
 def download(source: Source, folder: Path, report: ReportProgress) -> Path:
@@ -90,13 +90,13 @@ def _append(source: Source, part: Path, report: ReportProgress) -> None:
     request = urllib.request.Request(source.url, headers=headers)  # noqa: S310 - checked above
     if size:
         request.add_header("Range", f"bytes={size}-")
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-        resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
         size = size if resumed else 0  # a server without range support sends the whole file
-        length = answer.headers.get("Content-Length")
+        length = response.headers.get("Content-Length")
         total = size + int(length) if length else None
         with part.open("ab" if resumed else "wb") as stream:
-            while chunk := answer.read(_CHUNK_BYTES):
+            while chunk := response.read(_CHUNK_BYTES):
                 stream.write(chunk)
                 size += len(chunk)
                 report(size, total)

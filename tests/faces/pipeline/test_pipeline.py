@@ -1,0 +1,38 @@
+"""`ImageAnalysis`: selection of a single face."""
+
+import numpy as np
+import pytest
+
+from app.errors import MultipleFaces, NoFace
+from app.faces.pipeline.pipeline import ImageAnalysis
+from app.faces.pipeline.types import Box, Detection, Face, Quality
+from tests.faces.pipeline.faces import FRONTAL
+
+
+def face(x: float, y: float, side: float) -> Face:
+    """A square face; its crop is not used here."""
+    detection = Detection(Box(x, y, side, side), FRONTAL, 0.9)
+    return Face(detection, Quality(1.0, ()), np.zeros((8, 8, 3), dtype=np.uint8))
+
+
+def test_no_face_raises_for_every_selection() -> None:
+    empty = ImageAnalysis(100, 100, ())
+    for select in (empty.only, empty.largest, empty.subject):
+        with pytest.raises(NoFace):
+            select()
+
+
+def test_only_raises_for_several_faces() -> None:
+    one, other = face(10, 10, 40), face(60, 60, 30)
+    assert ImageAnalysis(100, 100, (one,)).only() is one
+    with pytest.raises(MultipleFaces) as raised:
+        ImageAnalysis(100, 100, (one, other)).only()
+    assert raised.value.count == 2
+
+
+def test_the_subject_is_central_rather_than_largest() -> None:
+    """Areas 1,600 and 900; squared distances from the centre 1,800 and 50."""
+    at_the_edge, central = face(0, 0, 40), face(40, 40, 30)
+    analysis = ImageAnalysis(100, 100, (at_the_edge, central))
+    assert analysis.largest() is at_the_edge
+    assert analysis.subject() is central
