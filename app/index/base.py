@@ -1,4 +1,4 @@
-"""What the store asks of an index engine."""
+"""Protocol of the vector indexes that the store uses."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -9,69 +9,69 @@ from app.vectors import Ids, Matrix, Neighbor
 
 
 class Transactions(Protocol):
-    """Where an engine outside the process keeps its rows or its state: a database."""
+    """A database in which an engine outside the process stores its rows or its state."""
 
     def read(self) -> AbstractContextManager[Session]:
-        """One consistent view."""
+        """A session on one consistent snapshot."""
         ...
 
     def write(self) -> AbstractContextManager[Session]:
-        """One transaction: committed at the end of the block, or not at all."""
+        """A transaction: committed at the end of the block, rolled back after an error."""
         ...
 
 
 class VectorIndex(Protocol):
-    """Nearest unit vectors by dot product, for one collection.
+    """Finds the nearest unit vectors of one collection by dot product.
 
-    Writers are serialised by the caller; `search` may run in many threads between writes.
+    The caller serialises writers; `search` may run in several threads between writes.
     """
 
     revision: int
     """Last journal revision applied; 0 for an empty index."""
 
     shared: bool
-    """Whether other processes move this very index, too."""
+    """Whether other processes update the same index."""
 
     def applying(self) -> AbstractContextManager[None]:
-        """Held while the journal is applied: nobody else, in any process, applies it meanwhile.
+        """Held while journal rows are applied; at most one process holds it for a shared index.
 
-        On entry `revision` becomes what the engine really holds; a shared engine keeps rows and
-        `revision` when the block ends, and forgets both if it ends in an error.
+        On entry `revision` is set to what the engine contains. A shared engine stores the changed
+        rows and `revision` at the end of the block, and neither of them after an error.
         """
         ...
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
-        """Add rows; an id that is there already gets the new vector."""
+        """Add or replace rows; the last row wins where an id is repeated."""
         ...
 
     def delete(self, ids: Ids) -> None:
-        """Forget ids; unknown ones are ignored."""
+        """Delete rows by id; unknown ids are ignored."""
         ...
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """For each probe at most `k` neighbors, most similar first; ties by rising id."""
+        """For each probe at most `k` neighbors by falling similarity, then by rising id."""
         ...
 
     def size(self) -> int:
-        """How many ids it holds."""
+        """Number of rows."""
         ...
 
     def ids(self) -> Ids:
-        """Every id it holds, in no order."""
+        """All ids, in no particular order."""
         ...
 
     def clear(self) -> None:
-        """Forget everything; revision becomes 0."""
+        """Delete all rows and set `revision` to 0."""
         ...
 
     def flush(self) -> None:
-        """Make what was applied survive a restart, where the engine can."""
+        """Write the applied changes to disk, if the engine stores anything on disk itself."""
         ...
 
     def purge(self) -> None:
-        """The collection is gone: leave nothing behind, in files neither."""
+        """Delete the index with its files, tables and state; the collection was deleted."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds; the index is not used afterwards."""
+        """Release resources; the index must not be used afterwards."""
         ...

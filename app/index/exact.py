@@ -1,4 +1,4 @@
-"""The oracle: NumPy, float32, every row compared. Fast enough for some ten thousand rows."""
+"""Exact search in NumPy: the oracle of the contract tests; fast enough for some 10,000 rows."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -8,7 +8,7 @@ from app.vectors import Ids, Matrix, Neighbor
 
 
 class ExactIndex:
-    """Keeps nothing on disk: after a restart it is rebuilt from the store."""
+    """Compares every row with every probe. In memory only: rebuilt from the database at start."""
 
     shared = False
 
@@ -19,49 +19,49 @@ class ExactIndex:
         self._rows: Matrix = np.empty((0, dimension), dtype=np.float32)
 
     def applying(self) -> AbstractContextManager[None]:
-        """Nobody else has it."""
+        """No lock: the index belongs to this process."""
         return nullcontext()
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
-        """Add or replace rows; within one call the last of an id's rows wins."""
+        """Add or replace rows; the last row wins where an id is repeated."""
         last = {int(row_id): row for row, row_id in enumerate(ids)}
         self.delete(ids)
-        fresh = np.array(list(last), dtype=np.int64)
-        self._ids = np.concatenate([self._ids, fresh])
+        distinct = np.array(list(last), dtype=np.int64)
+        self._ids = np.concatenate([self._ids, distinct])
         self._rows = np.concatenate([self._rows, vectors[list(last.values())]])
 
     def delete(self, ids: Ids) -> None:
-        """Drop rows by id."""
+        """Delete rows by id; unknown ids are ignored."""
         kept = ~np.isin(self._ids, ids)
         self._ids, self._rows = self._ids[kept], self._rows[kept]
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """Compare with every row."""
+        """For each probe at most `k` neighbors by falling similarity, then by rising id."""
         similarities = probes @ self._rows.T
         return [self._best(row, k) for row in similarities]
 
     def size(self) -> int:
-        """Rows held."""
+        """Number of rows."""
         return len(self._ids)
 
     def ids(self) -> Ids:
-        """Every id it holds."""
+        """All ids, in no particular order."""
         return self._ids
 
     def clear(self) -> None:
-        """Empty matrix, revision 0."""
+        """Delete all rows and set the revision to 0."""
         self._ids, self._rows = self._ids[:0], self._rows[:0]
         self.revision = 0
 
     def flush(self) -> None:
-        """Nothing is kept."""
+        """Does nothing: the index is not stored on disk."""
 
     def purge(self) -> None:
-        """Forget everything."""
+        """Delete all rows."""
         self.clear()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there are no resources to release."""
 
     def _best(self, similarities: Matrix, k: int) -> list[Neighbor]:
         order = np.lexsort((self._ids, -similarities))[:k]

@@ -66,7 +66,7 @@ def test_codes_are_written_anew_beside_those_that_answer() -> None:
             found, expected = rows.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
             same += len({n.row_id for n in found} & {n.row_id for n in expected})
         assert same >= 0.99 * 500
-        rows.settle()
+        rows.wait_for_rebuild()
     rows.close()
 
 
@@ -74,13 +74,13 @@ def test_the_places_of_the_deleted_are_used_again() -> None:
     """Enrolling and deleting for ever takes little more room than the most there ever were."""
     rows, vectors = QuantizedRows(16), clustered(3_000, 16)
     rows.upsert(numbered(2_000), vectors[:2_000])
-    rows.settle()
+    rows.wait_for_rebuild()
     sink = io.BytesIO()
     rows.write(sink)
     for turn in range(1, 6):
         rows.delete(numbered(1_000, first=1_000 * turn - 999))
         rows.upsert(numbered(1_000, first=1_000 * turn + 1_001), vectors[1_000:2_000])
-    rows.settle()
+    rows.wait_for_rebuild()
     again = io.BytesIO()
     rows.write(again)
     assert rows.size() == 2_000

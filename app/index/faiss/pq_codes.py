@@ -1,9 +1,9 @@
-"""Product-quantised codes of rows, which say where the nearest are likely to be.
+"""Product-quantization codes, which select the candidates of a search.
 
-Codes are compared with SIMD shuffles (Andre et al. 2015, FAISS's `IndexPQFastScan`), 4 bits each.
-A code can't be taken out or changed: its position is cut off from the row, until the codes are
-written anew. That happens on a thread of its own, and the new codes are taken over when a writer
-comes by; until then the old ones answer.
+Codes have 4 bits per sub-quantizer and are compared with SIMD shuffles (Andre et al. 2015, FAISS's
+`IndexPQFastScan`). FAISS cannot delete or change a code there, so a code is marked as deleted
+until all codes are rebuilt. A rebuild runs in a thread; the next writer installs the new codes, and
+the old codes answer until then.
 """
 
 import threading
@@ -16,84 +16,91 @@ from numpy.typing import NDArray
 from app.index.faiss.row_blocks import RowBlocks
 from app.vectors import Ids, Matrix
 
-_TRAINED_ON = 20_000  # rows that the quantiser learns from
-_BLOCK = 20_000  # rows between two looks at whether the work is still wanted
-_DIMENSIONS_A_CODE = ((512, 8), (256, 4), (65, 2), (0, 1))  # from so many dimensions on
-_FINE, _COARSE = (192, 16), (256, 80)  # candidates: at least so many, and so many times k
-NOWHERE = -1
+_TRAINING_ROWS = 20_000
+_BLOCK = 20_000  # rows encoded between two checks for cancellation
+# (least dimension, dimensions per sub-quantizer), measured in ADR 8
+_DIMENSIONS_PER_CODE = ((512, 8), (256, 4), (65, 2), (0, 1))
+# Candidates (at least, per neighbor asked for) with one dimension per code, and with more
+_FINE, _COARSE = (192, 16), (256, 80)
+DELETED = -1
+"""Slot of a code whose row was deleted or changed."""
 
 
 @dataclass(slots=True)
-class Codes:
-    """`places` has the row of each position, NOWHERE where that row is gone."""
+class PQCodes:
+    """Codes by position in `index`. `slots` has the row slot of each position, or DELETED;
+    `trained_rows` is the number of rows when the quantizer was trained."""
 
     index: faiss.Index
-    places: NDArray[np.int64]
-    trained_at: int
+    slots: NDArray[np.int64]
+    trained_rows: int
 
     @property
     def fine(self) -> bool:
-        """Whether each dimension has a code of its own."""
+        """Whether every dimension has a sub-quantizer of its own."""
         assert isinstance(self.index, faiss.IndexPQFastScan)
         return int(self.index.pq.M) == int(self.index.d)
 
-    def add(self, places: Ids, vectors: Matrix) -> None:
-        """Codes of rows, at the next positions."""
+    def add(self, slots: Ids, vectors: Matrix) -> None:
+        """Encode rows and append their codes."""
         first = self.index.ntotal
         self.index.add(vectors)
-        if first + len(places) > len(self.places):
-            more = max(first + len(places), 2 * len(self.places)) - len(self.places)
-            self.places = np.concatenate([self.places, np.full(more, NOWHERE)])
-        self.places[first : first + len(places)] = places
+        if first + len(slots) > len(self.slots):
+            more = max(first + len(slots), 2 * len(self.slots)) - len(self.slots)
+            self.slots = np.concatenate([self.slots, np.full(more, DELETED)])
+        self.slots[first : first + len(slots)] = slots
 
     def candidates_for(self, k: int) -> int:
-        """How many candidates nearly always hold the k nearest."""
-        least, times = _FINE if self.fine else _COARSE
-        return max(least, times * k)
+        """Number of candidates that almost always contain the `k` nearest rows (ADR 8)."""
+        least, per_neighbor = _FINE if self.fine else _COARSE
+        return max(least, per_neighbor * k)
 
     def candidates(self, probes: Matrix, count: int) -> list[Ids]:
-        """For each probe the places of rows near it; fewer than `count` where some are gone."""
+        """For each probe the slots of the nearest rows by code.
+
+        Fewer than `count` slots if some of the codes belong to deleted rows.
+        """
         _, positions = self.index.search(probes, count)
-        found = [self.places[row[row >= 0]] for row in positions]
-        return [places[places != NOWHERE] for places in found]
+        found = [self.slots[row[row >= 0]] for row in positions]
+        return [slots[slots != DELETED] for slots in found]
 
 
-def write_codes(rows: RowBlocks, places: Ids, stop: threading.Event) -> Codes | None:
-    """Learn a quantiser from the rows at `places` and write all their codes; None if stopped."""
-    dimension = rows.take(places[:1]).shape[1]
+def encode_rows(rows: RowBlocks, slots: Ids, cancelled: threading.Event) -> PQCodes | None:
+    """Train a quantizer on rows in `slots` and encode all of them; None if cancelled."""
+    dimension = rows.take(slots[:1]).shape[1]
     index = faiss.IndexPQFastScan(dimension, _code_count(dimension), 4, faiss.METRIC_INNER_PRODUCT)
-    sample = np.random.default_rng(0).permutation(len(places))[:_TRAINED_ON]
-    index.train(rows.take(places[np.sort(sample)]))
-    codes = Codes(index, np.empty(0, dtype=np.int64), len(places))
-    for start in range(0, len(places), _BLOCK):
-        if stop.is_set():
+    sample = np.random.default_rng(0).permutation(len(slots))[:_TRAINING_ROWS]
+    index.train(rows.take(slots[np.sort(sample)]))
+    codes = PQCodes(index, np.empty(0, dtype=np.int64), len(slots))
+    for start in range(0, len(slots), _BLOCK):
+        if cancelled.is_set():
             return None
-        some = places[start : start + _BLOCK]
-        codes.add(some, rows.take(some))
+        block = slots[start : start + _BLOCK]
+        codes.add(block, rows.take(block))
     return codes
 
 
 class CodeRebuild:
-    """New codes in the making. What changes meanwhile is told to it, and put right at the end.
+    """Trains and encodes in a thread; rows changed meanwhile are encoded again in `result`.
 
-    With `gently` it leaves all cores but one to those who answer requests.
+    With `background` the thread uses one core, so that the others remain for requests.
     """
 
-    def __init__(self, rows: RowBlocks, places: Ids, gently: bool) -> None:
-        self._rows, self._stop, self._gently = rows, threading.Event(), gently
+    def __init__(self, rows: RowBlocks, slots: Ids, background: bool) -> None:
+        self._rows, self._cancelled, self._background = rows, threading.Event(), background
         self._changed: list[Ids] = []
-        self._codes: Codes | None = None
-        self._thread = threading.Thread(target=self._run, args=(places,), daemon=True)
+        self._codes: PQCodes | None = None
+        self._thread = threading.Thread(target=self._run, args=(slots,), daemon=True)
         self._thread.start()
 
-    def changed(self, places: Ids) -> None:
-        """These rows are new, other rows than before, or gone."""
-        self._changed.append(places)
+    def record_change(self, slots: Ids) -> None:
+        """Rows in `slots` were added, replaced or deleted."""
+        self._changed.append(slots)
 
-    def outcome(self, living: NDArray[np.bool_], wait: bool) -> Codes | None:
-        """The new codes, level with the rows; None while they are not ready, unless waited for.
+    def result(self, occupied: NDArray[np.bool_], wait: bool) -> PQCodes | None:
+        """The new codes with all recorded changes; None if the thread has not finished or failed.
 
-        `living` says of every place whether there is a row now.
+        With `wait` the thread is joined first. `occupied` has for every slot whether it has a row.
         """
         if wait:
             self._thread.join()
@@ -101,32 +108,32 @@ class CodeRebuild:
             return None
         codes = self._codes
         if self._changed:
-            places = np.unique(np.concatenate(self._changed))
-            codes.places[np.isin(codes.places, places)] = NOWHERE
-            again = places[living[places]]
-            if len(again):
-                codes.add(again, self._rows.take(again))
+            slots = np.unique(np.concatenate(self._changed))
+            codes.slots[np.isin(codes.slots, slots)] = DELETED
+            current = slots[occupied[slots]]
+            if len(current):
+                codes.add(current, self._rows.take(current))
         return codes
 
     @property
     def failed(self) -> bool:
-        """Whether it ended without codes."""
+        """Whether the thread ended without codes."""
         return not self._thread.is_alive() and self._codes is None
 
     def cancel(self) -> None:
-        """Forget it; returns when the thread has ended."""
-        self._stop.set()
+        """Stop the thread and wait for its end."""
+        self._cancelled.set()
         self._thread.join()
 
-    def _run(self, places: Ids) -> None:
-        if self._gently:
+    def _run(self, slots: Ids) -> None:
+        if self._background:
             faiss.omp_set_num_threads(1)
-        self._codes = write_codes(self._rows, places, self._stop)
+        self._codes = encode_rows(self._rows, slots, self._cancelled)
 
 
 def _code_count(dimension: int) -> int:
-    """Codes of a vector: one for two, four or eight dimensions (ADR 8 has the measurements)."""
-    wanted = next(each for least, each in _DIMENSIONS_A_CODE if dimension >= least)
-    while dimension % wanted:
-        wanted //= 2
-    return dimension // wanted
+    """Sub-quantizers of a vector: one per 1, 2, 4 or 8 dimensions."""
+    size = next(per_code for least, per_code in _DIMENSIONS_PER_CODE if dimension >= least)
+    while dimension % size:
+        size //= 2
+    return dimension // size

@@ -1,4 +1,4 @@
-"""Vectors of an index: they grow without being copied, and places of the deleted are used again."""
+"""Vectors of an index in blocks that grow without copying, in memory or in mapped files."""
 
 import mmap
 import os
@@ -17,19 +17,19 @@ _log = get_logger(__name__)
 _BLOCK_BYTES = 1 << 26
 
 Allocate = Callable[[int, int], Matrix]
-"""Room for so many rows of so many numbers, float32, zeros or not."""
+"""Allocates a float32 matrix of shape (rows, dimension); the values are undefined."""
 
 
 def in_memory(rows: int, dimension: int) -> Matrix:
-    """Ordinary memory, which the system gives out page by page as it is written."""
+    """Anonymous memory, which the system commits page by page as it is written."""
     return np.empty((rows, dimension), dtype=np.float32)
 
 
 def in_files(folder: Path) -> Allocate:
-    """Room in files of `folder`, of which the system keeps in memory what is read often.
+    """Allocates in mapped files in `folder`; the system caches the pages that are read often.
 
-    They have no name, so nothing is left of them after the process, however it ends. On a full
-    disk memory is used: a mapped file without room behind it would kill the process.
+    The files are unlinked, so they are deleted when the process ends, however it ends. On a full
+    disk memory is allocated instead: writing to a mapped file without space kills the process.
     """
 
     def allocate(rows: int, dimension: int) -> Matrix:
@@ -40,7 +40,9 @@ def in_files(folder: Path) -> Allocate:
                 os.posix_fallocate(file.fileno(), 0, size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            _log.warning("vector_file_not_mapped", error=error.strerror)
+            _log.warning(
+                "vector_file_not_mapped", error=error.strerror, remedy="vectors are kept in memory"
+            )
             return in_memory(rows, dimension)
         return np.frombuffer(mapped, dtype=np.float32).reshape(rows, dimension)
 
@@ -50,12 +52,12 @@ def in_files(folder: Path) -> Allocate:
 class RowBlocks:
     """Rows in blocks of a fixed size, so that a million of them grow without a second copy.
 
-    A row is named by its place, from 0 on.
+    A row is addressed by its slot, counted from 0.
     """
 
     def __init__(self, dimension: int, allocate: Allocate = in_memory) -> None:
         self._dimension, self._allocate = dimension, allocate
-        self._in_block = max(1, _BLOCK_BYTES // (4 * dimension))
+        self._rows_per_block = max(1, _BLOCK_BYTES // (4 * dimension))
         self._blocks: list[Matrix] = []
         self._count = 0
 
@@ -66,36 +68,36 @@ class RowBlocks:
         """Add rows at the end."""
         done = 0
         while done < len(vectors):
-            place = self._count % self._in_block
-            if place == 0:
-                self._blocks.append(self._allocate(self._in_block, self._dimension))
-            taken = vectors[done : done + self._in_block - place]
-            self._blocks[-1][place : place + len(taken)] = taken
-            self._count += len(taken)
-            done += len(taken)
+            offset = self._count % self._rows_per_block
+            if offset == 0:
+                self._blocks.append(self._allocate(self._rows_per_block, self._dimension))
+            part = vectors[done : done + self._rows_per_block - offset]
+            self._blocks[-1][offset : offset + len(part)] = part
+            self._count += len(part)
+            done += len(part)
 
-    def put(self, places: Ids, vectors: Matrix) -> None:
-        """Overwrite rows that are there."""
-        block, place = places // self._in_block, places % self._in_block
-        for one in np.unique(block):
-            here = block == one
-            self._blocks[one][place[here]] = vectors[here]
+    def put(self, slots: Ids, vectors: Matrix) -> None:
+        """Overwrite existing rows."""
+        blocks, offsets = slots // self._rows_per_block, slots % self._rows_per_block
+        for block in np.unique(blocks):
+            inside = blocks == block
+            self._blocks[block][offsets[inside]] = vectors[inside]
 
-    def take(self, places: Ids) -> Matrix:
-        """Some rows, in the order of `places`."""
+    def take(self, slots: Ids) -> Matrix:
+        """Copies of the rows in `slots`, shape (len(slots), dimension)."""
         if len(self._blocks) == 1:
-            return self._blocks[0].take(places, axis=0)
-        found = np.empty((len(places), self._dimension), dtype=np.float32)
-        block, place = places // self._in_block, places % self._in_block
-        for number, rows in enumerate(self._blocks):
-            here = np.flatnonzero(block == number)
-            if len(here):
-                found[here] = rows.take(place[here], axis=0)
+            return self._blocks[0].take(slots, axis=0)
+        found = np.empty((len(slots), self._dimension), dtype=np.float32)
+        blocks, offsets = slots // self._rows_per_block, slots % self._rows_per_block
+        for block, rows in enumerate(self._blocks):
+            inside = np.flatnonzero(blocks == block)
+            if len(inside):
+                found[inside] = rows.take(offsets[inside], axis=0)
         return found
 
-    def erase(self, places: Ids) -> None:
-        """Overwrite some rows with zeros: what is deleted is not kept in memory or snapshots."""
-        self.put(places, np.zeros((len(places), self._dimension), dtype=np.float32))
+    def purge(self, slots: Ids) -> None:
+        """Overwrite rows with zeros, so that deleted vectors are not in memory or snapshots."""
+        self.put(slots, np.zeros((len(slots), self._dimension), dtype=np.float32))
 
     def dots(self, probe: Vector) -> NDArray[np.float32]:
         """The dot product of every row with `probe`, shape (rows,)."""
@@ -104,5 +106,5 @@ class RowBlocks:
 
     def blocks(self) -> list[Matrix]:
         """All rows, as views of the blocks."""
-        size = self._in_block
-        return [rows[: self._count - at * size] for at, rows in enumerate(self._blocks)]
+        size = self._rows_per_block
+        return [rows[: self._count - i * size] for i, rows in enumerate(self._blocks)]

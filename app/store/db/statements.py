@@ -1,7 +1,7 @@
 """Executes the statements of every search with SQLAlchemy Core, on the session's connection.
 
-`Session.execute` costs 27 % more of a nearest-word search than hand-compiled SQL, Core 7 to 9 %
-(ADR 14).
+Core takes 7 to 16 % longer than hand-compiled SQL for a nearest-word search, `Session.execute`
+26 to 28 % (ADR 14).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
