@@ -1,11 +1,10 @@
-"""Nearest words over HTTP beside gensim's `most_similar`, on the same vectors in the same run.
+"""Compares nearest words over HTTP with gensim's `most_similar` on the same vectors.
 
 python -m benchmarks.nearest_words [--sizes 400000x50 1000000x100] [--words 200]
 
-The service answers from a process of its own; what counts is the `search` part of its
-Server-Timing header: vocabulary, index, and the words from the database. Both sides answer
-the same words in turns of 25, each with its caches warm. The vectors are made: words in groups, as
-real ones are.
+The service runs in its own process; the measured time is `search` in its Server-Timing header
+(vocabulary, index, and reading the words from the database). Both sides answer the same words in
+turns of 25, with warm caches. The vectors are synthetic and clustered, as real word vectors are.
 """
 
 import argparse
@@ -30,12 +29,12 @@ from benchmarks.report import conditions, table
 from harness.servers import running
 
 _K, _GROUP, _BLOCK = 10, 20, 50_000
-_TURN = 25  # words: one side answers so many, then the other
-_NAME = "made"
+_TURN = 25  # words that one side answers before the other continues
+_NAME = "synthetic"
 
 
 def make_vectors(words: int, dimension: int) -> Matrix:
-    """Unit vectors around random centres, about twenty words each."""
+    """Unit vectors around random centres, about twenty words for each centre."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((words // _GROUP, dimension), dtype=np.float32)
     made = np.empty((words, dimension), dtype=np.float32)
@@ -47,7 +46,7 @@ def make_vectors(words: int, dimension: int) -> Matrix:
 
 
 def store(data: Path, vectors: Matrix) -> None:
-    """A vocabulary of these vectors in an embedded store."""
+    """Import the vectors as a vocabulary into an embedded store."""
     settings = Settings(_env_file=None, data_dir=data, default_vocabulary="")
     ensure_schema(settings)
     database, _ = open_store(settings)
@@ -60,14 +59,14 @@ def store(data: Path, vectors: Matrix) -> None:
         def advance(done: int) -> None:
             bar.update(done)
 
-        space = EmbeddingSpace(_NAME, "made", vectors.shape[1])
+        space = EmbeddingSpace(_NAME, "synthetic", vectors.shape[1])
         collection = create_collection(session, _NAME, VOCABULARY, space)
         import_words(session, collection, words(), advance)
     database.close()
 
 
-def measure(vectors: Matrix, asked: list[str]) -> tuple[list[float], list[float], float]:
-    """Milliseconds inside the service, milliseconds of gensim, and the share of equal answers."""
+def measure(vectors: Matrix, queries: list[str]) -> tuple[list[float], list[float], float]:
+    """Milliseconds of the service, milliseconds of gensim, and the share of equal results."""
     theirs = KeyedVectors(vectors.shape[1])
     theirs.add_vectors([f"w{row}" for row in range(len(vectors))], vectors)
     theirs.fill_norms()
@@ -75,9 +74,9 @@ def measure(vectors: Matrix, asked: list[str]) -> tuple[list[float], list[float]
     with tempfile.TemporaryDirectory() as folder:
         store(Path(folder), vectors)
         with running(Path(folder)) as server, httpx2.Client(base_url=server.url) as client:
-            client.get(f"/words/{asked[0]}/nearest", params={"vocabulary": _NAME})
-            for start in range(0, len(asked), _TURN):
-                turn = asked[start : start + _TURN]
+            client.get(f"/words/{queries[0]}/nearest", params={"vocabulary": _NAME})
+            for start in range(0, len(queries), _TURN):
+                turn = queries[start : start + _TURN]
                 found: dict[str, set[str]] = {}
                 for word in turn:
                     answer = client.get(
@@ -90,7 +89,7 @@ def measure(vectors: Matrix, asked: list[str]) -> tuple[list[float], list[float]
                     expected = theirs.most_similar(word, topn=_K)
                     theirs_ms.append((perf_counter() - began) * 1000)
                     same += len(found[word] & {text for text, _ in expected})
-    return ours_ms, theirs_ms, same / (_K * len(asked))
+    return ours_ms, theirs_ms, same / (_K * len(queries))
 
 
 def _search_ms(header: str) -> float:
@@ -99,7 +98,7 @@ def _search_ms(header: str) -> float:
 
 
 def main() -> None:
-    """Medians over the words asked for."""
+    """Print medians over the queried words."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="+", default=["400000x50", "1000000x100"])
     parser.add_argument("--words", type=int, default=200)
@@ -112,8 +111,8 @@ def main() -> None:
         ours, theirs, same = measure(vectors, [f"w{row}" for row in picked])
         a, b = float(np.median(ours)), float(np.median(theirs))
         rows.append((size, a, float(np.percentile(ours, 99)), b, b / a, same))
-    conditions(f"k = {_K}, {options.words} words asked for one after the other")
-    columns = ("words", "sima p50 ms", "p99", "gensim p50 ms", "times as fast", "same answers")
+    conditions(f"k = {_K}, {options.words} words queried one after the other")
+    columns = ("words", "sima p50 ms", "p99", "gensim p50 ms", "speedup", "equal results")
     table(columns, rows)
 
 

@@ -1,4 +1,4 @@
-"""Search by gallery size: FAISS as served beside NumPy's exact search; and the 400,000 words.
+"""Compares FAISS with exact NumPy search by gallery size, and measures word search.
 
 python -m benchmarks.search [--sizes 1000 10000 100000]
 """
@@ -26,7 +26,7 @@ DIMENSION, K = 256, 5
 
 
 def galleries(sizes: list[int]) -> None:
-    """Medians of one probe against random unit vectors, one thread."""
+    """Print medians for one probe against random unit vectors, one thread."""
     rows = []
     for size in sizes:
         rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ def galleries(sizes: list[int]) -> None:
 
 
 def words() -> None:
-    """Medians inside the service: database, index and join, without HTTP."""
+    """Print medians of the word service (database, index, join) without HTTP."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None, data_dir=Path(folder))
         ensure_schema(settings)
@@ -62,12 +62,12 @@ def words() -> None:
 
         rows = [("nearest", median_ms(nearest)), ("king - man + woman", median_ms(analogy))]
         conditions("400,000 words, 50 dimensions, k = 10, one thread")
-        table(("request", "ms inside the service"), rows)
+        table(("request", "ms without HTTP"), rows)
         database.close()
 
 
 def main() -> None:
-    """Run both."""
+    """Run both parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     sizes = parser.parse_args().sizes

@@ -16,7 +16,7 @@ import torch
 from benchmarks.report import conditions, median_ms, table
 from training.words.contexts import Examples
 from training.words.kernel import make_kernel, sigmoid_table
-from training.words.sampling import alias_table, fresh_matrices, keep_probabilities
+from training.words.sampling import alias_table, initial_matrices, keep_probabilities
 from training.words.softmax import SkipGramSoftmax, cross_entropy
 
 mpl.use("Agg")  # renders without a display
@@ -53,7 +53,7 @@ def sampled_pair(words: int) -> float:
     arguments = (
         ids,
         (0, WORDS),
-        fresh_matrices(words, DIMENSION, 1),
+        initial_matrices(words, DIMENSION, 1),
         keep_probabilities(counts, 0.0),
         alias_table(counts),
         sigmoid_table(),

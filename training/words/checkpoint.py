@@ -1,4 +1,4 @@
-"""What a run keeps so that it can go on, and how it knows that it is the same run."""
+"""Atomic checkpoints of a run, and the check that a checkpoint belongs to the run."""
 
 import os
 import time
@@ -12,30 +12,30 @@ _NOT_IDENTITY = {"threads", "save_every"}
 
 
 def identity(config: WordConfig, ids: Ids, words: int) -> str:
-    """What must be equal for a run to go on from a checkpoint."""
+    """Everything that must be equal for a run to resume from a checkpoint, as text."""
     return f"{config.model_dump_json(exclude=_NOT_IDENTITY)} {len(ids)} {words}"
 
 
-def require_identity(kept: str, wanted: str, file: Path) -> None:
-    """Raises ValueError where a checkpoint is of another run."""
-    if kept != wanted:
-        raise ValueError(f"{file} is of another run: start with an empty folder")
+def require_identity(stored: str, expected: str, file: Path) -> None:
+    """Raises ValueError if a checkpoint belongs to another run."""
+    if stored != expected:
+        raise ValueError(f"{file} is from a run with other settings or data; use an empty folder")
 
 
 class Saver:
-    """Saves when `seconds` have passed since the last time; a kill costs no more than that."""
+    """Writes `file` atomically, and tells when `seconds` have passed since the last save."""
 
     def __init__(self, file: Path, seconds: float) -> None:
         self._file, self._seconds = file, seconds
         self._last = time.monotonic()
 
     def due(self) -> bool:
-        """Whether it is time."""
+        """Whether `seconds` have passed since the last save."""
         return time.monotonic() - self._last >= self._seconds
 
     def save(self, write: Callable[[Path], object]) -> None:
-        """Have a file written beside the old one, then swap."""
-        fresh = self._file.with_name(f"new-{self._file.name}")
-        write(fresh)
-        os.replace(fresh, self._file)
+        """Call `write` with a temporary path in the same folder, then replace the file by it."""
+        temporary = self._file.with_name(f"new-{self._file.name}")
+        write(temporary)
+        os.replace(temporary, self._file)
         self._last = time.monotonic()

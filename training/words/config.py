@@ -1,4 +1,4 @@
-"""How word vectors are learned; the defaults are word2vec's, but for `shared` and `sample`."""
+"""Configuration of word vectors; the defaults are word2vec's except `shared` and `sample`."""
 
 import tomllib
 from pathlib import Path
@@ -11,10 +11,11 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class WordConfig(BaseModel):
-    """`negatives` 0 means: by the size of the corpus. A window shares `shared` times as many, of
-    less weight each (training/LOG.md has what it brings). `most_words` caps the two softmaxes.
+    """Settings of one run.
 
-    `save_every` is in seconds: what a kill may cost.
+    `negatives` is k; 0 chooses it by the size of the corpus. All words of a window share
+    `shared` x k negatives, each with the weight 1 / `shared` (measurements in training/LOG.md).
+    `most_words` limits the vocabulary of the two softmax objectives. `save_every` is in seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +28,7 @@ class WordConfig(BaseModel):
     shared: Annotated[float, Field(ge=1.0, le=10.0)] = 2.0
     epochs: Count = 5
     rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.025
-    sample: Annotated[float, Field(ge=0.0)] = 5e-4  # of 1e-3 to 1e-5; see training/LOG.md
+    sample: Annotated[float, Field(ge=0.0)] = 5e-4  # word2vec suggests 1e-3 to 1e-5
     min_count: Count = 5
     most_words: Annotated[int, Field(ge=2)] = 10_000
     hidden: Count = 128
@@ -38,6 +39,6 @@ class WordConfig(BaseModel):
 
 
 def read_word_config(path: Path | None, objective: Objective, context: str) -> WordConfig:
-    """A TOML file, or the defaults; what the command line names comes first."""
+    """The configuration in a TOML file, or the defaults, with this objective and context."""
     written = {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
     return WordConfig.model_validate({**written, "objective": objective, "context": context})

@@ -1,7 +1,7 @@
-"""What a word is predicted from: the lecture's four rules, each a function of a sentence.
+"""Context rules: which words of a sentence a target word is predicted from.
 
-*I want a glass of orange juice to go along with my cereal*: from the four words before, from four
-on either side, from the one before, or from one word somewhere near.
+The lecture's four rules for *I want a glass of orange juice to go along with my cereal*: the four
+words before the target, four words on either side, the word before it, or one nearby word.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Examples:
 
 
 class ContextRule(Protocol):
-    """Turns sentences into examples. `width` is how many words a context has."""
+    """Makes examples from a sentence. `width` is the number of words in a context."""
 
     @property
     def width(self) -> int: ...
@@ -37,7 +37,7 @@ class ContextRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PreviousWords:
-    """The `count` words before the target: of a language model (4), or a bigram's (1)."""
+    """The `count` words before the target, as in a language model (4) or a bigram model (1)."""
 
     count: int
 
@@ -47,13 +47,13 @@ class PreviousWords:
         return self.count
 
     def examples(self, sentence: Ids, _rng: Generator) -> Examples:
-        """One for every word that has so many before it."""
+        """One example for each word with `count` words before it."""
         return _at(sentence, range(-self.count, 0))
 
 
 @dataclass(frozen=True, slots=True)
 class SurroundingWords:
-    """The `count` words before the target, and the `count` words behind it."""
+    """The `count` words before the target and the `count` words after it."""
 
     count: int
 
@@ -63,13 +63,13 @@ class SurroundingWords:
         return 2 * self.count
 
     def examples(self, sentence: Ids, _rng: Generator) -> Examples:
-        """One for every word that has so many on either side."""
+        """One example for each word with `count` words on either side."""
         return _at(sentence, [*range(-self.count, 0), *range(1, self.count + 1)])
 
 
 @dataclass(frozen=True, slots=True)
 class NearbyWord:
-    """Skip-gram: every word is a context once, its target a random word within the window."""
+    """Skip-gram: each word is the context of one random other word within the window."""
 
     window: int
 
@@ -79,21 +79,21 @@ class NearbyWord:
         return 1
 
     def examples(self, sentence: Ids, rng: Generator) -> Examples:
-        """One a word, where there is another within `window` words."""
+        """One example for each word; none for a sentence of fewer than two words."""
         n = len(sentence)
         if n < 2:
             return Examples(sentence[:0, None], sentence[:0])
         place = np.arange(n)
         first, last = np.maximum(place - self.window, 0), np.minimum(place + self.window, n - 1)
-        target = rng.integers(first, last)  # one less than there are: the word itself is left out
+        target = rng.integers(first, last)  # one position fewer: the word itself is skipped
         target += target >= place
         return Examples(sentence[:, None], sentence[target])
 
 
 def _at(sentence: Ids, offsets: "range | list[int]") -> Examples:
     """Contexts at fixed offsets from the target."""
-    before, behind = max(0, -min(offsets)), max(0, *offsets, 0)
-    places = np.arange(before, len(sentence) - behind)
+    before, after = max(0, -min(offsets)), max(0, *offsets, 0)
+    places = np.arange(before, len(sentence) - after)
     contexts = sentence[places[:, None] + np.array(list(offsets), dtype=np.int64)]
     return Examples(contexts, sentence[places])
 
@@ -104,4 +104,4 @@ RULES: dict[str, ContextRule] = {
     "previous-1": PreviousWords(1),
     "nearby": NearbyWord(5),
 }
-"""By the names that the command line takes."""
+"""The rules by their names on the command line."""

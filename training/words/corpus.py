@@ -1,4 +1,4 @@
-"""Text as word ids, streamed: a corpus may be larger than memory."""
+"""Reads a text corpus as word ids, streamed, since it may be larger than memory."""
 
 import gzip
 import lzma
@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from training.words.contexts import Ids
 
 Progress = Callable[[int], object]
-"""Told how many more words were read."""
+"""Called with the number of words read since the last call."""
 
 END = -1
-"""Stands in an id file where a line ends."""
+"""Marks the end of a line in an id file."""
 
 _BUFFER = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Words by falling frequency, how often each occurs, and how many words there were at all."""
+    """Words by descending frequency, their counts, and the number of words in the corpus."""
 
     words: tuple[str, ...]
     counts: NDArray[np.int64]
@@ -37,7 +37,7 @@ class Vocabulary:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[bytes]]:
-    """A text file, or one in gzip or xz, as bytes."""
+    """Open a text file, decompressed if its suffix is .gz or .xz."""
     if path.suffix == ".xz":
         with lzma.open(path, "rb") as stream:
             yield cast(IO[bytes], stream)
@@ -52,9 +52,9 @@ def open_text(path: Path) -> Iterator[IO[bytes]]:
 def count_words(
     path: Path, min_count: int, most_words: int | None, progress: Progress
 ) -> Vocabulary:
-    """One pass: the words that occur `min_count` times or more, at most `most_words` of them.
+    """The words that occur at least `min_count` times, at most `most_words` of them.
 
-    Words are what white space separates. Raises ValueError where none is left.
+    Words are separated by white space. Raises ValueError if fewer than two are left.
     """
     counter: Counter[bytes] = Counter()
     total = 0
@@ -68,7 +68,7 @@ def count_words(
     kept.sort(key=lambda item: (-item[1], item[0]))
     kept = kept[:most_words]
     if len(kept) < 2:
-        raise ValueError(f"{path.name}: fewer than two words occur {min_count} times or more")
+        raise ValueError(f"{path.name}: fewer than two words occur at least {min_count} times")
     return Vocabulary(
         tuple(word.decode("utf-8", "replace") for word, _ in kept),
         np.array([count for _, count in kept], dtype=np.int64),
@@ -77,9 +77,9 @@ def count_words(
 
 
 def encode(path: Path, vocabulary: Vocabulary, out: Path, progress: Progress) -> Ids:
-    """Write the corpus as int32 ids to `out`, END after each line, and map it into memory.
+    """Write the corpus as int32 ids to `out`, END after each line. Returns the mapped file.
 
-    Words that are not in the vocabulary are left out, as word2vec does.
+    Words that are not in the vocabulary are skipped, as in word2vec.
     """
     ids = {word.encode(): number for number, word in enumerate(vocabulary.words)}
     ids[b"\n"] = END
@@ -94,7 +94,7 @@ def encode(path: Path, vocabulary: Vocabulary, out: Path, progress: Progress) ->
 
 
 def sentences(ids: Ids, longest: int = 10_000) -> Iterator[Ids]:
-    """The lines of an id file, cut where they are longer than `longest` words."""
+    """The lines of an id file, split into parts of at most `longest` words."""
     start = 0
     for end in np.flatnonzero(ids == END):
         for begin in range(start, int(end), longest):

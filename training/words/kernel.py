@@ -1,10 +1,10 @@
 """Skip-gram with negative sampling (Mikolov et al. 2013), compiled by numba.
 
 `p(y = 1 | t, c) = sigma(w_t . e_c + b_t)`. The negatives of a target are shared by all words of
-its window (Ji et al. 2016, pWord2Vec), so that they are read once a window, not once a pair. There
-may be more of them than k, each with the weight k / number: the same gradient in the mean, with
-less noise.
-Threads may run the kernel on the same matrices without a lock (Recht et al. 2011, Hogwild).
+its window (Ji et al. 2016, pWord2Vec), so that they are read once per window, not once per pair.
+There may be more of them than k, each with the weight k / number, which has the same expected
+gradient with less noise. Threads may run the kernel on the same matrices without a lock (Recht et
+al. 2011, Hogwild).
 """
 
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-_LINE = 16  # floats of a cache line
-_LONGEST = 1_000  # words of a sentence after subsampling; longer lines are cut
-_RANGE, _STEPS = 8.0, 4_096  # the sigmoid is read from a table
+_LINE = 16  # floats in a cache line
+_LONGEST = 1_000  # words of a sentence after subsampling; longer lines are split
+_RANGE, _STEPS = 8.0, 4_096  # range and size of the sigmoid table
 
 BLOCK = 6
-"""Outputs that are moved together: more of them no longer fit into the registers."""
+"""Number of outputs computed together; more do not fit into the registers."""
 
 _BIAS_RATE = 0.1
-"""Of the rate: slower biases leave more for the vectors to tell (training/LOG.md)."""
+"""Learning rate of the biases relative to the vectors'; measured in training/LOG.md."""
 
 Kernel = Callable[..., tuple[float, int]]
 
@@ -34,21 +34,21 @@ _compiled = numba.njit(nogil=True, fastmath=True, boundscheck=False, error_model
 
 
 def sigmoid_table() -> NDArray[np.float32]:
-    """Values of the sigmoid from -8 to 8."""
+    """The sigmoid at 4,096 points from -8 to 8."""
     x = np.linspace(-_RANGE, _RANGE, _STEPS)
     return (1.0 / (1.0 + np.exp(-x))).astype(np.float32)
 
 
 @_compiled
 def _random(state: Any) -> Any:
-    """Knuth's linear congruential generator; its upper bits are good enough to draw words."""
+    """Knuth's linear congruential generator; only its upper bits are random enough to use."""
     state[0] = state[0] * uint64(6364136223846793005) + uint64(1442695040888963407)
     return state[0]
 
 
 @_compiled
 def _read_sentence(ids: Any, at: int, stop: int, keep: Any, state: Any, out: Any) -> Any:
-    """Copy the words that survive subsampling until the line ends; the new place, the length."""
+    """Copy the subsampled words of one line to `out`. Returns the next position and the length."""
     length = 0
     while at < stop and length < _LONGEST:
         word = ids[at]
@@ -63,7 +63,7 @@ def _read_sentence(ids: Any, at: int, stop: int, keep: Any, state: Any, out: Any
 
 @intrinsic
 def _prefetch(_typing: Any, array: Any, place: Any) -> Any:
-    """Ask for the cache line of a flat place in a C-ordered array; nothing waits for it."""
+    """Prefetch the cache line of a flat position in a C-ordered array."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         shown = context.make_array(signature.args[0])(context, builder, value=arguments[0])
@@ -80,7 +80,7 @@ def _prefetch(_typing: Any, array: Any, place: Any) -> Any:
 
 @_compiled
 def _draw_negatives(drawn: Any, probability: Any, alias: Any, state: Any) -> None:
-    """Fill `drawn` with words by Walker's alias method."""
+    """Fill `drawn` with random words by Walker's alias method."""
     words = uint64(len(alias))
     for m in range(len(drawn)):
         bits = _random(state)
@@ -90,8 +90,8 @@ def _draw_negatives(drawn: Any, probability: Any, alias: Any, state: Any) -> Non
 
 
 @_compiled
-def _call_for(drawn: Any, target: Any) -> None:
-    """Let the rows of outputs come into the cache while something else is computed."""
+def _prefetch_rows(drawn: Any, target: Any) -> None:
+    """Prefetch the rows of `drawn` in `target`."""
     dimension = target.shape[1]
     for word in drawn:
         for d in range(0, dimension, _LINE):
@@ -99,7 +99,7 @@ def _call_for(drawn: Any, target: Any) -> None:
 
 
 def _make_errors(dimension: int, outputs: int) -> Callable[..., float]:
-    """`y - p` of one context word with the target (m = 0, y = 1) and each negative (y = 0)."""
+    """Function for `y - p` of a context word and each output: the target is m = 0, with y = 1."""
     scale = (_STEPS - 1) / (2 * _RANGE)
     whole = outputs - outputs % BLOCK
 
@@ -107,7 +107,7 @@ def _make_errors(dimension: int, outputs: int) -> Callable[..., float]:
     def errors(vector: Any, rows: Any, drawn: Any, bias: Any, sigmoid: Any, out: Any) -> float:
         total = 0.0
         for first in range(0, whole, BLOCK):
-            d0 = d1 = d2 = d3 = d4 = d5 = float32(0.0)  # an array would not stay in registers
+            d0 = d1 = d2 = d3 = d4 = d5 = float32(0.0)  # an array would not be kept in registers
             for d in range(dimension):
                 value = vector[d]
                 d0 += value * rows[first, d]
@@ -125,9 +125,9 @@ def _make_errors(dimension: int, outputs: int) -> Callable[..., float]:
             out[m] = product
         for m in range(outputs):
             dot = min(max(out[m] + bias[m], float32(-_RANGE)), float32(_RANGE))
-            said = sigmoid[int64((dot + float32(_RANGE)) * float32(scale))]
-            out[m] = (float32(1.0) if m == 0 else float32(0.0)) - said
-            if m > 0 and drawn[m] == drawn[0]:  # a negative that happens to be the target
+            predicted = sigmoid[int64((dot + float32(_RANGE)) * float32(scale))]
+            out[m] = (float32(1.0) if m == 0 else float32(0.0)) - predicted
+            if m > 0 and drawn[m] == drawn[0]:  # a negative equal to the target
                 out[m] = float32(0.0)
             total += abs(out[m])
         return total
@@ -135,12 +135,12 @@ def _make_errors(dimension: int, outputs: int) -> Callable[..., float]:
     return errors
 
 
-def _make_window(  # noqa: C901 - functions of its parts are not inlined: half the speed
+def _make_window(  # noqa: C901 - split functions are not inlined: half the speed
     dimension: int, outputs: int, weight: float
 ) -> Callable[..., float]:
-    """The update of one window; sizes are constants, so that the compiler unrolls over them.
+    """Function for the update of one window; sizes are constants, so that loops are unrolled.
 
-    Target vectors and biases change at its end, source vectors at once.
+    Source vectors are updated immediately, target vectors and biases at the end of the window.
     """
     share, bias_share = np.float32(weight), np.float32(_BIAS_RATE)
     in_block = min(outputs, BLOCK)
@@ -187,11 +187,12 @@ def _make_window(  # noqa: C901 - functions of its parts are not inlined: half t
 
 
 def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Kernel:
-    """The loop over `ids[start:stop]` for these sizes; `shared` negatives stand for `negatives`.
+    """Compile the loop over `ids[start:stop]` for these sizes.
 
-    It returns the sum of `|y - p|` over all pairs and their number; it holds no interpreter lock.
+    `shared` negatives per window replace `negatives` per pair. The kernel returns the sum of
+    `|y - p|` over all pairs and the number of pairs; it releases the global interpreter lock.
     """
-    assert shared < BLOCK or (shared + 1) % BLOCK == 0, "outputs fill whole blocks"
+    assert shared < BLOCK or (shared + 1) % BLOCK == 0, "outputs must fill whole blocks"
     outputs = shared + 1
     learn_window = _make_window(dimension, outputs, negatives / shared)
 
@@ -219,7 +220,7 @@ def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Ker
         pulled = np.empty(dimension, np.float32)
         buffers = (rows, change, pulled, small[0], small[1], small[2])
         error, pairs = 0.0, 0
-        following = np.empty(outputs - 1, np.int32)  # the negatives of the window after this one
+        following = np.empty(outputs - 1, np.int32)  # negatives of the next window
         _draw_negatives(following, probability, alias, state)
         at, stop = span
         while at < stop:
@@ -236,10 +237,10 @@ def make_kernel(dimension: int, negatives: int, window: int, shared: int) -> Ker
                 drawn[0] = sentence[centre]
                 drawn[1:] = following
                 _draw_negatives(following, probability, alias, state)
-                _call_for(following, target)
-                _call_for(sentence[centre + 1 : min(centre + 2, length)], target)
+                _prefetch_rows(following, target)
+                _prefetch_rows(sentence[centre + 1 : min(centre + 2, length)], target)
                 ahead = min(centre + window + 1, length)
-                _call_for(sentence[ahead : min(ahead + 1, length)], source)
+                _prefetch_rows(sentence[ahead : min(ahead + 1, length)], source)
                 error += learn_window(
                     near[:found], drawn, matrices, buffers, sigmoid, float32(rate)
                 )

@@ -1,4 +1,4 @@
-"""From a text file to a vector file: count, encode, learn, write."""
+"""Learns word vectors from a text file and writes them to vector files."""
 
 import time
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from training.words.config import WordConfig
 from training.words.contexts import RULES, Ids
 from training.words.corpus import END, Vocabulary, count_words, encode
 
-_HELD_OUT = 100  # one line of so many is kept aside, for measuring
+_HELD_OUT = 100  # one line of this many is held out for measuring
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Where the files are, and how fast it went (words of the corpus, all epochs, a second)."""
+    """The written files, the size of the vocabulary, and the speed (corpus words x epochs / s)."""
 
     text: Path
     binary: Path
@@ -27,14 +27,18 @@ class Learned:
 
 
 def learn_words(corpus: Path, run: Path, name: str, config: WordConfig) -> Learned:
-    """Everything under `run`: ids, checkpoint, `<name>.txt` and `<name>.bin`. Goes on if stopped.
+    """Write `<name>.txt` and `<name>.bin` (word2vec formats) into `run`.
 
-    Raises ValueError for a rule or corpus that cannot be learned from.
+    Resumes from the checkpoint in `run`. Raises ValueError for an unknown context rule, a rule
+    that the objective does not support, a corpus with too few words, or a checkpoint of another
+    run.
     """
     if config.context not in RULES:
-        raise ValueError(f"there are the contexts {', '.join(RULES)}")
+        raise ValueError(f"unknown context {config.context!r}; choose from {', '.join(RULES)}")
     if config.objective == "negative-sampling" and config.context != "nearby":
-        raise ValueError("negative sampling learns from nearby words; take a softmax objective")
+        raise ValueError(
+            "negative sampling supports the context nearby only; choose a softmax objective"
+        )
     run.mkdir(parents=True, exist_ok=True)
     vocabulary, ids = _read(corpus, run, config)
     began = time.monotonic()
@@ -50,12 +54,12 @@ def learn_words(corpus: Path, run: Path, name: str, config: WordConfig) -> Learn
 
 
 def _read(corpus: Path, run: Path, config: WordConfig) -> tuple[Vocabulary, Ids]:
-    capped = None if config.objective == "negative-sampling" else config.most_words
+    most = None if config.objective == "negative-sampling" else config.most_words
     with tqdm(desc="counting", unit="word", unit_scale=True, mininterval=1) as bar:
-        vocabulary = count_words(corpus, config.min_count, capped, bar.update)
+        vocabulary = count_words(corpus, config.min_count, most, bar.update)
     with tqdm(desc="encoding", unit="word", unit_scale=True, mininterval=1) as bar:
         ids = encode(corpus, vocabulary, run / "corpus.ids", bar.update)
-    print(f"{len(vocabulary):,} words, {vocabulary.total:,} running words")
+    print(f"vocabulary of {len(vocabulary):,} words, corpus of {vocabulary.total:,} words")
     return vocabulary, ids
 
 
@@ -69,7 +73,7 @@ def _learn(ids: Ids, vocabulary: Vocabulary, run: Path, config: WordConfig) -> M
 
         seen, aside = hold_out(ids)
         if config.objective == "negative-sampling":
-            # numba compiles for seconds, torch loads as long: only what is asked for
+            # importing numba and torch takes seconds each, so only the needed one is imported
             from training.words import negative_sampling as sgns  # noqa: PLC0415
 
             kept = run / "checkpoint.npz"
@@ -86,12 +90,12 @@ def _learn(ids: Ids, vocabulary: Vocabulary, run: Path, config: WordConfig) -> M
             entropy = softmax.held_out_entropy(network, aside, rule, config)
             found = None if entropy is None else (entropy, float(np.log(len(vocabulary))))
     if found is not None:
-        print(f"held-out cross-entropy {found[0]:.4f} nats; guessing blindly {found[1]:.4f}")
+        print(f"held-out cross-entropy {found[0]:.4f} nats; uniform guessing {found[1]:.4f}")
     return vectors
 
 
 def hold_out(ids: Ids) -> tuple[Ids, Ids]:
-    """The ids of 99 lines of 100, and those of the others."""
+    """Split ids by line: 99 of 100 lines for training, every 100th for measuring."""
     ids = np.asarray(ids)
     line = np.cumsum(ids == END) - (ids == END)
     aside = line % _HELD_OUT == _HELD_OUT - 1

@@ -1,4 +1,4 @@
-"""The learner around the compiled kernel: threads, epochs, a falling rate, checkpoints."""
+"""Runs the compiled kernel: threads, epochs, a linearly decaying rate, checkpoints."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,22 +17,22 @@ from training.words.kernel import make_kernel, sigmoid_table
 from training.words.sampling import (
     alias_table,
     default_negatives,
-    fresh_matrices,
+    initial_matrices,
     keep_probabilities,
     shared_negatives,
 )
 
-_CHUNK = 200_000  # ids; the rate falls and the progress moves from chunk to chunk
+_CHUNK = 200_000  # ids per call of the kernel; the rate is constant within a chunk
 _LOWEST_RATE = 1e-4
 _MEASURED = 200_000  # held-out examples at most
 
 Report = Callable[[int, float], None]
-"""Called with how many words were read, and the mean of `|y - p|` over their pairs."""
+"""Called with the number of words read and the mean of `|y - p|` over their pairs."""
 
 
 @dataclass(slots=True)
 class Weights:
-    """`source` are the embeddings, `target` and `bias` the classifier's; `done` counts chunks."""
+    """`source` has the embeddings, `target` and `bias` the classifiers; `done` counts chunks."""
 
     source: Matrix
     target: Matrix
@@ -45,8 +45,8 @@ def learn_negative_sampling(
 ) -> Weights:
     """Weights after all epochs; `source` has shape (words, dimension) and is not normalised.
 
-    Every `save_every` seconds the weights are kept in `checkpoint`; a later call goes on from
-    there. With one thread the outcome is a function of the seed, however often it was stopped.
+    Writes `checkpoint` every `save_every` seconds and resumes from it. With one thread the result
+    is a function of the seed, with or without interruptions.
     """
     run = identity(config, ids, len(vocabulary))
     weights = _load(checkpoint, len(vocabulary), config, run)
@@ -78,15 +78,16 @@ def learn_negative_sampling(
 
 
 def negatives_of(config: WordConfig, vocabulary: Vocabulary) -> int:
-    """k, by the size of the corpus where the configuration leaves it open."""
+    """k: the configured number, or the default for the size of the corpus."""
     return config.negatives or default_negatives(vocabulary.total)
 
 
 def held_out_loss(
     weights: Weights, aside: Ids, vocabulary: Vocabulary, config: WordConfig
 ) -> tuple[float, float] | None:
-    """Mean cross-entropy (nats) of a pair and its k negatives on unseen lines, and that of
-    guessing blindly, `(k + 1) ln 2`. None where the lines give no pair."""
+    """Mean cross-entropy (nats) of a pair and its k negatives on held-out lines, and that of
+    uniform guessing, `(k + 1) ln 2`. None if the lines have no pair.
+    """
     rng = np.random.default_rng((config.seed, 99))
     rule, negatives = NearbyWord(config.window), negatives_of(config, vocabulary)
     probability, alias = alias_table(vocabulary.counts)
@@ -100,7 +101,7 @@ def held_out_loss(
         outputs = np.concatenate([found.targets[:, None], drawn], axis=1)
         context = weights.source[found.contexts[:, 0]]
         dots = np.einsum("nd,nmd->nm", context, weights.target[outputs]) + weights.bias[outputs]
-        dots[:, 0] *= -1.0  # -log sigma(x) for the pair, -log sigma(-x) for what was drawn
+        dots[:, 0] *= -1.0  # -log sigma(x) for the pair, -log sigma(-x) for negatives
         total += float(np.logaddexp(0.0, dots.astype(np.float64)).sum())
         count += len(found)
         if count >= _MEASURED:
@@ -110,7 +111,7 @@ def held_out_loss(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Chunks in the hands of a pool, at most `ahead` of them at once."""
+    """Submits chunks to a thread pool, at most `ahead` of them at a time."""
 
     pool: ThreadPoolExecutor
     ahead: int
@@ -118,7 +119,7 @@ class _Work:
     chunks: int
 
     def until_due(self, weights: Weights, saver: Saver) -> Iterator[tuple[int, float, int]]:
-        """Chunk after chunk until it is time to save; then no thread is at work any more."""
+        """Results in order until a save is due; no thread is running after the last one."""
         first = range(weights.done, min(weights.done + self.ahead, self.chunks))
         waiting = deque(self.pool.submit(self.learn, number) for number in first)
         following = first.stop
@@ -132,10 +133,10 @@ class _Work:
 
 def _load(checkpoint: Path, words: int, config: WordConfig, run: str) -> Weights:
     if not checkpoint.exists():
-        return Weights(*fresh_matrices(words, config.dimension, config.seed))
-    with np.load(checkpoint) as kept:
-        require_identity(str(kept["run"]), run, checkpoint)
-        return Weights(kept["source"], kept["target"], kept["bias"], int(kept["done"]))
+        return Weights(*initial_matrices(words, config.dimension, config.seed))
+    with np.load(checkpoint) as stored:
+        require_identity(str(stored["run"]), run, checkpoint)
+        return Weights(stored["source"], stored["target"], stored["bias"], int(stored["done"]))
 
 
 def _save(file: Path, weights: Weights, run: str) -> None:

@@ -1,4 +1,4 @@
-"""What skip-gram with negative sampling draws from, and what it starts with."""
+"""Sampling distributions and initial matrices of skip-gram with negative sampling."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,9 @@ from training.words.kernel import BLOCK
 
 
 def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:
-    """How likely each occurrence of a word is kept: `(sqrt(f / t) + 1) * t / f`, word2vec's own.
+    """Probability that subsampling keeps a word: `(sqrt(f / t) + 1) * t / f`, as in word2vec.
 
-    `f` is the word's share of the corpus, `t` is `sample`; 0 keeps everything.
+    `f` is the word's share of the corpus, `t` is `sample`; 0 keeps everything. Shape (words,).
     """
     if sample <= 0.0:
         return np.ones(len(counts), dtype=np.float32)
@@ -27,7 +27,9 @@ def default_negatives(words: int) -> int:
 
 
 def shared_negatives(negatives: int, times: float) -> int:
-    """How many a window shares: about `times` as many, so that with the target they fill blocks."""
+    """Number of negatives per window: about `negatives` x `times`, rounded up so that they and the
+    target fill whole blocks of the kernel.
+    """
     outputs = round(negatives * times) + 1
     return (outputs if outputs <= BLOCK else -(-outputs // BLOCK) * BLOCK) - 1
 
@@ -35,7 +37,7 @@ def shared_negatives(negatives: int, times: float) -> int:
 def alias_table(
     counts: NDArray[np.int64], power: float = 0.75
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Walker's alias method for drawing from unigram^power: a probability and an alias a word."""
+    """Walker's alias table for drawing from unigram^power: probability and alias of each word."""
     weights = counts.astype(np.float64) ** power
     scaled = weights / weights.sum() * len(weights)
     probability = np.ones(len(weights))
@@ -50,8 +52,8 @@ def alias_table(
     return probability.astype(np.float32), alias
 
 
-def fresh_matrices(words: int, dimension: int, seed: int) -> tuple[Matrix, Matrix, Matrix]:
-    """Source vectors in ±0.5 / dimension, target vectors and biases of zero, as word2vec's."""
+def initial_matrices(words: int, dimension: int, seed: int) -> tuple[Matrix, Matrix, Matrix]:
+    """Initial source vectors (uniform in ±0.5 / dimension), target vectors and biases (zero)."""
     rng = np.random.default_rng(seed)
     source = (rng.random((words, dimension), dtype=np.float32) - 0.5) / dimension
     return (

@@ -1,4 +1,4 @@
-"""The two learners with a softmax over all words; their cost grows with the vocabulary."""
+"""Learners with a softmax over all words, whose cost grows with the vocabulary."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ class SkipGramSoftmax(nn.Module):
 
 
 class NeuralLanguageModel(nn.Module):
-    """Embeddings of the context, one after the other, a hidden layer, a softmax (Bengio 2003)."""
+    """Concatenated context embeddings, a hidden layer and a softmax (Bengio et al. 2003)."""
 
     def __init__(self, words: int, dimension: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -47,15 +47,15 @@ class NeuralLanguageModel(nn.Module):
 
 
 Report = Callable[[int, float], None]
-"""Called with how many words were read, and the mean cross-entropy of their examples (nats)."""
+"""Called with the number of examples and their mean cross-entropy (nats)."""
 
 
 def learn_softmax(
     ids: Ids, words: int, rule: ContextRule, config: WordConfig, checkpoint: Path, report: Report
 ) -> tuple[Matrix, nn.Module]:
-    """Word vectors, shape (words, dimension), and the network; the vectors are its embeddings.
+    """The network's embeddings, shape (words, dimension), and the network.
 
-    Every `save_every` seconds all is kept in `checkpoint`; a later call goes on from there.
+    Writes `checkpoint` every `save_every` seconds and resumes from it.
     """
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
@@ -87,30 +87,30 @@ def learn_softmax(
 
 
 def _load(checkpoint: Path, network: nn.Module, optimizer: torch.optim.Optimizer, run: str) -> int:
-    """Go on from the checkpoint, if there is one; how many batches are done."""
+    """Load the checkpoint, if there is one. Returns the number of finished batches."""
     if not checkpoint.exists():
         return 0
-    kept = torch.load(checkpoint, weights_only=True)
-    require_identity(kept["run"], run, checkpoint)
-    network.load_state_dict(kept["network"])
-    optimizer.load_state_dict(kept["optimizer"])
-    return int(kept["step"])
+    stored = torch.load(checkpoint, weights_only=True)
+    require_identity(stored["run"], run, checkpoint)
+    network.load_state_dict(stored["network"])
+    optimizer.load_state_dict(stored["optimizer"])
+    return int(stored["step"])
 
 
 def _save(
     saver: Saver, network: nn.Module, optimizer: torch.optim.Optimizer, run: str, step: int
 ) -> None:
-    kept = {
+    content = {
         "run": run,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "step": step,
     }
-    saver.save(lambda file: torch.save(kept, file))
+    saver.save(lambda file: torch.save(content, file))
 
 
 def cross_entropy(network: nn.Module, batch: Examples) -> Tensor:
-    """Mean over the examples, in nats."""
+    """Mean cross-entropy over the examples, in nats."""
     contexts = torch.from_numpy(batch.contexts.astype(np.int64))
     return functional.cross_entropy(network(contexts), torch.from_numpy(batch.targets).long())
 
@@ -119,7 +119,7 @@ def cross_entropy(network: nn.Module, batch: Examples) -> Tensor:
 def held_out_entropy(
     network: nn.Module, ids: Ids, rule: ContextRule, config: WordConfig
 ) -> float | None:
-    """Mean cross-entropy on lines that were not trained on; None where they give no example."""
+    """Mean cross-entropy on held-out lines, in nats; None if they have no example."""
     rng = np.random.default_rng((config.seed, 99))
     losses, counts = [], []
     for batch in batches(ids, rule, config.batch, rng):
@@ -129,7 +129,7 @@ def held_out_entropy(
 
 
 def batches(ids: Ids, rule: ContextRule, size: int, rng: np.random.Generator) -> Iterator[Examples]:
-    """Examples of all sentences, shuffled within a few batches, `size` at a time."""
+    """Examples of all sentences in batches of `size`, shuffled within about 16 batches."""
     waiting: list[Examples] = []
     held = 0
     for sentence in sentences(ids):

@@ -1,4 +1,4 @@
-"""Word vectors: contexts, sampling, three learners, from a text to a served vocabulary."""
+"""Word vectors: contexts, corpus, learners, and the whole chain to a served vocabulary."""
 
 import gzip
 import itertools
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("torch", reason="requires the extra `train`")
 
 from fastapi.testclient import TestClient
 from tqdm import tqdm
@@ -52,18 +52,20 @@ def spelled(rule: ContextRule, seed: int = 0) -> list[tuple[str, str]]:
     ]
 
 
-def test_the_lecture_s_four_contexts() -> None:
+def test_the_four_context_rules_of_the_lecture() -> None:
     assert ("a glass of orange", "juice") in spelled(PreviousWords(4))
     assert ("a glass of orange to go along with", "juice") in spelled(SurroundingWords(4))
     assert ("orange", "juice") in spelled(PreviousWords(1))
     assert len(spelled(PreviousWords(4))) == len(SENTENCE) - 4
     near = {pair for seed in range(300) for pair in spelled(NearbyWord(5), seed)}
     targets = {target for context, target in near if context == "orange"}
-    assert targets == {*SENTENCE[:5], *SENTENCE[6:11]}, "juice, glass, with, … and never itself"
+    assert targets == {*SENTENCE[:5], *SENTENCE[6:11]}, (
+        "all words within the window, except the word itself"
+    )
 
 
 @pytest.mark.parametrize("name", list(RULES))
-def test_short_sentences_give_no_example(name: str) -> None:
+def test_short_sentences_have_no_examples(name: str) -> None:
     for length in (0, 1):
         found = RULES[name].examples(IDS[:length], np.random.default_rng(0))
         assert len(found) == 0
@@ -71,7 +73,7 @@ def test_short_sentences_give_no_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".gz", ".xz"])
-def test_a_corpus_becomes_ids_line_by_line(tmp_path: Path, suffix: str) -> None:
+def test_a_corpus_is_encoded_by_line(tmp_path: Path, suffix: str) -> None:
     text = "the cat sat\non the mat\n\nthe سیب the\n".encode()
     packed = {".txt": text, ".gz": gzip.compress(text), ".xz": lzma.compress(text)}[suffix]
     file = tmp_path / f"corpus{suffix}"
@@ -87,12 +89,12 @@ def test_a_corpus_becomes_ids_line_by_line(tmp_path: Path, suffix: str) -> None:
         count_words(file, 2, None, lambda _: None)
 
 
-def test_long_lines_are_cut() -> None:
+def test_long_lines_are_split() -> None:
     ids = np.array([1, 2, 3, 4, 5, END, 6, END], dtype=np.int32)
     assert [list(part) for part in sentences(ids, longest=2)] == [[1, 2], [3, 4], [5], [6]]
 
 
-def test_one_line_of_a_hundred_is_held_out() -> None:
+def test_every_hundredth_line_is_held_out() -> None:
     ids = np.array([value for line in range(250) for value in (line, line, END)], dtype=np.int32)
     seen, aside = hold_out(ids)
     assert set(aside[aside >= 0]) == {99, 199}
@@ -101,18 +103,18 @@ def test_one_line_of_a_hundred_is_held_out() -> None:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two worlds that never meet: fruit is eaten, machines are driven."""
+    """Two topics without common words: fruit and vehicles."""
     rng = np.random.default_rng(0)
-    worlds = [
+    topics = [
         (["orange", "apple", "pear", "plum", "سیب"], ["eat", "ripe", "sweet", "juice"]),
         (["car", "train", "truck", "bus", "tram"], ["drive", "fast", "wheel", "road"]),
     ]
     lines = []
     for _ in range(3_000):
-        things, words = worlds[int(rng.integers(2))]
+        things, words = topics[int(rng.integers(2))]
         phrases = [[*rng.choice(words, 2), rng.choice(things)] for _ in range(3)]
         lines.append(" ".join(word for phrase in phrases for word in phrase))
-    file = tmp_path_factory.mktemp("corpus") / "worlds.txt"
+    file = tmp_path_factory.mktemp("corpus") / "topics.txt"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
 
@@ -123,7 +125,7 @@ SMALL = {"dimension": 16, "epochs": 4, "sample": 0.0, "min_count": 1, "batch": 2
 def learn(corpus: Path, folder: Path, objective: str, context: str) -> dict[str, np.ndarray]:
     """Unit vectors by word."""
     config = WordConfig.model_validate({**SMALL, "objective": objective, "context": context})
-    learned = learn_words(corpus, folder, "worlds", config)
+    learned = learn_words(corpus, folder, "topics", config)
     with learned.binary.open("rb") as stream:
         return {word: row / np.linalg.norm(row) for word, row in open_vectors(stream).words}
 
@@ -139,26 +141,27 @@ def learn(corpus: Path, folder: Path, objective: str, context: str) -> dict[str,
         ("language-model", "previous-1"),
     ],
 )
-def test_every_learner_tells_the_worlds_apart(
+def test_every_learner_separates_the_topics(
     corpus: Path, tmp_path: Path, objective: str, context: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vectors = learn(corpus, tmp_path, objective, context)
     alike = float(vectors["orange"] @ vectors["سیب"])
     assert alike > float(vectors["orange"] @ vectors["truck"]) + 0.2
-    said = re.search(r"entropy ([\d.]+) nats; guessing blindly ([\d.]+)", capsys.readouterr().out)
-    assert said is not None
-    assert float(said[1]) < 0.95 * float(said[2])
+    printed = capsys.readouterr().out
+    losses = re.search(r"entropy ([\d.]+) nats; uniform guessing ([\d.]+)", printed)
+    assert losses is not None
+    assert float(losses[1]) < 0.95 * float(losses[2])
 
 
 class Killed(Exception):
-    """As the process would end, at the next instruction."""
+    """Ends the run at an arbitrary point."""
 
 
 @pytest.mark.parametrize("objective", ["negative-sampling", "softmax", "language-model"])
-def test_a_run_that_is_killed_goes_on_to_the_same_end(
+def test_an_interrupted_run_has_the_same_result(
     corpus: Path, tmp_path: Path, objective: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With one thread and one seed; killed in the middle of an epoch."""
+    """With one thread and one seed, interrupted in the middle of an epoch."""
     monkeypatch.setattr(negative_sampling, "_CHUNK", 3_000)
     settings = {**SMALL, "epochs": 2, "threads": 1, "save_every": 0.0, "objective": objective}
     config = WordConfig.model_validate(settings)
@@ -175,14 +178,14 @@ def test_a_run_that_is_killed_goes_on_to_the_same_end(
     kept = next((tmp_path / "stopped").glob("checkpoint.*"))
     assert learn_words(corpus, tmp_path / "stopped", "w", config).binary.read_bytes() == whole
     changed = config.model_copy(update={"seed": 7})
-    with pytest.raises(ValueError, match=f"{kept.name} is of another run"):
+    with pytest.raises(ValueError, match=f"{kept.name} is from a run with other settings"):
         learn_words(corpus, tmp_path / "stopped", "w", changed)
 
 
-def test_what_cannot_be_learned_is_said(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the contexts previous-4"):
+def test_unsupported_contexts_are_rejected(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="choose from previous-4"):
         learn_words(corpus, tmp_path, "w", WordConfig(context="far"))
-    with pytest.raises(ValueError, match="nearby words"):
+    with pytest.raises(ValueError, match="nearby only"):
         learn_words(corpus, tmp_path, "w", WordConfig(context="previous-4"))
 
 
@@ -195,7 +198,7 @@ def test_what_cannot_be_learned_is_said(corpus: Path, tmp_path: Path) -> None:
         ("language-model", "around-4"),
     ],
 )
-def test_from_a_text_to_an_answer_over_http_in_one_command(
+def test_learned_vectors_are_served_over_http(
     corpus: Path, tmp_path: Path, objective: str, context: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
@@ -203,11 +206,11 @@ def test_from_a_text_to_an_answer_over_http_in_one_command(
     config = tmp_path / "config.toml"
     settings = {**SMALL, "epochs": 4}
     config.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
-    words = ["words", str(corpus), "--name", "worlds", "--run", str(tmp_path / "run")]
+    words = ["words", str(corpus), "--name", "topics", "--run", str(tmp_path / "run")]
     chosen = ["--objective", objective, "--context", context, "--config", str(config)]
     result = CliRunner().invoke(training_app, [*words, *chosen])
     assert result.exit_code == 0, result.output
-    settings_of_service = Settings(_env_file=None, data_dir=data, default_vocabulary="worlds")
+    settings_of_service = Settings(_env_file=None, data_dir=data, default_vocabulary="topics")
     with TestClient(create_app(settings_of_service)) as client:
         answer = client.get("/words/orange/nearest", params={"k": 4}).json()
     near = {row["word"] for row in answer["neighbors"]}
@@ -215,8 +218,8 @@ def test_from_a_text_to_an_answer_over_http_in_one_command(
     assert len(near & fruit) >= 3
 
 
-def test_an_unknown_context_is_said(corpus: Path, tmp_path: Path) -> None:
-    words = ["words", str(corpus), "--name", "worlds", "--run", str(tmp_path / "run")]
+def test_the_command_rejects_an_unknown_context(corpus: Path, tmp_path: Path) -> None:
+    words = ["words", str(corpus), "--name", "topics", "--run", str(tmp_path / "run")]
     refused = CliRunner().invoke(training_app, [*words, "--context", "far"])
     assert refused.exit_code == 2
     assert "previous-4" in refused.output

@@ -1,10 +1,9 @@
-"""What negative sampling draws, and one step of its kernel by hand."""
+"""Sampling distributions, and steps of the kernel computed by hand."""
 
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="training needs the extra `train`")
-
+pytest.importorskip("numba", reason="requires the extra `train`")
 
 from training.words.kernel import make_kernel, sigmoid_table
 from training.words.sampling import (
@@ -26,7 +25,7 @@ def test_negatives_are_drawn_from_the_smoothed_counts() -> None:
     assert np.abs(share - expected).max() < 0.003
 
 
-def test_frequent_words_are_thinned_out() -> None:
+def test_frequent_words_are_subsampled() -> None:
     kept = keep_probabilities(np.array([50_000, 1_000, 10]), sample=1e-3)
     assert kept[0] < kept[1] < 1.0
     assert kept[2] == 1.0
@@ -43,8 +42,8 @@ def test_shared_negatives_fill_whole_blocks(negatives: int, times: float, expect
     assert shared_negatives(negatives, times) == expected
 
 
-def test_many_negatives_weigh_as_much_as_few() -> None:
-    """The same negative eleven times, each with a share of 5 / 11, moves a word like five of it."""
+def test_shared_negatives_have_the_total_weight_of_k() -> None:
+    """Eleven equal negatives with weight 5 / 11 have the same effect as five with weight 1."""
     certain = (np.zeros(3, dtype=np.float32), np.array([2, 2, 2], dtype=np.int32))
     ids, keep = np.array([0, 1], dtype=np.int32), np.ones(3, dtype=np.float32)
     moved = []
@@ -61,7 +60,7 @@ def test_many_negatives_weigh_as_much_as_few() -> None:
 
 
 def test_one_step_of_the_kernel_by_hand() -> None:
-    """Two words, one negative: everything moves by `(y - p) * rate`, biases by a tenth."""
+    """Two words, one negative: steps of `(y - p) * rate`, a tenth of it for biases."""
     source = np.array([[0.1, 0.2], [0.3, -0.1], [0.2, 0.2]], dtype=np.float32)
     target = np.array([[0.5, 0.1], [-0.2, 0.4], [0.1, 0.3]], dtype=np.float32)
     bias = np.zeros(3, dtype=np.float32)
@@ -83,7 +82,7 @@ def test_one_step_of_the_kernel_by_hand() -> None:
         wrong = [y - sigma(s[near] @ t[r] + b[r]) for y, r in zip((1, 0), rows, strict=True)]
         for error, row in zip(wrong, rows, strict=True):
             t[row] += rate * error * s[near]
-            b[row] += 0.1 * rate * error  # slowly: see training/LOG.md
+            b[row] += 0.1 * rate * error  # _BIAS_RATE
         s[near] = s[near] + rate * (wrong[0] * old[0] + wrong[1] * old[1])
     assert np.abs(source - s).max() < 1e-3 * rate
     assert np.abs(target - t).max() < 1e-3 * rate
