@@ -64,12 +64,12 @@ def compare(models: list[Path], threads: int, batch: int, rounds: int) -> None:
             if turn >= 3:
                 spent[name].append((perf_counter() - began) * 1000 / batch)
     medians = {name: float(np.median(times)) for name, times in spent.items()}
-    conditions(f"batch {batch}, {threads} thread(s), median of {rounds} rounds, ms a photo")
+    conditions(f"batch {batch}, {threads} thread(s), median of {rounds} rounds, ms per photo")
     rows = [
         (name, ms, medians[THEIRS] / ms, contenders[name][1] / 1e6, size / contenders[name][1])
         for name, ms in medians.items()
     ]
-    table(("", "ms a photo", "times as fast", "MB", "times as small"), rows)
+    table(("", "ms per photo", "speedup", "MB", "size ratio"), rows)
 
 
 def main() -> None:

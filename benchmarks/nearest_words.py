@@ -10,6 +10,7 @@ turns of 25, with warm caches. The vectors are synthetic and clustered, as real 
 import argparse
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -65,8 +66,17 @@ def store(data: Path, vectors: Matrix) -> None:
     database.close()
 
 
-def measure(vectors: Matrix, queries: list[str]) -> tuple[list[float], list[float], float]:
-    """Milliseconds of the service, milliseconds of gensim, and the share of equal results."""
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Milliseconds of each query for the service and for gensim, and the share of equal results."""
+
+    ours: list[float]
+    theirs: list[float]
+    equal: float
+
+
+def measure(vectors: Matrix, queries: list[str]) -> Comparison:
+    """Query the service and gensim for the nearest words, in turns."""
     theirs = KeyedVectors(vectors.shape[1])
     theirs.add_vectors([f"w{row}" for row in range(len(vectors))], vectors)
     theirs.fill_norms()
@@ -89,7 +99,7 @@ def measure(vectors: Matrix, queries: list[str]) -> tuple[list[float], list[floa
                     expected = theirs.most_similar(word, topn=_K)
                     theirs_ms.append((perf_counter() - began) * 1000)
                     same += len(found[word] & {text for text, _ in expected})
-    return ours_ms, theirs_ms, same / (_K * len(queries))
+    return Comparison(ours_ms, theirs_ms, same / (_K * len(queries)))
 
 
 def _search_ms(header: str) -> float:
@@ -108,9 +118,9 @@ def main() -> None:
         words, dimension = (int(number) for number in size.split("x"))
         vectors = make_vectors(words, dimension)
         picked = np.random.default_rng(1).integers(0, words, options.words)
-        ours, theirs, same = measure(vectors, [f"w{row}" for row in picked])
-        a, b = float(np.median(ours)), float(np.median(theirs))
-        rows.append((size, a, float(np.percentile(ours, 99)), b, b / a, same))
+        found = measure(vectors, [f"w{row}" for row in picked])
+        a, b = float(np.median(found.ours)), float(np.median(found.theirs))
+        rows.append((size, a, float(np.percentile(found.ours, 99)), b, b / a, found.equal))
     conditions(f"k = {_K}, {options.words} words queried one after the other")
     columns = ("words", "sima p50 ms", "p99", "gensim p50 ms", "speedup", "equal results")
     table(columns, rows)

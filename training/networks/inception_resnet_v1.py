@@ -1,7 +1,7 @@
 """Inception-ResNet v1 (Szegedy et al. 2016) as FaceNet used it, with a width multiplier.
 
-At width 1 and 512 dimensions the parameter names and shapes are those of facenet-pytorch, so
-its published state dicts load unchanged.
+At width 1 and 512 dimensions the parameter names and shapes equal those of facenet-pytorch, so
+its published state dicts can be loaded unchanged.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class BasicConv2d(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + scale * conv(concat(branches(x)))): the shape shared by all three block kinds."""
+    """relu(x + scale * conv(concat(branches(x)))), the common form of all three block kinds."""
 
     def __init__(
         self, branches: Sequence[nn.Module], mixed: int, channels: int, scale: float, relu: bool
@@ -55,15 +55,15 @@ class ResidualBlock(nn.Module):
 
     @torch.no_grad()
     def fold_scale(self) -> None:
-        """Make the residual scaling part of the last convolution, for export."""
+        """Fold the residual scale into the last convolution, for export."""
         self.conv2d.weight *= self.scale
-        assert self.conv2d.bias is not None, "made with a bias"
+        assert self.conv2d.bias is not None, "the convolution has a bias"
         self.conv2d.bias *= self.scale
         self.scale = 1.0
 
 
 class ReductionBlock(nn.Module):
-    """Branches that halve the grid, concatenated."""
+    """Concatenated branches that halve the grid."""
 
     def __init__(self, branches: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -78,9 +78,9 @@ class ReductionBlock(nn.Module):
 
 
 class InceptionResnetV1(nn.Module):
-    """Crops (n, 3, size, size) -> embeddings (n, dimension), unit length.
+    """Maps crops (n, 3, size, size) to unit vectors (n, dimension).
 
-    `width` scales every channel count; `size` is free from 80 pixels up (the paper's is 160).
+    `width` scales every channel count; `size` is at least 80 pixels (160 in FaceNet).
     """
 
     def __init__(self, dimension: int = 512, width: float = 1.0, dropout: float = 0.6) -> None:

@@ -1,4 +1,4 @@
-"""The network that others published, to compare ours with."""
+"""Loads facenet-pytorch's network, to compare ours with it."""
 
 import importlib
 import importlib.util
@@ -15,13 +15,15 @@ _NAME = "facenet_pytorch"
 def published_network() -> nn.Module:
     """facenet-pytorch's InceptionResnetV1 with random weights, in eval mode.
 
-    Without the rest of its package, which would need torchvision. Raises ImportError where it is
-    not installed (`pip install --no-deps facenet-pytorch`).
+    Imports only this module of the package, since the others need torchvision. Raises ImportError
+    if it is not installed (`pip install --no-deps facenet-pytorch`).
     """
     if _NAME not in sys.modules:
         spec = importlib.util.find_spec(_NAME)
         if spec is None or spec.origin is None:
-            raise ImportError("install facenet-pytorch with --no-deps to compare with its network")
+            raise ImportError(
+                "facenet-pytorch is not installed; run pip install --no-deps facenet-pytorch"
+            )
         folder = Path(spec.origin).parent
         for name, path in ((_NAME, folder), (f"{_NAME}.models", folder / "models")):
             package = types.ModuleType(name)
