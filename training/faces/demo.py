@@ -30,7 +30,7 @@ def run_demo(
     distilled, tuned, model = out / "distil", out / "triplet", out / "model"
     run_stage("distil", StageOptions(data, distilled, teachers, first, _LIMIT))
     tuned.mkdir()
-    for file in (*distilled.glob("targets-*.npz"), *distilled.glob("reduction.npy")):
+    for file in distilled.glob("targets-*.npz"):
         shutil.copy(file, tuned)  # same photos and teachers: no need to compute them again
     start = distilled / "checkpoint.pt"
     run_stage("triplet", StageOptions(data, tuned, teachers, second, _LIMIT, start=start))

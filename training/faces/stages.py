@@ -25,7 +25,7 @@ from training.faces.loop import TrainingRun
 from training.faces.objectives import Distillation, Objective, SiameseTuning, TripletTuning
 from training.faces.plots import plot_run
 from training.faces.sources import read_crops
-from training.faces.targets import distillation_targets
+from training.faces.targets import distillation_targets, inherit_reduction
 from training.faces.teacher import TeacherFiles, load_teachers
 
 StageName = Literal["distil", "triplet", "siamese"]
@@ -84,6 +84,8 @@ def run_stage(name: StageName, options: StageOptions) -> None:
     cv2.setNumThreads(1)
     stage = STAGES[name].configure(options.config)
     network = stage.config.network
+    if options.start is not None:
+        inherit_reduction(options.run, options.start)
     crops = read_crops(options.data, options.limit)
     targets, reduction = distillation_targets(
         options.run, options.teachers, crops, network.dimension

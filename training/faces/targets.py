@@ -1,6 +1,7 @@
 """Computes the teachers' embeddings of all crops and stores them in the run's folder."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from training.faces.teacher import TeacherFiles, combine, load_teacher, principa
 
 _NO_BOX = Box(0, 0, 0, 0)  # a five-point crop does not use the box
 _CHUNK = 16
+_REDUCTION = "reduction.npy"
 
 
 def crop_for(embedder: Embedder, crops: CropSet, row: int) -> Image:
@@ -80,8 +82,19 @@ def distillation_targets(
         path = run / f"targets-{embedder.manifest.name}.npz"
         workers = 1 if embedder.providers == ("OpenVINO",) else None
         parts.append(load_or_embed(path, embedder, crops, workers=workers))
-    reduction = _load_or_reduce(run / "reduction.npy", parts, ~held_out(crops), dimension)
+    reduction = _load_or_reduce(run / _REDUCTION, parts, ~held_out(crops), dimension)
     return combine(parts, reduction), reduction
+
+
+def inherit_reduction(run: Path, start: Path) -> None:
+    """Copy the reduction from the folder of the checkpoint `start`, unless `run` has its own.
+
+    The weights of `start` were trained on targets in this basis.
+    """
+    source = start.parent / _REDUCTION
+    if source.exists() and not (run / _REDUCTION).exists():
+        run.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, run / _REDUCTION)
 
 
 def _load_or_reduce(

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="requires the extra `train`")
 
 from tests.models import SHIPPED
 from tests.training.faces.patterns import synthetic_crops
-from training.faces.targets import distillation_targets
+from training.faces.targets import distillation_targets, inherit_reduction
 from training.faces.teacher import TeacherFiles
 
 
@@ -31,3 +31,18 @@ def test_targets_and_reduction_are_computed_once(tmp_path: Path) -> None:
     renamed = replace(crops, files=np.array([f"other-{file}" for file in crops.files]))
     distillation_targets(tmp_path, teachers, renamed, 16)
     assert (tmp_path / "targets-sima-face-2.npz").stat().st_mtime_ns > written
+
+
+def test_a_later_stage_uses_the_basis_of_its_initial_weights(tmp_path: Path) -> None:
+    """Without it, a stage on other photos would have another basis of another subspace."""
+    teachers, first, second = TeacherFiles((SHIPPED,)), tmp_path / "first", tmp_path / "second"
+    _, reduction = distillation_targets(first, teachers, synthetic_crops(20, 2), 16)
+    inherit_reduction(second, first / "checkpoint.pt")
+    _, inherited = distillation_targets(second, teachers, synthetic_crops(10, 2), 16)
+    assert reduction is not None
+    assert inherited is not None
+    assert np.array_equal(inherited, reduction)
+    own = np.ones_like(reduction)
+    np.save(second / "reduction.npy", own)
+    inherit_reduction(second, first / "checkpoint.pt")
+    assert np.array_equal(np.load(second / "reduction.npy"), own), "a run's own is kept"
