@@ -6,6 +6,8 @@ import pytest
 
 from app.errors import InvalidSetting
 from app.settings import Settings
+from app.wiring.services import open_store
+from tests.conftest import make_settings
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,28 @@ def test_an_error_contains_no_secret(
     assert "sk-secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"database_url": "garbage sk-secret"},
+        {"database_url": "nonsense://user:sk-secret@host/x"},
+        {"database_url": "oracle://user:sk-secret@host/x"},
+        {"index_url": "pgvector:sk-secret"},
+        {"encryption_keys": "sk-secret"},
+        {"encryption_keys": "sk-secret-é"},
+        {"encryption_key_file": "/no/such/file"},
+    ],
+)
+def test_settings_of_the_store_are_checked_when_it_is_opened(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        open_store(make_settings(tmp_path, **settings))
+    assert str(caught.value).startswith("SIMA_")
+    assert "\n" not in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
 
 
 def test_the_database_defaults_to_a_file_in_the_data_folder() -> None:

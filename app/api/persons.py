@@ -26,16 +26,14 @@ async def list_persons(
 ) -> schemas.PersonPage:
     """List the people of a gallery in order of enrollment, page by page."""
     after = _decode_cursor(query.cursor)
-    people = await ctx.run(
-        lambda: ctx.services.galleries.persons(
-            query.collection, query.name, query.external_id, after, query.limit + 1
+    page = await ctx.run(
+        lambda: ctx.services.galleries.page(
+            query.collection, query.name, query.external_id, after, query.limit
         )
     )
-    page = people[: query.limit]
-    more = len(people) > query.limit
     return schemas.PersonPage(
-        persons=[schemas.Person.of(person) for person in page],
-        next_cursor=_encode_cursor(page[-1].row_id) if more else None,
+        persons=[schemas.Person.of(person) for person in page.people],
+        next_cursor=None if page.next_after is None else _encode_cursor(page.next_after),
     )
 
 
@@ -106,8 +104,8 @@ async def get_erasure(ctx: Ctx, erasure_id: str) -> schemas.ErasureReceipt:
     return schemas.ErasureReceipt.of(found)
 
 
-def _encode_cursor(entry_id: int) -> str:
-    return base64.urlsafe_b64encode(f"after:{entry_id}".encode()).decode()
+def _encode_cursor(row_id: int) -> str:
+    return base64.urlsafe_b64encode(f"after:{row_id}".encode()).decode()
 
 
 def _decode_cursor(cursor: str | None) -> int:

@@ -6,7 +6,6 @@ it, and then delete the old key. `app.crypto.stream` encrypts files.
 """
 
 import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Sequence
@@ -100,13 +99,15 @@ def read_keys(setting: str | None, file: Path | None) -> list[bytes]:
     """Parses keys separated by commas or lines, newest first. Raises InvalidSetting."""
     if setting and file is not None:
         raise InvalidSetting(
-            "encryption_keys and encryption_key_file are both set; set only one of them"
+            "SIMA_ENCRYPTION_KEYS and SIMA_ENCRYPTION_KEY_FILE are both set; set one of them"
         )
     if file is not None:
         try:
             setting = file.read_text(encoding="ascii")
         except (OSError, ValueError) as error:
-            raise InvalidSetting("encryption_key_file: cannot be read") from error
+            raise InvalidSetting(
+                "SIMA_ENCRYPTION_KEY_FILE: the file cannot be read; check the path"
+            ) from error
     words = (setting or "").replace(",", "\n").split()
     return [_decode(word) for word in words]
 
@@ -114,10 +115,12 @@ def read_keys(setting: str | None, file: Path | None) -> list[bytes]:
 def _decode(word: str) -> bytes:
     try:
         key = base64.b64decode(word, validate=True)
-    except binascii.Error as error:
-        raise InvalidSetting("encryption_keys: a key is not base64") from error
+    except ValueError as error:
+        raise InvalidSetting(
+            "SIMA_ENCRYPTION_KEYS: a key is not base64; create one with `sima keys new`"
+        ) from error
     if len(key) != KEY_BYTES:
-        raise InvalidSetting(f"encryption_keys: a key has {len(key)} bytes, not {KEY_BYTES}")
+        raise InvalidSetting(f"SIMA_ENCRYPTION_KEYS: a key has {len(key)} bytes, not {KEY_BYTES}")
     return key
 
 

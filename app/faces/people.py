@@ -27,6 +27,14 @@ class CollectionState:
     shadow: ShadowState | None
 
 
+@dataclass(frozen=True, slots=True)
+class PersonPage:
+    """People in order of enrollment; `next_after` is None on the last page."""
+
+    people: list[Person]
+    next_after: int | None
+
+
 class Galleries:
     """Reads and changes that need no photo. Each method is one transaction."""
 
@@ -47,6 +55,14 @@ class Galleries:
         with self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             return people.list_persons(session, gallery, name, external_id, after, limit)
+
+    def page(
+        self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
+    ) -> PersonPage:
+        """Returns up to `limit` people, and where the next page starts."""
+        found = self.persons(collection, name, external_id, after, limit + 1)
+        more = len(found) > limit
+        return PersonPage(found[:limit], found[limit - 1].row_id if more else None)
 
     def person(self, person_id: str) -> Person:
         """One person. Raises PersonNotFound."""

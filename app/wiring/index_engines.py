@@ -35,7 +35,7 @@ def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, C
     if engine == "milvus":
         return _milvus(settings, location or str(folder / "milvus.db"), database)
     raise InvalidSetting(
-        f"index_url: unknown engine {engine!r}; use exact, faiss, pgvector or milvus"
+        f"SIMA_INDEX_URL: unknown engine {engine!r}; use exact, faiss, pgvector or milvus"
     )
 
 
@@ -51,7 +51,7 @@ def _key(collection: Collection) -> str:
 def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
     if mapped and keyring:
         raise InvalidSetting(
-            "index_url: faiss:mapped stores unencrypted vectors on disk; use faiss: with "
+            "SIMA_INDEX_URL: faiss:mapped stores unencrypted vectors on disk; use faiss: with "
             "encryption keys"
         )
     allocate = in_files(folder) if mapped else in_memory
@@ -72,7 +72,7 @@ def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
 def _pgvector(url: str) -> tuple[IndexFactory, CloseEngine]:
     database = Database(url)
     if database.is_sqlite:
-        raise InvalidSetting("index_url: pgvector needs the URL of a PostgreSQL database")
+        raise InvalidSetting("SIMA_INDEX_URL: pgvector needs the URL of a PostgreSQL database")
 
     def open_index(collection: Collection) -> VectorIndex:
         name = f"index_rows_{collection.row_id}"
@@ -90,7 +90,7 @@ def _milvus(
 
         from app.index.shared.milvus import MilvusIndex  # noqa: PLC0415 - needs the extra
     except ImportError as error:
-        raise InvalidSetting("index_url: milvus needs `pip install 'sima[milvus]'`") from error
+        raise InvalidSetting("SIMA_INDEX_URL: milvus needs `pip install 'sima[milvus]'`") from error
     remote = location.startswith(("http://", "https://"))
     if not remote:
         Path(location).parent.mkdir(parents=True, exist_ok=True)

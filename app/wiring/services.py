@@ -130,7 +130,9 @@ def open_database(settings: Settings) -> Database:
     written = settings.encryption_keys
     keys = read_keys(written.get_secret_value() if written else None, settings.encryption_key_file)
     if settings.store_photos and not keys:
-        raise InvalidSetting("store_photos: photos are stored only encrypted; set encryption_keys")
+        raise InvalidSetting(
+            "SIMA_STORE_PHOTOS: photos are stored only encrypted; set SIMA_ENCRYPTION_KEYS"
+        )
     return Database(settings.effective_database_url, Keyring(keys))
 
 

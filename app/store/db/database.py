@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
-from sqlalchemy import Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.crypto.keyring import Keyring
-from app.errors import NotReady
+from app.errors import InvalidSetting, NotReady
 from app.logs import get_logger
 
 _log = get_logger(__name__)
@@ -32,7 +32,7 @@ class Database:
 
     def __init__(self, url: str, keyring: Keyring | None = None) -> None:
         self.keyring = keyring or Keyring()
-        parsed = make_url(url)
+        parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database not in (None, "", ":memory:"):
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +83,22 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    """Returns the parsed URL. Raises InvalidSetting, without the URL: it may contain a password."""
+    try:
+        parsed = make_url(url)
+        supported = parsed.get_backend_name() in ("sqlite", "postgresql")
+        parsed.get_dialect().import_dbapi()
+    except (ArgumentError, ImportError):
+        supported = False
+    if not supported:
+        raise InvalidSetting(
+            "SIMA_DATABASE_URL or SIMA_INDEX_URL: the URL is invalid or its driver is not "
+            "installed; use sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        )
+    return parsed
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def rotate(database: Database, progress: Callable[[int], None]) -> Rotated:
     Raises InvalidSetting without keys, DecryptionFailed where an older key is missing.
     """
     if not database.keyring:
-        raise InvalidSetting("encryption_keys: there is no key to seal with")
+        raise InvalidSetting("SIMA_ENCRYPTION_KEYS: no key is set; create one with `sima keys new`")
     counts = [_all(database, step, progress) for step in (_templates, _people, _photos)]
     return Rotated(*counts)
 
