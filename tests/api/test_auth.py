@@ -1,0 +1,89 @@
+"""API keys and the rate limit."""
+
+import pytest
+from pydantic import SecretStr
+
+from app.api.auth import ApiKeyAuthenticator, RateLimiter
+from app.errors import Forbidden, RateLimited, Unauthorized
+from app.settings import Role
+from tests.conftest import MakeClient, upload
+
+Photos = dict[str, bytes]
+
+
+@pytest.fixture
+def authenticator() -> ApiKeyAuthenticator:
+    """An authenticator with a key of each role."""
+    return ApiKeyAuthenticator([(SecretStr("reader"), "read"), (SecretStr("writer"), "write")])
+
+
+@pytest.mark.parametrize(
+    ("key", "role"), [("reader", "read"), ("writer", "read"), ("writer", "write")]
+)
+def test_a_sufficient_role_is_authorized(
+    authenticator: ApiKeyAuthenticator, key: str, role: Role
+) -> None:
+    authenticator.authorize(key, role)
+
+
+def test_a_read_key_is_forbidden_to_write(authenticator: ApiKeyAuthenticator) -> None:
+    with pytest.raises(Forbidden):
+        authenticator.authorize("reader", "write")
+
+
+@pytest.mark.parametrize("key", [None, "", "other", "schlüssel"])
+def test_an_unknown_key_is_unauthorized(
+    authenticator: ApiKeyAuthenticator, key: str | None
+) -> None:
+    with pytest.raises(Unauthorized) as caught:
+        authenticator.authorize(key, "read")
+    assert not key or key not in str(caught.value)
+
+
+def test_without_configured_keys_every_caller_may_write() -> None:
+    ApiKeyAuthenticator([]).authorize(None, "write")
+
+
+def test_the_rate_limit_counts_per_caller() -> None:
+    limiter = RateLimiter("2/minute")
+    limiter.hit("a")
+    limiter.hit("a")
+    limiter.hit("b")
+    with pytest.raises(RateLimited) as caught:
+        limiter.hit("a")
+    assert caught.value.retry_after > 0
+
+
+def test_endpoints_require_a_key_with_the_right_role(
+    make_client: MakeClient, photos: Photos
+) -> None:
+    client = make_client(api_keys={"reader-key": "read", "writer-key": "write"})
+    photo = upload(photos["astronaut"])
+    assert client.get("/health").status_code == 200
+    for headers in ({}, {"X-API-Key": "wrong"}):
+        refused = client.get("/persons", headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        assert "WWW-Authenticate" in refused.headers
+    reader, writer = {"X-API-Key": "reader-key"}, {"X-API-Key": "writer-key"}
+    assert client.get("/persons", headers=reader).status_code == 200
+    refused = client.post("/enroll", files=photo, data={"name": "E"}, headers=reader)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (
+        client.post("/enroll", files=photo, data={"name": "E"}, headers=writer).status_code == 201
+    )
+
+
+def test_a_bearer_token_is_an_api_key(make_client: MakeClient) -> None:
+    client = make_client(api_keys={"reader-key": "read"})
+    headers = {"Authorization": "Bearer reader-key"}
+    assert client.get("/persons", headers=headers).status_code == 200
+
+
+def test_the_rate_limit_answers_429_with_retry_after(make_client: MakeClient) -> None:
+    client = make_client(rate_limit="3/minute")
+    statuses = [client.get("/persons").status_code for _ in range(5)]
+    assert statuses == [200, 200, 200, 429, 429]
+    refused = client.get("/persons")
+    assert refused.json()["code"] == "rate_limited"
+    assert int(refused.headers["Retry-After"]) > 0
+    assert client.get("/health").status_code == 200
