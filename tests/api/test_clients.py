@@ -1,4 +1,4 @@
-"""Client libraries of others, unchanged, against a running service."""
+"""Unmodified client libraries of OpenAI and Hugging Face against a running service."""
 
 import base64
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ New_York 1 1 1 1
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with API keys and the vocabulary `tiny`."""
     running = Server(tmp_path_factory.mktemp("data"), SIMA_API_KEYS=KEYS).wait_until_ready()
     httpx2.post(
         f"{running.url}/vocabularies",
@@ -37,10 +38,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> openai.OpenAI:
+    """An OpenAI client with a read key."""
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key="sk-read", max_retries=0)
 
 
-def test_openai_embeds_words_and_texts(client: openai.OpenAI) -> None:
+def test_the_openai_client_embeds_words_and_texts(client: openai.OpenAI) -> None:
     texts = ["orange", "I like orange juice!", "New_York"]
     answer = client.embeddings.create(model="tiny", input=texts)
     rows = np.array([item.embedding for item in answer.data])
@@ -53,7 +55,7 @@ def test_openai_embeds_words_and_texts(client: openai.OpenAI) -> None:
     assert np.frombuffer(base64.b64decode(packed.data[0].embedding), "<f4").tolist() == [0, 0, 0, 1]
 
 
-def test_openai_sees_our_refusals(client: openai.OpenAI, server: Server) -> None:
+def test_the_openai_client_receives_error_codes(client: openai.OpenAI, server: Server) -> None:
     def refused(model: str, text: str) -> str:
         with pytest.raises(openai.NotFoundError) as caught:
             client.embeddings.create(model=model, input=["juice", text])
@@ -78,7 +80,7 @@ def test_unknown_words_of_a_text_are_reported(server: Server) -> None:
     assert answer["data"][0]["embedding"] == [0, 0, 1, 0]
 
 
-def test_hugging_face_s_client_classifies(server: Server) -> None:
+def test_the_hugging_face_client_classifies(server: Server) -> None:
     url = f"{server.url}/zero-shot/classify?vocabulary=tiny"
     client = InferenceClient(model=url, token="sk-read")
     best, second = client.zero_shot_classification("I like juice", ["like", "orange"])
@@ -89,7 +91,7 @@ def test_hugging_face_s_client_classifies(server: Server) -> None:
     assert several[0].label == "juice"
 
 
-def test_hugging_face_s_client_sees_our_refusals(server: Server) -> None:
+def test_the_hugging_face_client_receives_error_codes(server: Server) -> None:
     url = f"{server.url}/zero-shot/classify?vocabulary=tiny"
     with pytest.raises(HfHubHTTPError) as refused:
         InferenceClient(model=url, token="wrong").zero_shot_classification("juice", ["orange"])
