@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = await anyio.to_thread.run_sync(partial(build_services, settings))
         try:
-            await anyio.to_thread.run_sync(services.prepare)
+            await anyio.to_thread.run_sync(services.readiness.prepare)
             threads = CapacityLimiter(concurrency(settings))
             app.state.context = Context(
                 services,
@@ -97,7 +97,7 @@ async def _run_housekeeping(housekeeper: Housekeeper) -> None:
     """Runs the housekeeper periodically. A failed run is logged; the next one repeats it."""
     while True:
         try:
-            await anyio.to_thread.run_sync(housekeeper.tidy)
+            await anyio.to_thread.run_sync(housekeeper.run)
         except SimaError as error:
             _log.warning("housekeeping_failed", reason=str(error))
         await anyio.sleep(housekeeper.seconds)

@@ -27,8 +27,9 @@ from app.store.db.database import Database
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
-from app.store.people import NewPerson, add_person, add_template
-from app.store.search import nearest_entries
+from app.store.people import NewPerson, add_person
+from app.store.search import nearest_people
+from app.store.templates import add_template
 from app.vectors import EmbeddingSpace, Matrix, l2_normalize
 from benchmarks.report import conditions, table
 
@@ -68,7 +69,7 @@ def enroll(url: str, worker: int, seconds: float, start: Barrier) -> list[float]
             break
         with database.write() as session:
             gallery = lock_collection(session, get_collection(session, NAME, GALLERY))
-            nearest_entries(session, index, gallery, vector[None], 2)
+            nearest_people(session, index, gallery, vector[None], 2)
             new = NewPerson(f"worker {worker} person {row}", None, {})
             add_template(session, gallery, add_person(session, gallery, new), vector, 1.0)
         took.append((perf_counter() - began) * 1000)

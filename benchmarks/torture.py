@@ -32,7 +32,9 @@ from app.commands.setup import ensure_schema
 from app.settings import Settings
 from app.store.collections import create_collection, get_collection, lock_collection
 from app.store.db.tables import GALLERY, EntryRow, TemplateRow
-from app.store.people import NewPerson, add_person, add_template
+from app.store.index_check import IndexCheck
+from app.store.people import NewPerson, add_person
+from app.store.templates import add_template
 from app.vectors import EmbeddingSpace, l2_normalize
 from app.wiring.services import open_store
 from benchmarks.report import conditions, table
@@ -218,7 +220,7 @@ def kills(folder: Path, wanted: int) -> Counter[str]:
         counts["found"] = len(acknowledged & kept)
         counts["lost"] = len(acknowledged - kept)
         counts["half done"] = len(kept) - templates + abs(gallery.size - len(kept))
-    compared = index_sync.compare(database, gallery)
+    compared = IndexCheck(database, index_sync).compare(gallery)
     counts["index differs"] = compared.missing + compared.extra + compared.changed
     index_sync.close()
     database.close()

@@ -74,7 +74,7 @@ async def health() -> Health:
 async def ready(ctx: Ctx) -> Ready:
     """Check that models are loaded, the store is reachable and every index is up to date."""
     services = ctx.services
-    sizes = await ctx.run(services.catch_up)
+    sizes = await ctx.run(services.readiness.catch_up)
     return Ready(
         model=services.embedder.space.name,
         detector=services.pipeline.detector.name,

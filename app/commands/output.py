@@ -72,7 +72,7 @@ def open_services() -> Iterator[Services]:
         ensure_schema(settings)
         services = build_services(settings)
         try:
-            services.prepare()
+            services.readiness.prepare()
             yield services
         finally:
             services.close()

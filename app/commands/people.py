@@ -51,9 +51,9 @@ def identify(
             file.read_bytes(), collection, top_k, target_fpir, False, Timings()
         )
     rows = [
-        (number, face.decision, entry.name, entry.similarity, str(entry.public_id))
+        (number, face.decision, found.person.name, found.similarity, found.person.person_id)
         for number, face in enumerate(result.faces, start=1)
-        for entry in face.candidates
+        for found in face.candidates
     ]
     if as_json:
         keys = ("face", "decision", "name", "similarity", "person_id")

@@ -1,5 +1,7 @@
-"""index and db on the command line."""
+"""The `sima index` and `sima db` commands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
@@ -8,45 +10,37 @@ import typer
 from app.commands.output import AsJson, exit_on_error, open_services, print_json, print_table
 from app.commands.setup import ensure_schema
 from app.settings import Settings
-from app.store.collections import indexed_collections
 from app.store.db.schema import downgrade, upgrade
+from app.store.index_check import IndexCheck
 from app.wiring.services import open_database, open_store
 
-index = typer.Typer(no_args_is_help=True, help="Compare indexes with the store, mend them.")
-db = typer.Typer(no_args_is_help=True, help="The database schema.")
+index = typer.Typer(no_args_is_help=True, help="Compare the indexes with the store; rebuild them.")
+db = typer.Typer(no_args_is_help=True, help="Upgrade or downgrade the database schema.")
 
 
 @index.command("check")
 def check_index(as_json: AsJson = False) -> None:
-    """Hold every index against the journal and the tables; exit status 1 if one differs.
+    """Compare every index with the database; exit status 1 if one differs.
 
-    `behind` are journal rows that were not applied yet, which the next search does; templates that
-    are missing, that should not be there, or that have another vector are mended by `rebuild`.
+    `behind` is the number of pending journal rows, which the next search applies. If templates are
+    missing, extra or changed, run `sima index rebuild`.
     """
-    with exit_on_error():
-        settings = Settings()
-        ensure_schema(settings)
-        database, index_sync = open_store(settings)
-        with database.read() as session:
-            known = indexed_collections(session)
-        found = {c.name: index_sync.compare(database, c) for c in known}
-        index_sync.close()
-        database.close()
-    rows = [{"collection": name, **asdict(difference)} for name, difference in found.items()]
+    with _index_check() as check:
+        differences = check.compare_all()
+    rows = [{"collection": name, **asdict(found)} for name, found in differences.items()]
     if as_json:
         print_json(rows)
     elif rows:
         print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
-    raise typer.Exit(0 if all(difference.level for difference in found.values()) else 1)
+    raise typer.Exit(0 if all(found.equal for found in differences.values()) else 1)
 
 
 @index.command("rebuild")
 def rebuild_index(as_json: AsJson = False) -> None:
-    """Read every template again, in a running service, too, and write fresh snapshots."""
+    """Rebuild every index from the database, also in a running service."""
     with open_services() as services:
-        with services.database.read() as session:
-            known = indexed_collections(session)
-        rows = [(c.name, services.index_sync.rebuild(services.database, c)) for c in known]
+        rebuilt = IndexCheck(services.database, services.index_sync).rebuild_all()
+    rows = list(rebuilt.items())
     if as_json:
         print_json([{"collection": name, "indexed": count} for name, count in rows])
     else:
@@ -58,7 +52,7 @@ def upgrade_schema(
     revision: Annotated[str, typer.Argument(help="A revision, or head.")] = "head",
     as_json: AsJson = False,
 ) -> None:
-    """Run the migrations that are missing."""
+    """Upgrade the schema to a revision."""
     _migrate(revision, as_json, up=True)
 
 
@@ -66,8 +60,21 @@ def upgrade_schema(
 def downgrade_schema(
     revision: Annotated[str, typer.Argument(help="A revision, or base.")], as_json: AsJson = False
 ) -> None:
-    """Go back to an older schema; what the newer one added is lost."""
+    """Downgrade the schema to a revision; data of dropped tables and columns is deleted."""
     _migrate(revision, as_json, up=False)
+
+
+@contextmanager
+def _index_check() -> Iterator[IndexCheck]:
+    with exit_on_error():
+        settings = Settings()
+        ensure_schema(settings)
+        database, index_sync = open_store(settings)
+        try:
+            yield IndexCheck(database, index_sync)
+        finally:
+            index_sync.close()
+            database.close()
 
 
 def _migrate(revision: str, as_json: bool, up: bool) -> None:
@@ -78,4 +85,4 @@ def _migrate(revision: str, as_json: bool, up: bool) -> None:
     if as_json:
         print_json({"revision": revision})
     else:
-        typer.echo(f"the schema is at {revision}")
+        typer.echo(f"the schema is at revision {revision}")

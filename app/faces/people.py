@@ -1,4 +1,4 @@
-"""Looking after the people of a gallery, and the galleries themselves."""
+"""Manages people, their templates and photos, and collections."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,16 +6,17 @@ from typing import Any
 
 from app.errors import InvalidRequest, SpaceMismatch
 from app.store import collections as collection_store
-from app.store import people
+from app.store import erasures, people, templates
 from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.deletion import delete_collection_by_name
-from app.store.erasures import Erasure, read_receipt
+from app.store.erasures import Erasure
 from app.store.index_sync import IndexSync
-from app.store.people import Person, Template
+from app.store.people import Person
 from app.store.photos import read_photo
 from app.store.shadow import ShadowState, shadow_state
+from app.store.templates import Template
 from app.vectors import EmbeddingSpace
 
 
@@ -36,22 +37,26 @@ class PersonPage:
 
 
 class Galleries:
-    """Reads and changes that need no photo. Each method is one transaction."""
+    """Operations that need no image. Each method is one transaction.
+
+    New galleries are created in `space`. `purge_within` is the longest time until deleted bytes are
+    purged.
+    """
 
     def __init__(
         self,
         database: Database,
         index_sync: IndexSync,
         space: EmbeddingSpace,
-        erased_within: timedelta,
+        purge_within: timedelta,
     ) -> None:
         self._database, self._index_sync, self._space = database, index_sync, space
-        self._within = erased_within
+        self._purge_within = purge_within
 
     def persons(
         self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
     ) -> list[Person]:
-        """One page of people, those after the database id `after`."""
+        """Returns at most `limit` people with a row_id above `after`. Raises CollectionNotFound."""
         with self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             return people.list_persons(session, gallery, name, external_id, after, limit)
@@ -65,42 +70,42 @@ class Galleries:
         return PersonPage(found[:limit], found[limit - 1].row_id if more else None)
 
     def person(self, person_id: str) -> Person:
-        """One person. Raises PersonNotFound."""
+        """Returns a person. Raises PersonNotFound."""
         with self._database.read() as session:
             return people.get_person(session, person_id)
 
     def change(self, person_id: str, changes: dict[str, Any]) -> Person:
-        """Set `name`, `external_id`, `attributes`, whichever are given."""
+        """Sets the given ones of `name`, `external_id`, `attributes`. Raises PersonNotFound."""
         with self._database.write() as session:
             return people.change_person(session, person_id, changes)
 
     def delete(self, person_id: str) -> Erasure:
-        """Forget a person; every search that starts afterwards does."""
+        """Deletes a person; no search that starts afterwards finds them. Raises PersonNotFound."""
         with self._database.write() as session:
-            return people.delete_person(session, person_id, self._within)
+            return erasures.delete_person(session, person_id, self._purge_within)
 
     def photos(self, person_id: str) -> list[Template]:
-        """The support set, oldest first."""
+        """Returns the support set, oldest first. Raises PersonNotFound."""
         with self._database.read() as session:
-            return people.list_templates(session, person_id)
+            return templates.list_templates(session, person_id)
 
     def image(self, person_id: str, template_id: str) -> bytes:
-        """The photo as it was sent, where photos are kept. Raises PhotoNotFound."""
+        """Returns the stored file as sent. Raises PhotoNotFound, DecryptionFailed."""
         with self._database.read() as session:
             return read_photo(session, person_id, template_id)
 
     def erasure(self, erasure_id: str) -> Erasure:
-        """What a deletion removed. Raises ErasureNotFound."""
+        """Returns the receipt of a deletion. Raises ErasureNotFound."""
         with self._database.read() as session:
-            return read_receipt(session, erasure_id)
+            return erasures.get_receipt(session, erasure_id)
 
     def delete_photo(self, person_id: str, template_id: str) -> Erasure:
-        """Forget one photo."""
+        """Deletes a template and its photo. Raises PersonNotFound, PhotoNotFound."""
         with self._database.write() as session:
-            return people.delete_template(session, person_id, template_id, self._within)
+            return erasures.delete_template(session, person_id, template_id, self._purge_within)
 
     def collections(self) -> list[Collection]:
-        """Galleries and vocabularies, by name."""
+        """Returns galleries and vocabularies, by name."""
         with self._database.read() as session:
             return collection_store.list_collections(session)
 
@@ -128,5 +133,5 @@ class Galleries:
             return collection_store.create_collection(session, name, GALLERY, self._space)
 
     def delete_collection(self, name: str) -> None:
-        """A collection with everything in it."""
+        """Deletes a collection with its contents and its index. Raises CollectionNotFound."""
         delete_collection_by_name(self._database, self._index_sync, name)

@@ -1,9 +1,7 @@
-"""Verify and identify: policy on top of the pipeline and the store."""
+"""Verification (1:1) and open-set identification (1:N) of faces."""
 
 from dataclasses import dataclass
 from typing import Literal
-
-from sqlalchemy.orm import Session
 
 from app.errors import NoFace, PersonNotFound
 from app.faces.decisions.thresholds import Thresholds
@@ -14,7 +12,7 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
 from app.store.people import Person, get_person
-from app.store.search import NearestEntry, nearest_entries
+from app.store.search import NearestPerson, nearest_people
 from app.store.templates import support_set
 from app.timings import Timings
 from app.vectors import Vector, cosine
@@ -32,7 +30,10 @@ class EmbeddedFace:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A 1:1 comparison. `face_b` is None against a person, who is then `person`."""
+    """A 1:1 comparison with another face, or with an enrolled person: `face_b` or `person` is set.
+
+    `estimated_fmr` is the false match rate at a threshold equal to the similarity.
+    """
 
     similarity: float
     threshold: float
@@ -43,26 +44,26 @@ class Verification:
 
     @property
     def verified(self) -> bool:
-        """A match is a similarity that reaches the threshold."""
+        """Whether the similarity reaches the threshold."""
         return self.similarity >= self.threshold
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedFace:
-    """One face with its nearest people, best first, whatever the decision.
+    """A face with its nearest people, most similar first.
 
-    `person` is the one it matches; None if the decision is another.
+    `person` is set if the decision is `match`.
     """
 
     face: Face
     decision: Decision
     person: Person | None
-    candidates: tuple[NearestEntry, ...]
+    candidates: tuple[NearestPerson, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """An open-set 1:N search of every face asked for."""
+    """An open-set 1:N search for the faces of an image."""
 
     faces: tuple[IdentifiedFace, ...]
     gallery_size: int
@@ -70,7 +71,7 @@ class Identification:
 
 
 class Recognizer:
-    """Compares photos with photos and with people who are enrolled."""
+    """Compares images with images and with enrolled people."""
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Recognizer:
     def verify_photos(
         self, image_a: bytes, image_b: bytes, target_fmr: float, timings: Timings
     ) -> Verification:
-        """Do two photos show one person? The subject of each counts (`ImageAnalysis.subject`)."""
+        """Compares the subjects of two images. Raises the image errors, NoFace."""
         a = _subject(self._pipeline.analyze(image_a, timings), "image_a")
         b = _subject(self._pipeline.analyze(image_b, timings), "image_b")
         vectors = self._pipeline.embed([a, b], timings)
@@ -109,9 +110,10 @@ class Recognizer:
         target_fmr: float,
         timings: Timings,
     ) -> Verification:
-        """Does the photo show this person? The best template of the support set counts.
+        """Compares the subject of an image with the most similar template of a person.
 
-        A person without any photo left is similar to nobody (-1).
+        A person without templates has the similarity -1. Raises the image errors, NoFace,
+        PersonNotFound, SpaceMismatch.
         """
         with self._database.read() as session:
             person = get_person(session, person_id)
@@ -119,10 +121,10 @@ class Recognizer:
                 raise PersonNotFound(f"no person has this id in the collection {collection!r}")
             gallery = get_collection(session, person.collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
-            known = support_set(session, gallery, person)
+            templates = support_set(session, gallery, person)
         face = _subject(self._pipeline.analyze(image, timings), "image")
         probe = self._pipeline.embed([face], timings)
-        similarity = max((cosine(probe[0], row) for row in known), default=-1.0)
+        similarity = max((cosine(probe[0], row) for row in templates), default=-1.0)
         return self._verification(similarity, target_fmr, face, None, person)
 
     def identify(
@@ -134,7 +136,10 @@ class Recognizer:
         largest_only: bool,
         timings: Timings,
     ) -> Identification:
-        """Who are the people in the photo? Raises NoFace where it shows nobody."""
+        """Searches the gallery for every face of an image, or the largest one.
+
+        Raises the image errors, NoFace, CollectionNotFound, SpaceMismatch.
+        """
         analysis = self._pipeline.analyze(image, timings)
         largest = analysis.largest()
         faces = [largest] if largest_only else list(analysis.faces)
@@ -143,25 +148,26 @@ class Recognizer:
             gallery = get_collection(session, collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             threshold = self._thresholds.for_fpir(target_fpir, gallery.size)
-            rows = nearest_entries(session, self._index_sync, gallery, probes, max(top_k, 2))
-            identified = tuple(
-                self._conclude(session, face, row, threshold, top_k)
-                for face, row in zip(faces, rows, strict=True)
-            )
+            # The decision needs the two nearest people, even if only one is returned.
+            nearest = nearest_people(session, self._index_sync, gallery, probes, max(top_k, 2))
+        identified = tuple(
+            self._identify(face, candidates, threshold, top_k)
+            for face, candidates in zip(faces, nearest, strict=True)
+        )
         return Identification(identified, gallery.size, threshold)
 
-    def _conclude(
-        self, session: Session, face: Face, row: list[NearestEntry], threshold: float, top_k: int
+    def _identify(
+        self, face: Face, candidates: list[NearestPerson], threshold: float, top_k: int
     ) -> IdentifiedFace:
-        decision = self._decide(row, threshold)
-        person = get_person(session, str(row[0].public_id)) if decision == "match" else None
-        return IdentifiedFace(face, decision, person, tuple(row[:top_k]))
+        decision = self._decide(candidates, threshold)
+        person = candidates[0].person if decision == "match" else None
+        return IdentifiedFace(face, decision, person, tuple(candidates[:top_k]))
 
-    def _decide(self, candidates: list[NearestEntry], threshold: float) -> Decision:
-        """Ambiguous: a second person reaches the threshold and is nearly as similar."""
+    def _decide(self, candidates: list[NearestPerson], threshold: float) -> Decision:
+        """Ambiguous if a second person reaches the threshold and is almost as similar."""
         if not candidates or candidates[0].similarity < threshold:
             return "unknown"
-        rivals = [entry for entry in candidates[1:] if entry.similarity >= threshold]
+        rivals = [rival for rival in candidates[1:] if rival.similarity >= threshold]
         if rivals and candidates[0].similarity - rivals[0].similarity < self._ambiguity_margin:
             return "ambiguous"
         return "match"

@@ -117,7 +117,7 @@ class GalleryMigration:
         log. Returns it. Raises CollectionNotFound, ShadowNotFound."""
         with self._database.write() as session:
             deleted = delete_shadow(session, name)
-        self._index_sync.forget(deleted)
+        self._index_sync.delete_index(deleted)
         self._database.truncate_wal()
         return deleted
 

@@ -21,7 +21,13 @@ from sqlalchemy.orm import Session
 
 from app.crypto.signing import Signer, check_signature
 from app.errors import InvalidArchive
-from app.store.collections import Collection, create_collection, write_journal
+from app.store.collections import (
+    Collection,
+    change_size,
+    create_collection,
+    raise_largest_support_set,
+    request_rebuild,
+)
 from app.store.db.encryption import (
     decrypt_metadata,
     decrypt_vectors,
@@ -29,7 +35,7 @@ from app.store.db.encryption import (
     encrypt_vector,
     keyring_of,
 )
-from app.store.db.tables import GALLERY, REBUILD, EntryRow, TemplateRow, now
+from app.store.db.tables import GALLERY, EntryRow, TemplateRow, now
 from app.vectors import EmbeddingSpace, Matrix
 
 VERSION = 1
@@ -117,7 +123,10 @@ def read_archive(session: Session, file: Path, name: str | None) -> Collection:
         row += _add(session, collection, line, matrix[row:])
     if row != len(matrix):
         raise InvalidArchive("it has other templates than its people say")
-    write_journal(session, collection, REBUILD, [None], new_entries=len(people))
+    request_rebuild(session, collection)
+    change_size(session, collection, len(people))
+    largest = max((len(line["templates"]) for line in people), default=1)
+    raise_largest_support_set(session, collection, largest)
     return collection
 
 

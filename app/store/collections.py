@@ -1,4 +1,4 @@
-"""Collections and their embedding spaces. Every function works inside the caller's session."""
+"""Collections, their embedding spaces and journals. Every function uses the caller's session."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from app.errors import CollectionExists, CollectionNotFound, SpaceMismatch, Voca
 from app.store.db.statements import fetch
 from app.store.db.tables import (
     GALLERY,
+    REBUILD,
     SHADOW,
     STAGED,
     VOCABULARY,
@@ -24,8 +25,8 @@ from app.store.db.tables import (
 )
 from app.vectors import EmbeddingSpace
 
-# Built once: composing a statement takes longer than SQLite takes to answer it. Columns, not
-# objects, so that a session that read a collection before sees it as it is now.
+# Composing a statement takes longer than its execution by SQLite, so it is composed once. It
+# selects columns instead of ORM objects: a session that read a collection before reads it anew.
 COLLECTIONS = select(
     CollectionRow.row_id,
     CollectionRow.name,
@@ -35,6 +36,7 @@ COLLECTIONS = select(
     EmbeddingSpaceRow.dimension,
     CollectionRow.revision,
     CollectionRow.size,
+    CollectionRow.largest_support_set,
     CollectionRow.created_at,
     CollectionRow.options,
 ).join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
@@ -43,7 +45,10 @@ _BY_NAME = COLLECTIONS.where(CollectionRow.name == bindparam("name"))
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection as it was when it was read. `size` counts its people or words."""
+    """The state of a collection when it was read. `size` is its number of people or words.
+
+    `largest_support_set` is an upper bound of the number of templates per entry.
+    """
 
     row_id: int
     name: str
@@ -51,14 +56,15 @@ class Collection:
     space: EmbeddingSpace
     revision: int
     size: int
+    largest_support_set: int
     created_at: datetime
     options: Mapping[str, str]
 
     def require_space(self, space: EmbeddingSpace) -> "Collection":
-        """Itself, if its vectors compare with those of `space`. Raises SpaceMismatch."""
+        """Returns itself. Raises SpaceMismatch if its vectors do not belong to `space`."""
         if self.space.digest != space.digest:
             raise SpaceMismatch(
-                f"collection {self.name!r} was made with the model {self.space.name}, "
+                f"collection {self.name!r} uses the model {self.space.name}, "
                 f"the service runs {space.name} ({space.digest[:19]}…)"
             )
         return self
@@ -71,45 +77,43 @@ def create_collection(
     space: EmbeddingSpace,
     options: Mapping[str, str] | None = None,
 ) -> Collection:
-    """A new, empty collection. Raises CollectionExists, also if another writer was faster."""
-    kept = dict(options or {})
-    row = CollectionRow(name=name, kind=kind, space_id=_space_id(session, space), options=kept)
+    """Creates an empty collection. Raises CollectionExists."""
+    row = CollectionRow(
+        name=name, kind=kind, space_id=_space_id(session, space), options=dict(options or {})
+    )
     try:
         with session.begin_nested():
             session.add(row)
     except IntegrityError as error:
-        raise CollectionExists(f"a collection named {name!r} exists already") from error
-    return get_collection(session, name, kind)
+        raise CollectionExists(f"a collection named {name!r} already exists") from error
+    return collection_by_id(session, row.row_id)
+
+
+def find_collection(session: Session, name: str, kind: str | None = None) -> Collection | None:
+    """Returns the gallery or vocabulary of this name, or None; only of one kind if given."""
+    kinds = (kind,) if kind else (GALLERY, VOCABULARY)
+    found = _collections(fetch(session, _BY_NAME, {"name": name}))
+    return found[0] if found and found[0].kind in kinds else None
 
 
 def get_collection(session: Session, name: str, kind: str | None = None) -> Collection:
-    """By name, of either kind unless told. Raises CollectionNotFound or VocabularyNotFound."""
-    found = _collections(fetch(session, _BY_NAME, {"name": name}))
-    if not found or found[0].kind not in ((kind,) if kind else (GALLERY, VOCABULARY)):
+    """Like `find_collection`, but raises CollectionNotFound or VocabularyNotFound."""
+    found = find_collection(session, name, kind)
+    if found is None:
         if kind == VOCABULARY:
             raise VocabularyNotFound(f"there is no vocabulary named {name!r}")
         raise CollectionNotFound(f"there is no {kind or 'collection'} named {name!r}")
-    return found[0]
+    return found
 
 
-def find_gallery(session: Session, name: str) -> Collection | None:
-    """The gallery of this name, or None."""
-    try:
-        return get_collection(session, name, GALLERY)
-    except CollectionNotFound:
-        return None
-
-
-def collection_by_id(session: Session, collection_id: int) -> Collection:
-    """By the database's id, which an entry names."""
-    [found] = _collections(
-        session.execute(COLLECTIONS.where(CollectionRow.row_id == collection_id))
-    )
+def collection_by_id(session: Session, row_id: int) -> Collection:
+    """Returns an existing collection of any kind."""
+    [found] = _collections(session.execute(COLLECTIONS.where(CollectionRow.row_id == row_id)))
     return found
 
 
 def list_collections(session: Session, kind: str | None = None) -> list[Collection]:
-    """Galleries and vocabularies, or those of one kind, by name."""
+    """Returns galleries and vocabularies, or those of one kind, by name."""
     kinds = (GALLERY, VOCABULARY) if kind is None else (kind,)
     query = COLLECTIONS.order_by(CollectionRow.name).where(CollectionRow.kind.in_(kinds))
     return _collections(session.execute(query))
@@ -122,18 +126,18 @@ def indexed_collections(session: Session) -> list[Collection]:
 
 
 def lock_collection(session: Session, collection: Collection) -> Collection:
-    """Wait until no other writer works on it; then as it is now. Ends with the transaction.
+    """Blocks other writers until the end of the transaction; returns the current state.
 
-    Raises CollectionNotFound if it was deleted meanwhile, SpaceMismatch if its shadow
-    collection replaced it.
+    Raises CollectionNotFound if the collection has been deleted, SpaceMismatch if its shadow
+    collection has replaced it.
     """
-    touched = session.scalar(
+    locked = session.scalar(
         update(CollectionRow)
         .where(CollectionRow.row_id == collection.row_id)
         .values(size=CollectionRow.size)
         .returning(CollectionRow.row_id)
     )
-    if touched is None:
+    if locked is None:
         raise CollectionNotFound(f"there is no collection named {collection.name!r}")
     found = collection_by_id(session, collection.row_id)
     if collection.kind == GALLERY and found.kind == SHADOW:
@@ -141,61 +145,86 @@ def lock_collection(session: Session, collection: Collection) -> Collection:
     return found
 
 
-def lock_with_shadow(session: Session, collection_id: int) -> list[Collection]:
+def lock_with_shadow(session: Session, row_id: int) -> list[Collection]:
     """Locks a collection and its shadow collection, or its gallery; returns their current state.
 
     Locks in the order of their ids, which prevents deadlocks. Raises CollectionNotFound.
     """
-    named = select(CollectionRow.shadow_of).where(CollectionRow.row_id == collection_id)
-    family = or_(
-        CollectionRow.row_id == collection_id,
-        CollectionRow.shadow_of == collection_id,
-        CollectionRow.row_id == named.scalar_subquery(),
+    shadow_of = select(CollectionRow.shadow_of).where(CollectionRow.row_id == row_id)
+    related = or_(
+        CollectionRow.row_id == row_id,
+        CollectionRow.shadow_of == row_id,
+        CollectionRow.row_id == shadow_of.scalar_subquery(),
     )
-    ids = session.scalars(
-        select(CollectionRow.row_id).where(family).order_by(CollectionRow.row_id)
-    ).all()
-    for one in ids:
-        touched = update(CollectionRow).where(CollectionRow.row_id == one)
-        session.execute(touched.values(size=CollectionRow.size))
-    found = _collections(session.execute(COLLECTIONS.where(CollectionRow.row_id.in_(ids))))
+    query = select(CollectionRow.row_id).where(related).order_by(CollectionRow.row_id)
+    row_ids = session.scalars(query).all()
+    for one in row_ids:
+        lock = update(CollectionRow).where(CollectionRow.row_id == one)
+        session.execute(lock.values(size=CollectionRow.size))
+    found = _collections(session.execute(COLLECTIONS.where(CollectionRow.row_id.in_(row_ids))))
     if not found:
-        raise CollectionNotFound("the collection was deleted meanwhile")
+        raise CollectionNotFound("the collection has been deleted")
     return found
 
 
 def write_journal(
-    session: Session,
-    collection: Collection,
-    op: str,
-    template_rows: list[int] | list[None],
-    new_entries: int = 0,
+    session: Session, collection: Collection, op: str, template_row_ids: Sequence[int]
 ) -> None:
-    """Append one row per template; the collection's revision and size follow."""
-    revision = session.scalar(
-        update(CollectionRow)
-        .where(CollectionRow.row_id == collection.row_id)
-        .values(
-            revision=CollectionRow.revision + len(template_rows),
-            size=CollectionRow.size + new_entries,
-        )
-        .returning(CollectionRow.revision)
-    )
-    assert revision is not None, "the collection is locked, so it is there"
-    first = revision - len(template_rows) + 1
-    session.add_all(
-        JournalRow(
-            collection_id=collection.row_id, revision=first + i, op=op, template_row_id=row_id
-        )
-        for i, row_id in enumerate(template_rows)
-    )
+    """Appends one journal row per template and advances the revision of a locked collection."""
+    _append(session, collection, op, template_row_ids)
+
+
+def request_rebuild(session: Session, collection: Collection) -> None:
+    """Appends one journal row that makes every index reload the templates of the collection."""
+    _append(session, collection, REBUILD, [None])
+
+
+def change_size(session: Session, collection: Collection, entries: int) -> None:
+    """Adds `entries`, which may be negative, to the size of a locked collection."""
+    row = update(CollectionRow).where(CollectionRow.row_id == collection.row_id)
+    session.execute(row.values(size=CollectionRow.size + entries))
+
+
+def raise_largest_support_set(session: Session, collection: Collection, size: int) -> None:
+    """Sets the upper bound of a locked collection to `size` if that is larger."""
+    if size > collection.largest_support_set:
+        row = update(CollectionRow).where(CollectionRow.row_id == collection.row_id)
+        smaller = row.where(CollectionRow.largest_support_set < size)
+        session.execute(smaller.values(largest_support_set=size))
 
 
 def delete_collection(session: Session, collection: Collection) -> None:
-    """The collection with its entries, templates and journal."""
+    """Deletes the collection with its entries, templates and journal."""
     for table in (JournalRow, TemplateRow, EntryRow):
         session.execute(delete(table).where(table.collection_id == collection.row_id))
     session.execute(delete(CollectionRow).where(CollectionRow.row_id == collection.row_id))
+
+
+def to_collection(row: Sequence[Any]) -> Collection:
+    """Builds a collection from the columns of `COLLECTIONS`."""
+    row_id, name, kind, model, digest, dimension, *rest = row
+    return Collection(row_id, name, kind, EmbeddingSpace(model, digest, dimension), *rest)
+
+
+def _append(
+    session: Session, collection: Collection, op: str, template_row_ids: Sequence[int | None]
+) -> None:
+    if not template_row_ids:
+        return
+    count = len(template_row_ids)
+    revision = session.scalar(
+        update(CollectionRow)
+        .where(CollectionRow.row_id == collection.row_id)
+        .values(revision=CollectionRow.revision + count)
+        .returning(CollectionRow.revision)
+    )
+    assert revision is not None, "the collection is locked, so its row exists"
+    session.add_all(
+        JournalRow(
+            collection_id=collection.row_id, revision=number, op=op, template_row_id=template_row_id
+        )
+        for number, template_row_id in enumerate(template_row_ids, start=revision - count + 1)
+    )
 
 
 def _space_id(session: Session, space: EmbeddingSpace) -> int:
@@ -207,16 +236,9 @@ def _space_id(session: Session, space: EmbeddingSpace) -> int:
     try:
         with session.begin_nested():
             session.add(row)
-    except IntegrityError:  # another writer was faster
+    except IntegrityError:  # another transaction inserted the space
         return session.scalars(query).one()
     return row.row_id
-
-
-def to_collection(row: Sequence[Any]) -> Collection:
-    """From the columns of `COLLECTIONS`."""
-    row_id, name, kind, model, digest, dimension, revision, size, created_at, options = row
-    space = EmbeddingSpace(model, digest, dimension)
-    return Collection(row_id, name, kind, space, revision, size, created_at, options)
 
 
 def _collections(rows: Iterable[Sequence[Any]]) -> list[Collection]:

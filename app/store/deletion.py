@@ -18,4 +18,4 @@ def delete_collection_by_name(
         for collection in locked:
             delete_collection(session, collection)
     for collection in locked:
-        index_sync.forget(collection)
+        index_sync.delete_index(collection)

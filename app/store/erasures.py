@@ -1,4 +1,4 @@
-"""Receipts for what was deleted. Every function works inside the caller's session."""
+"""Deletes people and templates, with receipts. Every function uses the caller's session."""
 
 import hashlib
 import json
@@ -6,19 +6,25 @@ import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import ColumnElement, delete
 from sqlalchemy.orm import Session
 
-from app.errors import ErasureNotFound
-from app.store.db.tables import ErasureRow, now
+from app.errors import ErasureNotFound, PhotoNotFound
+from app.store.collections import Collection, change_size
+from app.store.db.tables import GALLERY, EntryRow, ErasureRow, TemplateRow, now
+from app.store.people import lock_person
+from app.store.photos import delete_photos
+from app.store.templates import delete_templates
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was removed when. `subject` is the SHA-256 of the id of the person or template: who
-    knows the id can hold it against the receipt, the receipt alone tells nobody.
+    """The receipt of a deletion.
 
-    No search finds it from `erased_at` on; its bytes are out of tables, logs of the database and
-    index snapshots at `complete_by`. `digest` is the SHA-256 of the other fields.
+    `subject` is the SHA-256 of the deleted person_id or template_id, so the receipt identifies
+    nobody, but a holder of the id can verify it. Searches find nothing from `erased_at` on; by
+    `complete_by` the bytes are purged from tables, write-ahead log and index snapshots. `digest` is
+    the SHA-256 of the other fields.
     """
 
     id: str
@@ -31,29 +37,42 @@ class Erasure:
     digest: str
 
 
-def write_receipt(
-    session: Session, subject: str, collection: str, templates: int, photos: int, within: timedelta
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    templates: int
+    photos: int
+
+
+def delete_person(session: Session, person_id: str, purge_within: timedelta) -> Erasure:
+    """Deletes a person with all templates and photos. Raises PersonNotFound.
+
+    `purge_within` is the longest time until their bytes are purged, for the receipt.
+    """
+    person, collections = lock_person(session, person_id)
+    counts = _delete(session, collections, TemplateRow.entry_id == person.row_id)
+    session.execute(delete(EntryRow).where(EntryRow.row_id == person.row_id))
+    [gallery] = [collection for collection in collections if collection.kind == GALLERY]
+    change_size(session, gallery, -1)
+    return _add_receipt(session, person_id, person.collection, counts, purge_within)
+
+
+def delete_template(
+    session: Session, person_id: str, template_id: str, purge_within: timedelta
 ) -> Erasure:
-    """A receipt, kept with the deletion's own transaction."""
-    moment = now()
-    row = ErasureRow(
-        id=secrets.token_hex(12),
-        subject=hashlib.sha256(subject.encode()).hexdigest(),
-        collection=collection,
-        templates=templates,
-        photos=photos,
-        erased_at=moment,
-        complete_by=moment + within,
-        digest="",
-    )
-    row.digest = digest_of(_erasure(row))
-    session.add(row)
-    session.flush()
-    return _erasure(row)
+    """Deletes one template in every space, and its photo.
+
+    Raises PersonNotFound, or PhotoNotFound if the person has no such template.
+    """
+    person, collections = lock_person(session, person_id)
+    chosen = (TemplateRow.entry_id == person.row_id) & (TemplateRow.template_id == template_id)
+    counts = _delete(session, collections, chosen)
+    if not counts.templates:
+        raise PhotoNotFound("this person has no photo with this id")
+    return _add_receipt(session, template_id, person.collection, counts, purge_within)
 
 
-def read_receipt(session: Session, erasure_id: str) -> Erasure:
-    """By id. Raises ErasureNotFound."""
+def get_receipt(session: Session, erasure_id: str) -> Erasure:
+    """Returns the receipt. Raises ErasureNotFound."""
     row = session.get(ErasureRow, erasure_id)
     if row is None:
         raise ErasureNotFound("there is no receipt with this id")
@@ -61,10 +80,38 @@ def read_receipt(session: Session, erasure_id: str) -> Erasure:
 
 
 def digest_of(erasure: Erasure) -> str:
-    """SHA-256 of the fields but `digest`, as JSON with sorted keys and times in ISO 8601."""
+    """Returns the SHA-256 of all fields but `digest`: JSON, sorted keys, times in ISO 8601."""
     fields = {name: value for name, value in asdict(erasure).items() if name != "digest"}
     written = json.dumps(fields, sort_keys=True, default=datetime.isoformat)
     return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _delete(
+    session: Session, collections: list[Collection], condition: ColumnElement[bool]
+) -> _Counts:
+    """Deletes templates of locked collections in every space, with their photos."""
+    photos = delete_photos(session, condition)  # deleting the templates would cascade uncounted
+    return _Counts(delete_templates(session, collections, condition), photos)
+
+
+def _add_receipt(
+    session: Session, subject: str, collection: str, counts: _Counts, purge_within: timedelta
+) -> Erasure:
+    moment = now()
+    row = ErasureRow(
+        id=secrets.token_hex(12),
+        subject=hashlib.sha256(subject.encode()).hexdigest(),
+        collection=collection,
+        templates=counts.templates,
+        photos=counts.photos,
+        erased_at=moment,
+        complete_by=moment + purge_within,
+        digest="",
+    )
+    row.digest = digest_of(_erasure(row))
+    session.add(row)
+    session.flush()
+    return _erasure(row)
 
 
 def _erasure(row: ErasureRow) -> Erasure:

@@ -1,5 +1,6 @@
-"""Which enrollment a key stands for. Every function works inside the caller's session."""
+"""Idempotency keys of enrollments. Every function works inside the caller's session."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, select
@@ -8,15 +9,24 @@ from sqlalchemy.orm import Session
 
 from app.errors import IdempotencyKeyReused
 from app.store.db.tables import EnrollKeyRow, EntryRow, TemplateRow, now
-from app.store.people import Person, Template, get_person
+from app.store.people import Person, get_person
+from app.store.templates import Template, to_template
 
-KEPT_FOR = timedelta(days=1)
+LIFETIME = timedelta(days=1)
 
 
-def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Template] | None:
-    """What the same request did before; None if it never came, or is gone again.
+@dataclass(frozen=True, slots=True)
+class StoredEnrollment:
+    """The person and the template that an earlier request with the same key stored."""
 
-    Raises IdempotencyKeyReused where the key came with another request.
+    person: Person
+    template: Template
+
+
+def find_enrollment(session: Session, key: str, request_digest: str) -> StoredEnrollment | None:
+    """Returns what the same request stored before, or None if the key is unknown.
+
+    Raises IdempotencyKeyReused if the key belongs to a request with another digest.
     """
     query = (
         select(EnrollKeyRow.request_digest, TemplateRow, EntryRow.public_id)
@@ -27,32 +37,28 @@ def find_enrolled(session: Session, key: str, digest: str) -> tuple[Person, Temp
     found = session.execute(query).one_or_none()
     if found is None:
         return None
-    before, row, person_id = found
-    if before != digest:
-        raise IdempotencyKeyReused("this Idempotency-Key came with another request before")
-    template = Template(str(row.template_id), row.quality, row.created_at)
-    return get_person(session, str(person_id)), template
+    stored_digest, row, person_id = found
+    if stored_digest != request_digest:
+        raise IdempotencyKeyReused("another request was sent with this Idempotency-Key")
+    return StoredEnrollment(get_person(session, str(person_id)), to_template(row))
 
 
-def discard_old_keys(session: Session) -> None:
-    """Forget the keys that are older than a day."""
-    session.execute(delete(EnrollKeyRow).where(EnrollKeyRow.created_at < now() - KEPT_FOR))
+def add_key(session: Session, key: str, request_digest: str, template: Template) -> None:
+    """Stores the key with a template. It is deleted with the template, or after `LIFETIME`.
 
-
-def remember_key(session: Session, key: str, digest: str, template: Template) -> None:
-    """Bind the key to a template; it goes when the template goes, and after a day.
-
-    Raises IdempotencyKeyReused where another request took it meanwhile.
+    Raises IdempotencyKeyReused if a concurrent request stored the key.
     """
-    discard_old_keys(session)
-    row_id = session.scalar(
-        select(TemplateRow.row_id).where(TemplateRow.public_id == template.template_id)
-    )
-    assert row_id is not None, "the template was just added"
+    delete_expired_keys(session)
+    row = EnrollKeyRow(key=key, request_digest=request_digest, template_row_id=template.row_id)
     try:
         with session.begin_nested():
-            session.add(EnrollKeyRow(key=key, request_digest=digest, template_row_id=row_id))
+            session.add(row)
     except IntegrityError as error:
         raise IdempotencyKeyReused(
-            "this Idempotency-Key came with another request meanwhile"
+            "a concurrent request was sent with this Idempotency-Key"
         ) from error
+
+
+def delete_expired_keys(session: Session) -> None:
+    """Deletes the keys that are older than `LIFETIME`."""
+    session.execute(delete(EnrollKeyRow).where(EnrollKeyRow.created_at < now() - LIFETIME))

@@ -1,28 +1,42 @@
-"""People of a gallery and their templates. Every function works inside the caller's session."""
+"""People of a gallery. Every function works inside the caller's session."""
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, aliased
 
-from app.errors import PersonNotFound, PhotoNotFound
-from app.store.collections import Collection, lock_with_shadow, write_journal
-from app.store.db.encryption import decrypt_metadata, encrypt_metadata, encrypt_vector
-from app.store.db.tables import GALLERY, REMOVE, UPSERT, CollectionRow, EntryRow, TemplateRow
-from app.store.erasures import Erasure, write_receipt
-from app.store.photos import discard_photos
-from app.vectors import Vector
+from app.errors import PersonNotFound
+from app.store.collections import Collection, change_size, lock_with_shadow
+from app.store.db.encryption import decrypt_metadata, encrypt_metadata
+from app.store.db.tables import GALLERY, CollectionRow, EntryRow, TemplateRow, now
 
-_IN_USE = TemplateRow.collection_id == EntryRow.collection_id  # not those in another space
+_photo = aliased(TemplateRow)
+_PHOTO_COUNT = (
+    select(func.count(_photo.row_id))
+    .where(_photo.entry_id == EntryRow.row_id, _photo.collection_id == EntryRow.collection_id)
+    .correlate(EntryRow)
+    .scalar_subquery()
+)
+PERSON_COLUMNS = (
+    EntryRow.row_id,
+    EntryRow.public_id,
+    EntryRow.name,
+    EntryRow.external_id,
+    EntryRow.attributes,
+    CollectionRow.name,
+    _PHOTO_COUNT,
+    EntryRow.created_at,
+)
+"""What `to_person` reads, from EntryRow joined with its CollectionRow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An entry of a gallery. `photos` counts the templates."""
+    """A person of a gallery. `photos` is the number of templates in the gallery's space."""
 
     row_id: int
     person_id: str
@@ -36,70 +50,45 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """What a caller says about a person who is not enrolled yet."""
+    """The data of a person to add."""
 
     name: str
     external_id: str | None
     metadata: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    """A stored embedding, without the embedding. Its id stays when the photo is embedded anew."""
-
-    template_id: str
-    quality: float | None
-    created_at: datetime
-
-
 def add_person(session: Session, collection: Collection, new: NewPerson) -> Person:
-    """A person without a photo yet; the caller holds the collection's lock."""
-    person_id = secrets.token_hex(12)
+    """Adds a person without templates to a locked gallery."""
+    person_id, created_at = secrets.token_hex(12), now()
     row = EntryRow(
         public_id=person_id,
         collection_id=collection.row_id,
         name=new.name,
         external_id=new.external_id,
         attributes=encrypt_metadata(session, person_id, new.metadata),
+        created_at=created_at,
     )
     session.add(row)
     session.flush()
-    write_journal(session, collection, UPSERT, [], new_entries=1)
-    return _person(session, row, collection.name, 0)
-
-
-def add_template(
-    session: Session, collection: Collection, person: Person, vector: Vector, quality: float
-) -> Template:
-    """One more embedding of a person, with its journal row."""
-    template_id = secrets.token_hex(12)
-    row = TemplateRow(
-        public_id=template_id,
-        collection_id=collection.row_id,
-        entry_id=person.row_id,
-        vector=encrypt_vector(session, template_id, vector),
-        quality=quality,
+    change_size(session, collection, 1)
+    return Person(
+        row_id=row.row_id,
+        person_id=person_id,
+        name=new.name,
+        external_id=new.external_id,
+        metadata=new.metadata,
+        collection=collection.name,
+        photos=0,
+        created_at=created_at,
     )
-    session.add(row)
-    session.flush()
-    write_journal(session, collection, UPSERT, [row.row_id])
-    return _template(row)
 
 
 def get_person(session: Session, person_id: str) -> Person:
-    """By public id, in any gallery. Raises PersonNotFound."""
-    query = (
-        select(EntryRow, CollectionRow.name)
-        .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
-        .where(EntryRow.public_id == person_id, CollectionRow.kind == GALLERY)
-    )
-    found = session.execute(query).one_or_none()
+    """Returns a person of any gallery. Raises PersonNotFound."""
+    found = session.execute(_people().where(EntryRow.public_id == person_id)).one_or_none()
     if found is None:
         raise PersonNotFound("no person has this id")
-    row, collection = found
-    return _person(
-        session, row, collection, _photo_counts(session, [row.row_id]).get(row.row_id, 0)
-    )
+    return to_person(session, found)
 
 
 def list_persons(
@@ -110,9 +99,9 @@ def list_persons(
     after: int,
     limit: int,
 ) -> list[Person]:
-    """At most `limit` people in order of enrollment, those after the database id `after`."""
+    """Returns at most `limit` people with a row_id above `after`, in order of enrollment."""
     query = (
-        select(EntryRow)
+        _people()
         .where(EntryRow.collection_id == collection.row_id, EntryRow.row_id > after)
         .order_by(EntryRow.row_id)
         .limit(limit)
@@ -121,104 +110,43 @@ def list_persons(
         query = query.where(EntryRow.name == name)
     if external_id is not None:
         query = query.where(EntryRow.external_id == external_id)
-    rows = list(session.scalars(query))
-    photos = _photo_counts(session, [row.row_id for row in rows])
-    return [_person(session, row, collection.name, photos.get(row.row_id, 0)) for row in rows]
+    return [to_person(session, row) for row in session.execute(query)]
 
 
 def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
-    """Set the columns named in `changes` (name, external_id, attributes)."""
+    """Sets the columns named in `changes`: name, external_id, attributes. Raises PersonNotFound."""
     person = get_person(session, person_id)
     row = session.get_one(EntryRow, person.row_id)
     for column, value in changes.items():
-        sealing = column == "attributes"
-        setattr(row, column, encrypt_metadata(session, person_id, value) if sealing else value)
+        encrypted = column == "attributes"
+        setattr(row, column, encrypt_metadata(session, person_id, value) if encrypted else value)
     session.flush()
     return get_person(session, person_id)
 
 
-def delete_person(session: Session, person_id: str, within: timedelta) -> Erasure:
-    """The person, every template and photo, and a journal row for each so that all indexes forget.
+def lock_person(session: Session, person_id: str) -> tuple[Person, list[Collection]]:
+    """Locks the person's gallery and its shadow collection, then reads the person.
 
-    `within` is how long snapshots and logs may take to forget, for the receipt.
+    Returns both collections in no order. Raises PersonNotFound.
     """
-    person, family = _locked(session, person_id)
-    templates, photos = _discard(session, family, TemplateRow.entry_id == person.row_id)
-    session.execute(delete(EntryRow).where(EntryRow.row_id == person.row_id))
-    [gallery] = [collection for collection in family if collection.kind == GALLERY]
-    write_journal(session, gallery, REMOVE, [], new_entries=-1)
-    return write_receipt(session, person_id, person.collection, templates, photos, within)
+    query = select(EntryRow.collection_id).where(EntryRow.public_id == person_id)
+    collection_id = session.scalar(query)
+    if collection_id is None:
+        raise PersonNotFound("no person has this id")
+    locked = lock_with_shadow(session, collection_id)
+    return get_person(session, person_id), locked
 
 
-def list_templates(session: Session, person_id: str) -> list[Template]:
-    """The support set of a person, oldest first. Raises PersonNotFound."""
-    person = get_person(session, person_id)
-    query = (
-        select(TemplateRow)
-        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
-        .where(EntryRow.row_id == person.row_id, _IN_USE)
-        .order_by(TemplateRow.row_id)
+def to_person(session: Session, row: Sequence[Any]) -> Person:
+    """Builds a person from `PERSON_COLUMNS`. Raises DecryptionFailed."""
+    row_id, person_id, name, external_id, attributes, collection, photos, created_at = row
+    metadata = decrypt_metadata(session, person_id, attributes)
+    return Person(row_id, person_id, name, external_id, metadata, collection, photos, created_at)
+
+
+def _people() -> Select[*tuple[Any, ...]]:
+    return (
+        select(*PERSON_COLUMNS)
+        .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
+        .where(CollectionRow.kind == GALLERY)
     )
-    return [_template(row) for row in session.scalars(query)]
-
-
-def delete_template(
-    session: Session, person_id: str, template_id: str, within: timedelta
-) -> Erasure:
-    """One photo, with its image where that was kept. Raises PersonNotFound or PhotoNotFound."""
-    person, family = _locked(session, person_id)
-    mine = (TemplateRow.entry_id == person.row_id) & (TemplateRow.template_id == template_id)
-    templates, photos = _discard(session, family, mine)
-    if not templates:
-        raise PhotoNotFound("this person has no photo with this id")
-    return write_receipt(session, template_id, person.collection, templates, photos, within)
-
-
-def _discard(
-    session: Session, family: Sequence[Collection], which: ColumnElement[bool]
-) -> tuple[int, int]:
-    """Remove templates in every space, with their photos; how many there were of both."""
-    query = select(TemplateRow.row_id, TemplateRow.collection_id).where(which)
-    rows = [(row_id, collection_id) for row_id, collection_id in session.execute(query)]
-    photos = discard_photos(session, [row_id for row_id, _ in rows])
-    session.execute(delete(TemplateRow).where(which))
-    for collection in family:
-        ids = [row_id for row_id, collection_id in rows if collection_id == collection.row_id]
-        write_journal(session, collection, REMOVE, ids)
-    return len(rows), photos
-
-
-def _locked(session: Session, person_id: str) -> tuple[Person, list[Collection]]:
-    """Locks the person's gallery and its shadow collection, then reads the person."""
-    row = session.get_one(EntryRow, get_person(session, person_id).row_id)
-    family = lock_with_shadow(session, row.collection_id)
-    return get_person(session, person_id), family
-
-
-def _photo_counts(session: Session, entry_ids: Sequence[int]) -> dict[int, int]:
-    query = (
-        select(TemplateRow.entry_id, func.count())
-        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
-        .where(TemplateRow.entry_id.in_(entry_ids), _IN_USE)
-        .group_by(TemplateRow.entry_id)
-    )
-    return {row[0]: row[1] for row in session.execute(query)}
-
-
-def _person(session: Session, row: EntryRow, collection: str, photos: int) -> Person:
-    assert row.public_id is not None, "people have public ids, words have none"
-    return Person(
-        row.row_id,
-        row.public_id,
-        row.name,
-        row.external_id,
-        decrypt_metadata(session, row.public_id, row.attributes),
-        collection,
-        photos,
-        row.created_at,
-    )
-
-
-def _template(row: TemplateRow) -> Template:
-    assert row.template_id is not None, "templates of people have public ids"
-    return Template(row.template_id, row.quality, row.created_at)

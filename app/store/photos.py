@@ -1,21 +1,21 @@
-"""Photos that a setting keeps, sealed. Every function works inside the caller's session."""
+"""Encrypted image files of templates. Every function works inside the caller's session."""
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from app.errors import PhotoNotFound
 from app.store.db.encryption import decrypt_photo, encrypt_photo
 from app.store.db.tables import EntryRow, PhotoRow, TemplateRow, now
+from app.store.templates import Template
 
 
-def keep_photo(session: Session, template_id: str, image: bytes, until: datetime) -> None:
-    """Keep the photo behind a template."""
-    row_id = session.scalar(select(TemplateRow.row_id).where(TemplateRow.public_id == template_id))
-    assert row_id is not None, "the template was just added"
-    ciphertext = encrypt_photo(session, template_id, image)
-    session.add(PhotoRow(template_row_id=row_id, ciphertext=ciphertext, kept_until=until))
+def add_photo(session: Session, template: Template, image: bytes, expires_at: datetime) -> None:
+    """Stores the image file that a template was made from."""
+    ciphertext = encrypt_photo(session, template.template_id, image)
+    photo = PhotoRow(template_row_id=template.row_id, ciphertext=ciphertext, kept_until=expires_at)
+    session.add(photo)
     session.flush()
 
 
@@ -33,17 +33,22 @@ def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
     )
     ciphertext = session.scalar(query)
     if ciphertext is None:
-        raise PhotoNotFound("this photo is not kept")
+        raise PhotoNotFound("this photo is not stored, or has expired")
     return decrypt_photo(session, template_id, ciphertext)
 
 
-def discard_expired(session: Session) -> int:
-    """Remove the photos whose time is over; how many there were."""
-    gone = delete(PhotoRow).where(PhotoRow.kept_until <= now()).returning(PhotoRow.template_row_id)
-    return len(list(session.scalars(gone)))
+def delete_expired_photos(session: Session) -> int:
+    """Deletes the expired photos; returns their number."""
+    expired = delete(PhotoRow).where(PhotoRow.kept_until <= now())
+    return len(session.scalars(expired.returning(PhotoRow.template_row_id)).all())
 
 
-def discard_photos(session: Session, template_rows: list[int]) -> int:
-    """Remove those behind some templates, by database id; how many there were."""
-    gone = delete(PhotoRow).where(PhotoRow.template_row_id.in_(template_rows))
-    return len(list(session.scalars(gone.returning(PhotoRow.template_row_id))))
+def delete_photos(session: Session, of_templates: ColumnElement[bool]) -> int:
+    """Deletes the photos of the templates that match; returns the number of deleted rows."""
+    template_row_ids = select(TemplateRow.row_id).where(of_templates)
+    chosen = (
+        delete(PhotoRow)
+        .where(PhotoRow.template_row_id.in_(template_row_ids))
+        .execution_options(synchronize_session=False)
+    )
+    return len(session.scalars(chosen.returning(PhotoRow.template_row_id)).all())

@@ -46,7 +46,7 @@ class StoredProjection:
 
 
 def add_projection(session: Session, new: StoredProjection) -> StoredProjection:
-    """Keep it. Raises ProjectionExists."""
+    """Stores a projection. Raises ProjectionExists."""
     parts = (new.matrix, new.centre, new.covariance)
     row = ProjectionRow(
         name=new.name,
@@ -67,7 +67,7 @@ def add_projection(session: Session, new: StoredProjection) -> StoredProjection:
 
 
 def get_projection(session: Session, name: str) -> StoredProjection:
-    """By name. Raises ProjectionNotFound."""
+    """Returns a projection. Raises ProjectionNotFound."""
     row = session.scalar(select(ProjectionRow).where(ProjectionRow.name == name))
     if row is None:
         raise ProjectionNotFound(f"there is no projection named {name!r}")
@@ -75,16 +75,16 @@ def get_projection(session: Session, name: str) -> StoredProjection:
 
 
 def list_projections(session: Session) -> list[StoredProjection]:
-    """All of them, by name."""
+    """Returns all projections, by name."""
     return [_stored(row) for row in session.scalars(select(ProjectionRow).order_by("name"))]
 
 
-def remove_projection(session: Session, name: str) -> None:
-    """Forget it. Raises ProjectionNotFound."""
-    gone = session.execute(
+def delete_projection(session: Session, name: str) -> None:
+    """Deletes a projection. Raises ProjectionNotFound."""
+    deleted = session.execute(
         delete(ProjectionRow).where(ProjectionRow.name == name).returning(ProjectionRow.row_id)
     )
-    if not gone.all():
+    if not deleted.all():
         raise ProjectionNotFound(f"there is no projection named {name!r}")
 
 

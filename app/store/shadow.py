@@ -19,6 +19,7 @@ from app.store.collections import (
     delete_collection,
     get_collection,
     lock_with_shadow,
+    raise_largest_support_set,
     write_journal,
 )
 from app.store.db.encryption import decrypt_photo, encrypt_vector
@@ -177,6 +178,8 @@ def add_shadow_templates(
         session.flush()
         added.append(row.row_id)
     write_journal(session, locked[shadow.row_id], UPSERT, added)
+    largest = max(collection.largest_support_set for collection in locked.values())
+    raise_largest_support_set(session, locked[shadow.row_id], largest)
     return len(added)
 
 

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 from app.errors import CollectionExists
 from app.store.collections import (
     Collection,
+    change_size,
     collection_by_id,
     create_collection,
     delete_collection,
-    write_journal,
+    request_rebuild,
 )
 from app.store.db.database import Database
-from app.store.db.tables import REBUILD, STAGED, CollectionRow, EntryRow, TemplateRow, now
+from app.store.db.tables import STAGED, CollectionRow, EntryRow, TemplateRow, now
 from app.vectors import EmbeddingSpace
 
 ABANDONED_AFTER = timedelta(days=1)
@@ -48,7 +49,8 @@ def publish(session: Session, staged: Collection, name: str, kind: str, entries:
             )
     except IntegrityError as error:
         raise CollectionExists(f"a collection named {name!r} already exists") from error
-    write_journal(session, staged, REBUILD, [None], new_entries=entries)
+    request_rebuild(session, staged)
+    change_size(session, staged, entries)
     session.flush()
     return collection_by_id(session, staged.row_id)
 

@@ -1,21 +1,92 @@
-"""Templates of people as vectors."""
+"""Templates of people: stored embeddings. Every function works inside the caller's session."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import or_, select
+import numpy as np
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.orm import Session
 
-from app.store.collections import Collection
-from app.store.db.encryption import decrypt_vectors
-from app.store.db.tables import TemplateRow
-from app.store.people import Person
-from app.vectors import Matrix, Vector
+from app.store.collections import Collection, raise_largest_support_set, write_journal
+from app.store.db.encryption import decrypt_vectors, encrypt_vector
+from app.store.db.tables import REMOVE, UPSERT, EntryRow, TemplateRow, now
+from app.store.people import Person, get_person
+from app.vectors import Ids, Matrix, Vector
 
 _MOST_PARAMETERS = 500
+_CHUNK = 50_000  # rows per block of `read_vectors`
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A stored embedding, without its vector. `template_id` is the same in every space."""
+
+    row_id: int
+    template_id: str
+    quality: float | None
+    created_at: datetime
+
+
+def add_template(
+    session: Session, collection: Collection, person: Person, vector: Vector, quality: float
+) -> Template:
+    """Adds a unit vector to the support set of a person of a locked gallery."""
+    template_id, created_at = secrets.token_hex(12), now()
+    row = TemplateRow(
+        public_id=template_id,
+        collection_id=collection.row_id,
+        entry_id=person.row_id,
+        vector=encrypt_vector(session, template_id, vector),
+        quality=quality,
+        created_at=created_at,
+    )
+    session.add(row)
+    session.flush()
+    write_journal(session, collection, UPSERT, [row.row_id])
+    raise_largest_support_set(session, collection, person.photos + 1)
+    return Template(row.row_id, template_id, quality, created_at)
+
+
+def list_templates(session: Session, person_id: str) -> list[Template]:
+    """Returns the support set of a person, oldest first. Raises PersonNotFound."""
+    person = get_person(session, person_id)
+    query = (
+        select(TemplateRow)
+        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+        .where(
+            EntryRow.row_id == person.row_id, TemplateRow.collection_id == EntryRow.collection_id
+        )
+        .order_by(TemplateRow.row_id)
+    )
+    return [to_template(row) for row in session.scalars(query)]
+
+
+def to_template(row: TemplateRow) -> Template:
+    """Builds a template of a person from its row."""
+    assert row.template_id is not None, "templates of people have public ids, those of words none"
+    return Template(row.row_id, row.template_id, row.quality, row.created_at)
+
+
+def delete_templates(
+    session: Session, collections: Sequence[Collection], condition: ColumnElement[bool]
+) -> int:
+    """Deletes the templates that match; returns the number of deleted rows.
+
+    They belong to `collections`, which the caller has locked. Their photos are deleted with them.
+    """
+    query = select(TemplateRow.row_id, TemplateRow.collection_id).where(condition)
+    rows = [(row_id, collection_id) for row_id, collection_id in session.execute(query)]
+    session.execute(delete(TemplateRow).where(condition))
+    for collection in collections:
+        row_ids = [row_id for row_id, of_collection in rows if of_collection == collection.row_id]
+        write_journal(session, collection, REMOVE, row_ids)
+    return len(rows)
 
 
 def support_set(session: Session, collection: Collection, person: Person) -> Matrix:
-    """Every template of the person, shape (photos, dimension), oldest first."""
+    """Returns the person's unit vectors, shape (photos, dimension), oldest first."""
     query = (
         select(TemplateRow.public_id, TemplateRow.vector)
         .where(
@@ -27,10 +98,10 @@ def support_set(session: Session, collection: Collection, person: Person) -> Mat
     return decrypt_vectors(session, stored, collection.space.dimension)
 
 
-def templates_by_id(
+def vectors_by_template_id(
     session: Session, collection: Collection, template_ids: Sequence[str]
 ) -> dict[str, Vector]:
-    """Templates of a gallery by their public ids; unknown ids are absent."""
+    """Returns the unit vectors of a gallery's templates; unknown ids are absent."""
     found: dict[str, Vector] = {}
     for start in range(0, len(template_ids), _MOST_PARAMETERS):
         some = template_ids[start : start + _MOST_PARAMETERS]
@@ -43,3 +114,24 @@ def templates_by_id(
         vectors = decrypt_vectors(session, stored, collection.space.dimension)
         found.update((str(row[2]), vector) for row, vector in zip(rows, vectors, strict=True))
     return found
+
+
+def read_vectors(
+    session: Session, collection: Collection, row_ids: set[int] | None = None
+) -> Iterator[tuple[Ids, Matrix]]:
+    """Yields row ids and vectors in blocks: all of the collection, or those of `row_ids`."""
+    query = select(TemplateRow.row_id, TemplateRow.public_id, TemplateRow.vector).where(
+        TemplateRow.collection_id == collection.row_id
+    )
+    if row_ids is None:
+        queries = [query.order_by(TemplateRow.row_id)]
+    else:
+        wanted = sorted(row_ids)
+        starts = range(0, len(wanted), _MOST_PARAMETERS)
+        blocks = [wanted[start : start + _MOST_PARAMETERS] for start in starts]
+        queries = [query.where(TemplateRow.row_id.in_(block)) for block in blocks]
+    for one in queries:
+        for rows in session.execute(one).partitions(_CHUNK):
+            ids = np.array([row.row_id for row in rows], dtype=np.int64)
+            stored = [(row.public_id, row.vector) for row in rows]
+            yield ids, decrypt_vectors(session, stored, collection.space.dimension)

@@ -7,8 +7,8 @@ from typing import cast
 from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
-from app.store.collections import Collection, write_journal
-from app.store.db.tables import REBUILD, EntryRow, TemplateRow, now
+from app.store.collections import Collection, change_size, request_rebuild
+from app.store.db.tables import EntryRow, TemplateRow, now
 from app.store.db.vector_bytes import to_bytes
 from app.vectors import Vector
 
@@ -32,7 +32,8 @@ def import_words(
         append_words(session, collection, block, rank)
         rank += len(block)
         progress(len(block))
-    write_journal(session, collection, REBUILD, [None], new_entries=rank)
+    request_rebuild(session, collection)
+    change_size(session, collection, rank)
     return rank
 
 

@@ -11,6 +11,7 @@ from app.errors import VocabularyNotFound
 from app.store.collections import (
     COLLECTIONS,
     Collection,
+    change_size,
     get_collection,
     lock_collection,
     to_collection,
@@ -109,7 +110,8 @@ def upsert_word(
     )
     session.add(template)
     session.flush()
-    write_journal(session, locked, UPSERT, [template.row_id], new_entries=1)
+    write_journal(session, locked, UPSERT, [template.row_id])
+    change_size(session, locked, 1)
     return Word(entry.row_id, text, entry.rank or 0, vector), True
 
 
@@ -127,7 +129,8 @@ def delete_word(session: Session, collection: Collection, text: str) -> bool:
         )
     )
     session.execute(delete(EntryRow).where(EntryRow.row_id == entry.row_id))
-    write_journal(session, locked, REMOVE, template_row_ids, new_entries=-1)
+    write_journal(session, locked, REMOVE, template_row_ids)
+    change_size(session, locked, -1)
     return True
 
 

@@ -1,7 +1,6 @@
-"""The composition root: settings -> services. The only place that picks engines."""
+"""Builds the services from the settings."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from app.crypto.keyring import Keyring, read_keys
-from app.errors import CollectionExists, InvalidSetting
+from app.errors import InvalidSetting
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.people import Galleries
@@ -24,12 +23,10 @@ from app.faces.recognition import Recognizer
 from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
-from app.store.collections import indexed_collections
 from app.store.db.database import Database
-from app.store.db.tables import SHADOW
 from app.store.housekeeping import Housekeeper
 from app.store.index_sync import IndexSync
-from app.store.staging import delete_abandoned
+from app.store.readiness import Readiness
 from app.texts.embeddings import TextEmbedder
 from app.texts.spaces import TextSpaceRegistry
 from app.wiring.index_engines import open_engine
@@ -41,7 +38,7 @@ from app.zero_shot.service import ZeroShot
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that a request may need; made at start-up, closed at shutdown."""
+    """The services of a process. Built at start-up, closed at shutdown."""
 
     settings: Settings
     database: Database
@@ -56,34 +53,16 @@ class Services:
     text_embedder: TextEmbedder
     zero_shot: ZeroShot
     housekeeper: Housekeeper
-
-    def prepare(self) -> None:
-        """Before the first request: the default gallery is there, the indexes are level."""
-        delete_abandoned(self.database)
-        with suppress(CollectionExists):
-            self.galleries.create(DEFAULT_COLLECTION)
-        with self.database.read() as session:
-            known = indexed_collections(session)
-        for collection in known:
-            self.index_sync.discard_newer(self.database, collection)
-        self.catch_up()
-
-    def catch_up(self) -> dict[str, int]:
-        """Bring every index level with the journal; entries by collection."""
-        with self.database.read() as session:
-            known = indexed_collections(session)
-            for collection in known:
-                self.index_sync.size(session, collection)
-            return {c.name: c.size for c in known if c.kind != SHADOW}
+    readiness: Readiness
 
     def close(self) -> None:
-        """Keep index snapshots, give connections back."""
+        """Writes index snapshots and closes the database connections."""
         self.index_sync.close()
         self.database.close()
 
 
 def build_services(settings: Settings) -> Services:
-    """Open the models and the store. Raises ModelError where a model is not what it claims."""
+    """Opens the models and the store. Raises ModelError, InvalidSetting, NotReady."""
     database = open_database(settings)
     open_index, close_engine = open_engine(settings, database)
     index_sync = IndexSync(open_index, close_engine)
@@ -93,7 +72,7 @@ def build_services(settings: Settings) -> Services:
     spaces = TextSpaceRegistry(database)
     vocabularies = VocabularyService(database, index_sync)
     housekeeper = Housekeeper(database, index_sync, settings.housekeeping_seconds)
-    keep_for = timedelta(days=settings.photo_days) if settings.store_photos else None
+    photo_lifetime = timedelta(days=settings.photo_days) if settings.store_photos else None
     return Services(
         settings=settings,
         database=database,
@@ -104,20 +83,21 @@ def build_services(settings: Settings) -> Services:
             pipeline, thresholds, database, index_sync, settings.ambiguity_margin
         ),
         enroller=Enroller(
-            pipeline, thresholds, database, index_sync, settings.duplicate_fpir, keep_for
+            pipeline, thresholds, database, index_sync, settings.duplicate_fpir, photo_lifetime
         ),
-        galleries=Galleries(database, index_sync, embedder.space, housekeeper.within),
+        galleries=Galleries(database, index_sync, embedder.space, housekeeper.purge_within),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),
         text_embedder=TextEmbedder(vocabularies, spaces),
         zero_shot=ZeroShot(database, spaces, Projections(database, spaces), embedder.space),
         housekeeper=housekeeper,
+        readiness=Readiness(database, index_sync, DEFAULT_COLLECTION, embedder.space),
     )
 
 
 def open_pipeline(settings: Settings) -> FacePipeline:
-    """Detector and embedder, for work that needs no store."""
-    cv2.setNumThreads(1)  # requests are concurrent already; threads within one would only wait
+    """Opens the detector and the embedder. Raises ModelError."""
+    cv2.setNumThreads(1)  # requests run concurrently, so threads within one request do not help
     embedder = load_embedder(
         settings.face_model_dir, choose_providers(settings.providers), settings.inference_threads
     )
@@ -126,9 +106,9 @@ def open_pipeline(settings: Settings) -> FacePipeline:
 
 
 def open_database(settings: Settings) -> Database:
-    """The store's database with its keys. Raises InvalidSetting for keys that are none."""
-    written = settings.encryption_keys
-    keys = read_keys(written.get_secret_value() if written else None, settings.encryption_key_file)
+    """Opens the database with its encryption keys. Raises InvalidSetting."""
+    secret = settings.encryption_keys
+    keys = read_keys(secret.get_secret_value() if secret else None, settings.encryption_key_file)
     if settings.store_photos and not keys:
         raise InvalidSetting(
             "SIMA_STORE_PHOTOS: photos are stored only encrypted; set SIMA_ENCRYPTION_KEYS"
@@ -137,20 +117,20 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_store(settings: Settings) -> tuple[Database, IndexSync]:
-    """Only the store, for work that needs no model."""
+    """Opens the database and the indexes, without a model. Raises InvalidSetting, NotReady."""
     database = open_database(settings)
     return database, IndexSync(*open_engine(settings, database))
 
 
 def available_models(settings: Settings) -> list[Manifest]:
-    """Every model in the models folder, by name, and the one in use wherever it lies."""
+    """Returns the models in the models folder and the active one, by name. Raises ModelError."""
     folders = {path.parent for path in settings.models_dir.glob(f"*/{MANIFEST_NAME}")}
     folders.add(settings.face_model_dir)
     return sorted((read_manifest(folder) for folder in folders), key=lambda m: m.name)
 
 
 def concurrency(settings: Settings) -> int:
-    """How many requests compute at once."""
+    """Returns the number of requests that are processed at the same time."""
     return settings.concurrency or os.cpu_count() or 1
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
 from app.store.index_sync import IndexSync
-from app.store.search import nearest_entries
+from app.store.search import nearest_words
 from app.store.words import WordTable, frequent_words, word_vectors
 from app.vectors import Vector
 from app.words.analogies import Query, cos_mul
@@ -104,13 +104,10 @@ class NeighborSearch:
         limit = k + len(self._hidden)
         floor = self._filters.min_similarity
         while True:
-            [entries] = nearest_entries(
+            [words] = nearest_words(
                 self._session, self._index_sync, self._collection, direction[None], limit
             )
-            found = [
-                _Candidate(entry.row_id, entry.name, entry.rank or 0, entry.similarity)
-                for entry in entries
-            ]
+            found = [_Candidate(w.row_id, w.text, w.rank, w.similarity) for w in words]
             eligible = self._eligible(found)
             below_floor = floor is not None and bool(found) and found[-1].similarity < floor
             if len(eligible) >= k or below_floor or len(found) < limit:

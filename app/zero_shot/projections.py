@@ -11,9 +11,9 @@ from app.store.projections import (
     ProjectionDetails,
     StoredProjection,
     add_projection,
+    delete_projection,
     get_projection,
     list_projections,
-    remove_projection,
 )
 from app.texts.space import Label, TextSpaces
 from app.vectors import EmbeddingSpace, Vector
@@ -97,7 +97,7 @@ class Projections:
     def remove(self, name: str) -> None:
         """Raises ProjectionNotFound."""
         with self._database.write() as session:
-            remove_projection(session, name)
+            delete_projection(session, name)
 
     def usable(self, name: str, source: EmbeddingSpace) -> tuple[StoredProjection, Projection]:
         """A projection for vectors of `source`. Raises ProjectionNotFound, SpaceMismatch where

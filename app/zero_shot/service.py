@@ -10,7 +10,7 @@ from app.store.collections import get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.projections import StoredProjection
-from app.store.templates import templates_by_id
+from app.store.templates import vectors_by_template_id
 from app.texts.space import Label, TextSpace, TextSpaces
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
 from app.zero_shot.classifier import Classifier, Method, Order, Verdict
@@ -157,7 +157,7 @@ class ZeroShot:
         if wanted:
             with self._database.read() as session:
                 gallery = get_collection(session, collection, GALLERY).require_space(self._faces)
-                known = templates_by_id(session, gallery, wanted)
+                known = vectors_by_template_id(session, gallery, wanted)
         found = []
         for number, one in enumerate(shown):
             if one.face is not None:

@@ -9,8 +9,9 @@ from app.index.faiss.index import FaissIndex
 from app.store.collections import Collection, get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.index_sync import IndexSync
-from app.store.people import NewPerson, Person, add_person, add_template
-from app.store.search import nearest_entries
+from app.store.people import NewPerson, Person, add_person
+from app.store.search import nearest_people
+from app.store.templates import add_template
 from app.vectors import EmbeddingSpace, l2_normalize
 
 WITHIN = timedelta(minutes=10)
@@ -45,5 +46,5 @@ def find(database: Database, index: IndexSync, seed: int, k: int = 3) -> list[st
     """Names near the vector of `seed`."""
     with database.read() as session:
         gallery = get_collection(session, "people")
-        rows = nearest_entries(session, index, gallery, vector(seed)[None], k)[0]
-    return [row.name for row in rows]
+        [nearest] = nearest_people(session, index, gallery, vector(seed)[None], k)
+    return [found.person.name for found in nearest]

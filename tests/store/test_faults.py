@@ -184,13 +184,13 @@ def test_a_clock_that_jumps(make_client: MakeClient, tmp_path: Path, photos: Pho
             found = client.post("/identify", files=upload(photos[photo])).json()["faces"][0]
             assert found["person"]["name"] == name
         assert client.get(place).status_code == 200
-        services_of(client).housekeeper.tidy()
+        services_of(client).housekeeper.run()
     assert client.get(place).content == photos["astronaut"], "nothing went before its time"
     with time_machine.travel(now() + timedelta(days=730)):
-        services_of(client).housekeeper.tidy()
+        services_of(client).housekeeper.run()
         assert client.get(place).status_code == 404, "its time is over"
         assert client.delete(f"/persons/{second['person_id']}").status_code == 204
-    services_of(client).housekeeper.tidy()
+    services_of(client).housekeeper.run()
     listed = client.get("/persons").json()["persons"]
     assert [person["name"] for person in listed] == ["Eileen"]
     assert client.get(place).status_code == 404, "and does not come back with the clock"

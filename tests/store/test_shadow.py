@@ -17,8 +17,9 @@ from app.store.collections import get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.db.schema import downgrade, upgrade
 from app.store.db.tables import PhotoRow, TemplateRow, now
-from app.store.people import delete_person, get_person, list_templates
-from app.store.search import nearest_entries
+from app.store.erasures import delete_person
+from app.store.people import get_person
+from app.store.search import nearest_people
 from app.store.shadow import (
     ShadowTemplate,
     StoredPhoto,
@@ -30,6 +31,7 @@ from app.store.shadow import (
     people_without_template,
     roll_back,
 )
+from app.store.templates import list_templates
 from app.vectors import EmbeddingSpace, l2_normalize
 from tests.commands.test_cli import sima
 from tests.conftest import MakeClient, enroll, services_of, upload
@@ -70,9 +72,9 @@ def test_cut_over_and_roll_back_switch_between_two_spaces(database: Database) ->
     assert (gallery.space, gallery.size) == (OTHER, 3)
     assert old.space == before.space
     with database.read() as session:
-        rows = nearest_entries(session, index, gallery, other_vector(1)[None], 2)[0]
-        assert [row.name for row in rows] == ["P1", "P0"]
-        assert rows[0].template_id == ids[1][0].template_id
+        [nearest] = nearest_people(session, index, gallery, other_vector(1)[None], 2)
+        assert [found.person.name for found in nearest] == ["P1", "P0"]
+        assert nearest[0].template_id == ids[1][0].template_id
         assert [get_person(session, p.person_id).photos for p in people] == [1, 1, 0]
         assert list_templates(session, people[0].person_id)[0].template_id == ids[0][0].template_id
     with database.write() as session:

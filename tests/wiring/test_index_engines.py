@@ -13,7 +13,8 @@ from app.errors import InvalidSetting
 from app.store.collections import create_collection, get_collection
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY, TemplateRow
-from app.store.people import NewPerson, add_person, add_template
+from app.store.index_check import IndexCheck
+from app.store.people import NewPerson, add_person
 from app.store.shadow import (
     ShadowTemplate,
     StoredPhoto,
@@ -21,6 +22,7 @@ from app.store.shadow import (
     get_shadow,
     open_shadow,
 )
+from app.store.templates import add_template
 from app.vectors import EmbeddingSpace, l2_normalize
 from app.wiring.services import open_store
 from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
@@ -97,8 +99,8 @@ def test_a_comparison_finds_every_engine_level(
     services = services_of(second)
     with services.database.read() as session:
         gallery = get_collection(session, "compared")
-    found = services.index_sync.compare(services.database, gallery)
-    assert (found.level, found.stored, found.indexed) == (True, 3, 3)
+    found = IndexCheck(services.database, services.index_sync).compare(gallery)
+    assert (found.equal, found.stored, found.indexed) == (True, 3, 3)
 
 
 def test_a_collection_goes_with_its_index(

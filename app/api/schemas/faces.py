@@ -10,7 +10,7 @@ from app.api.schemas.persons import Person
 from app.faces import recognition
 from app.faces.pipeline import types
 from app.faces.pipeline.types import Points
-from app.store.search import NearestEntry
+from app.store.search import NearestPerson
 from app.vectors import similarity_to_distance
 
 
@@ -201,14 +201,14 @@ class Candidate(BaseModel):
     template_id: str
 
     @classmethod
-    def of(cls, entry: NearestEntry) -> "Candidate":
-        similarity = min(entry.similarity, 1.0)  # rounding may exceed 1
+    def of(cls, found: NearestPerson) -> "Candidate":
+        similarity = min(found.similarity, 1.0)  # rounding may exceed 1
         return cls(
-            person_id=str(entry.public_id),
-            name=entry.name,
+            person_id=found.person.person_id,
+            name=found.person.name,
             similarity=similarity,
             distance=similarity_to_distance(similarity),
-            template_id=str(entry.template_id),
+            template_id=found.template_id,
         )
 
 

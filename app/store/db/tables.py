@@ -77,6 +77,7 @@ class CollectionRow(Base):
     space_id: Mapped[int] = mapped_column(ForeignKey("embedding_spaces.id"))
     revision: Mapped[int] = mapped_column(default=0)
     size: Mapped[int] = mapped_column(default=0)
+    largest_support_set: Mapped[int] = mapped_column(default=1, server_default="1")
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     shadow_of: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -33,7 +33,7 @@ def embedding(client: TestClient, photo: bytes) -> bytes:
 
 def tidy(client: TestClient) -> None:
     """One round of housekeeping."""
-    services_of(client).housekeeper.tidy()
+    services_of(client).housekeeper.run()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def write_snapshot(client: TestClient) -> None:
     """Bring the index level and close it, as a shutdown does."""
-    services_of(client).catch_up()
+    services_of(client).readiness.catch_up()
     services_of(client).index_sync.close()
 
 
@@ -112,7 +112,7 @@ def test_rotation_on_the_command_line_beside_a_running_service(
     found = final.post("/identify", files=upload(photos["obama"])).json()
     assert found["faces"][0]["candidates"][0]["name"] == "Barack"
     with pytest.raises(DecryptionFailed, match="not in the encryption keys"):
-        build_services(make_settings(folder, encryption_keys=new_key())).prepare()
+        build_services(make_settings(folder, encryption_keys=new_key())).readiness.prepare()
 
 
 def rotate(folder: Path, keys: str) -> dict[str, int]:
