@@ -1,4 +1,4 @@
-"""keys on the command line."""
+"""`sima keys`: create and rotate the keys that encrypt personal data."""
 
 import typer
 
@@ -8,20 +8,21 @@ from app.settings import Settings
 from app.store.db.rotation import rotate
 from app.wiring.services import open_database
 
-keys = typer.Typer(no_args_is_help=True, help="Keys that seal what is kept about people.")
+keys = typer.Typer(no_args_is_help=True, help="Keys that encrypt personal data.")
 
 
 @keys.command("new")
 def new() -> None:
-    """Print a fresh key for SIMA_ENCRYPTION_KEYS; whoever has it can read templates."""
+    """Print a new key for SIMA_ENCRYPTION_KEYS. Keep it secret: it decrypts all templates."""
     typer.echo(new_key())
 
 
 @keys.command("rotate")
 def rotate_keys(as_json: AsJson = False) -> None:
-    """Seal everything with the first key, also what was never sealed; the service may run.
+    """Encrypt all stored personal data with the first key; the service may be running.
 
-    Start the service with the new key in front of the old one before; take the old one out after.
+    Before: put the new key in front of the old one and restart the service. After: delete the old
+    key from the setting.
     """
     with exit_on_error():
         database = open_database(Settings())
@@ -33,4 +34,4 @@ def rotate_keys(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table(("sealed anew", "rows"), list(rows.items()))
+        print_table(("re-encrypted", "rows"), list(rows.items()))

@@ -2,9 +2,9 @@
 
 Milvus has no transactions. Rows are written by id, so applying a journal row twice changes
 nothing; the shared index state stores the revision and lets one process apply the journal at a
-time. A rebuild fills a second Milvus collection and then moves the alias to it. Milvus compares
-every row (`FLAT`): it searches recently written rows of any other index type by cells of its
-own, which miss people (ADR 13).
+time. A rebuild fills a second Milvus collection and then moves the alias to it. Rows are compared
+exhaustively (`FLAT`): Milvus searches recent rows of any other index type by interim clusters,
+which miss people (ADR 13).
 """
 
 import secrets
@@ -24,15 +24,16 @@ from app.vectors import Ids, Matrix, Neighbor
 
 _log = get_logger(__name__)
 
-_BATCH_BYTES = 4_000_000  # of vectors a message; the servers refuse some dozen megabytes
-_MOST = 16_384  # answers a search may have in Milvus
-_PAGE = 10_000  # ids a message
-_LAYOUT = "2"  # of the collections; those of another layout are made anew from the journal
-_SETTLED = 15.0  # seconds; Milvus's "Bounded" answers from what was there five seconds ago
+_BATCH_BYTES = 4_000_000  # of vectors per message; servers refuse messages of some dozen megabytes
+_MAX_NEIGHBORS = 16_384  # Milvus's limit
+_PAGE = 10_000  # ids per message
+_LAYOUT = "2"  # of the Milvus collection; another layout is rebuilt from the journal
+# Seconds after a change until "Bounded" searches return it; Milvus's default staleness is 5 s.
+_SETTLED = 15.0
 
 
 class MilvusIndex:
-    """On a server, or `embedded` in Lite, whatever the client is connected to."""
+    """An index in a Milvus server, or in Milvus Lite (`embedded`)."""
 
     shared = True
 
@@ -48,28 +49,28 @@ class MilvusIndex:
         self._dimension, self._client, self._alias = dimension, client, name
         self._state = SharedIndexState(transactions, name, f"{key} {_LAYOUT}")
         self._embedded = embedded
-        self._draft: str | None = None
+        self._draft: str | None = None  # the Milvus collection that a rebuild fills
         self._applied = monotonic()
-        fresh = not self._state.prepare()
-        with _translated(), self._state.hold() as held:  # one process creates
-            if fresh or self._standing() is None:
+        outdated = not self._state.create()
+        with _translated(), self._state.lock() as locked:  # one process creates the collection
+            if outdated or self._published() is None:
                 self._publish(self._create())
-                held.revision = 0
-            self.revision = held.revision
+                locked.revision = 0
+            self.revision = locked.revision
 
     @contextmanager
     def applying(self) -> Iterator[None]:
-        """The state_database's lock. After an error the same journal rows are applied once more."""
-        with _translated(), self._state.hold() as held:
-            self.revision = held.revision
+        """Holds the lock of the index state. After an error the journal rows are applied again."""
+        with _translated(), self._state.lock() as locked:
+            self.revision = locked.revision
             try:
                 yield
                 if self._draft is not None:
                     self._publish(self._draft)
-                held.revision = self.revision
+                locked.revision = self.revision
                 self._applied = monotonic()
             except BaseException:
-                self.revision = 0  # unknown; the next one to apply reads it again
+                self.revision = 0  # unknown; the next `applying` reads it
                 if self._draft is not None:
                     self._client.drop_collection(self._draft)
                 raise
@@ -77,7 +78,7 @@ class MilvusIndex:
                 self._draft = None
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
-        """Add or replace rows; within one call the last of an id's rows wins."""
+        """Add or replace rows; the last row wins where an id is repeated."""
         last = {int(row_id): row for row, row_id in enumerate(ids)}
         rows = [{"id": one, "vector": vectors[row].tolist()} for one, row in last.items()]
         size = max(1, _BATCH_BYTES // (4 * self._dimension))
@@ -85,18 +86,19 @@ class MilvusIndex:
             self._client.upsert(self._target, rows[start : start + size])
 
     def delete(self, ids: Ids) -> None:
-        """Drop rows by id."""
-        for start in range(0, len(ids), _MOST):
-            some = [int(one) for one in ids[start : start + _MOST]]
-            self._client.delete(self._target, ids=some)
+        """Delete rows by id; unknown ids are ignored."""
+        for start in range(0, len(ids), _MAX_NEIGHBORS):
+            batch = [int(one) for one in ids[start : start + _MAX_NEIGHBORS]]
+            self._client.delete(self._target, ids=batch)
 
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]:
-        """What Milvus finds after everything that was written before; similarities are exact.
+        """Exact search that sees every change applied before.
 
-        "Strong" waits for its next time tick, up to a fifth of a second. What this process knows of
-        was written before it last held the state_database's lock: soon after, "Bounded" has it all.
+        "Strong" consistency waits for Milvus's next time tick, up to 0.2 s. Every change that this
+        process knows of was written before it last held the lock of the index state, so "Bounded"
+        consistency is sufficient some seconds after that.
         """
-        wanted = min(k, _MOST)
+        wanted = min(k, _MAX_NEIGHBORS)
         if wanted < 1 or not len(probes):
             return [[] for _ in probes]
         settled = monotonic() - self._applied > _SETTLED
@@ -118,7 +120,7 @@ class MilvusIndex:
         ]
 
     def size(self) -> int:
-        """Rows held."""
+        """Number of rows."""
         with _translated():
             [row] = self._client.query(
                 self._target, filter="", output_fields=["count(*)"], consistency_level="Strong"
@@ -126,7 +128,7 @@ class MilvusIndex:
         return int(row["count(*)"])
 
     def ids(self) -> Ids:
-        """Every id it holds, page by page."""
+        """All ids, in no particular order, read page by page."""
         found: list[int] = []
         with _translated():
             pages = self._client.query_iterator(
@@ -138,38 +140,41 @@ class MilvusIndex:
         return np.array(found, dtype=np.int64)
 
     def clear(self) -> None:
-        """From now on rows go into an empty collection; it answers when `applying` ends."""
+        """Start an empty collection, which is searched when `applying` ends; revision 0."""
         if self._draft is None:
             self._draft = self._create()
         self.revision = 0
 
     def flush(self) -> None:
-        """A server keeps a log of its own; Lite searches what it has written down much faster."""
+        """Write segments to disk in Milvus Lite, which searches them faster than recent rows.
+
+        A server has a write-ahead log and needs no flush.
+        """
         if self._embedded:
             with _translated():
                 self._client.flush(self._target)
 
     def purge(self) -> None:
-        """Collection, alias and state."""
-        with self._state.hold() as held:
-            standing = self._standing()
-            if standing is not None:
+        """Delete collection, alias and index state."""
+        with self._state.lock() as locked:
+            published = self._published()
+            if published is not None:
                 self._client.drop_alias(self._alias)
-                self._client.drop_collection(standing)
-            self._state.delete(held.session)
+                self._client.drop_collection(published)
+            self._state.delete(locked.session)
 
     def close(self) -> None:
-        """The client belongs to the one who opened it."""
+        """Does nothing: the caller owns the client."""
 
     @property
     def _target(self) -> str:
         return self._draft or self._alias
 
-    def _standing(self) -> str | None:
-        """The collection that answers."""
-        named = f"{self._alias}_"
+    def _published(self) -> str | None:
+        """The Milvus collection that the alias points to."""
+        prefix = f"{self._alias}_"
         for name in self._client.list_collections():
-            if name.startswith(named) and self._alias in self._aliases(name):
+            if name.startswith(prefix) and self._alias in self._aliases(name):
                 return str(name)
         return None
 
@@ -189,20 +194,20 @@ class MilvusIndex:
         return name
 
     def _publish(self, name: str) -> None:
-        """Let `name` answer from now on; what answered before is dropped."""
-        before = self._standing()
-        if before is None:
+        """Point the alias to `name` and delete the previous collection."""
+        previous = self._published()
+        if previous is None:
             self._client.create_alias(name, self._alias)
             return
         self._client.alter_alias(name, self._alias)
-        self._client.drop_collection(before)
+        self._client.drop_collection(previous)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Milvus out of reach is a service that is not ready."""
+    """Raises NotReady in place of Milvus's errors."""
     try:
         yield
     except MilvusException as error:
         _log.error("milvus_failed", error=error.message)
-        raise NotReady("the vector index cannot be used at the moment") from error
+        raise NotReady("the vector index is not available; check that Milvus is running") from error

@@ -1,7 +1,8 @@
-"""Where the indexes stand that several processes share, and who may move one of them.
+"""Stores the revision of shared indexes and the lock of the process that updates one.
 
-Its table lies in a database that all of them reach. A row is locked while the journal is applied,
-so every journal row is applied by one process; a process that dies gives the lock back unchanged.
+The table is in a database that all processes reach. The row of an index is locked while the journal
+is applied, so that one process applies each journal row. If that process ends, the database rolls
+back and releases the lock.
 """
 
 from collections.abc import Iterator
@@ -24,22 +25,23 @@ _STATES = Table(
 
 
 @dataclass(slots=True)
-class Held:
-    """A locked row: set `revision`, and it is kept when the lock ends. `session` is the
-    transaction that holds it."""
+class LockedState:
+    """A locked row: `revision` is stored when the lock is released. `session` is the transaction
+    that holds the lock."""
 
     session: Session
     revision: int
 
 
 class SharedIndexState:
-    """The row of one index. `key` tells one collection from another that had its name before."""
+    """The row of one index. `key` differs if another collection had the same name before."""
 
     def __init__(self, transactions: Transactions, name: str, key: str) -> None:
         self._transactions, self._name, self._key = transactions, name, key
 
-    def prepare(self) -> bool:
-        """Make the row; False where what lies under the name belongs to another collection."""
+    def create(self) -> bool:
+        """Creates the row if needed; False if the name belonged to an index with another key,
+        whose rows must be deleted."""
         with self._transactions.write() as session:
             _STATES.metadata.create_all(session.connection())
         with self._transactions.write() as session:
@@ -52,26 +54,26 @@ class SharedIndexState:
             try:
                 with session.begin_nested():
                     session.execute(insert(_STATES).values(row))
-            except IntegrityError:  # another process was faster
+            except IntegrityError:  # another process inserted it first
                 return True
             return known is None
 
     def revision(self) -> int:
-        """What the index holds at the moment."""
+        """The stored revision; 0 without a row."""
         with self._transactions.read() as session:
             query = select(_STATES.c.revision).where(_STATES.c.name == self._name)
             return session.scalar(query) or 0
 
     @contextmanager
-    def hold(self) -> Iterator[Held]:
-        """Wait for the row's lock; the row is written at the end of the block, unless it fails."""
-        mine = (_STATES.c.name == self._name) & (_STATES.c.key == self._key)
+    def lock(self) -> Iterator[LockedState]:
+        """Waits for the row's lock; the row is updated at the end of the block without an error."""
+        own = (_STATES.c.name == self._name) & (_STATES.c.key == self._key)
         with self._transactions.write() as session:
-            found = session.scalar(select(_STATES.c.revision).where(mine).with_for_update())
-            held = Held(session, found or 0)
-            yield held
-            session.execute(update(_STATES).where(mine).values(revision=held.revision))
+            found = session.scalar(select(_STATES.c.revision).where(own).with_for_update())
+            locked = LockedState(session, found or 0)
+            yield locked
+            session.execute(update(_STATES).where(own).values(revision=locked.revision))
 
     def delete(self, session: Session) -> None:
-        """Forget the row."""
+        """Deletes the row."""
         session.execute(delete(_STATES).where(_STATES.c.name == self._name))

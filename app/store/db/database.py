@@ -1,4 +1,4 @@
-"""One engine and its two transaction scopes. Nothing else in the service commits."""
+"""Database engine with a read scope and a write scope; only the write scope commits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,16 +18,17 @@ from app.logs import get_logger
 _log = get_logger(__name__)
 
 _BUSY_MILLISECONDS = 30_000
-# Two megabytes, the default, hold none of the pages that a search joins: half its time was reading.
+# SQLite's default cache of 2 MB does not hold the pages that a search joins; with it, half of the
+# time of a search was reading.
 _MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
 
 
 class Database:
     """SQLite (WAL) or PostgreSQL, by URL.
 
-    A read scope sees one consistent state from its first statement to its last; a write scope
-    is one transaction, serialised with all other writers of the same collection. `keyring` comes
-    with every session: what is kept about people is sealed with it.
+    A read scope sees one consistent snapshot from its first statement to its last. A write scope is
+    one transaction, serialised with all other writers of the same collection. Every session carries
+    `keyring`, with which personal data is encrypted.
     """
 
     def __init__(self, url: str, keyring: Keyring | None = None) -> None:
@@ -40,14 +41,14 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        self._info = {"keyring": self.keyring}  # of every session
+        self._info = {"keyring": self.keyring}
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reading = self._engine.execution_options(**options)
         self._writing = self._engine.execution_options(sima_write=True)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session on a snapshot; nothing is ever written through it."""
+        """A read-only session on a snapshot. Raises NotReady."""
         with (
             _translated(),
             self._reading.connect() as connection,
@@ -57,7 +58,10 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session whose work is committed at the end of the block, or not at all."""
+        """A session that is committed at the end of the block, or rolled back after an error.
+
+        Raises NotReady.
+        """
         with (
             _translated(),
             self._writing.connect() as connection,
@@ -68,20 +72,20 @@ class Database:
             session.flush()
 
     def check(self) -> None:
-        """Raises NotReady where the database cannot be reached or lacks the schema."""
+        """Raises NotReady if the database cannot be reached or lacks the schema."""
         with self.read() as session:
             session.execute(text("SELECT 1 FROM collections LIMIT 1"))
 
     def truncate_wal(self) -> None:
-        """Let SQLite's write-ahead log go, which still holds pages of what was deleted."""
+        """Truncates SQLite's write-ahead log, which contains pages of deleted rows."""
         if self.is_sqlite:
             with _translated(), self._engine.connect() as connection:
-                connection.exec_driver_sql("ROLLBACK")  # a checkpoint is no transaction's business
+                connection.exec_driver_sql("ROLLBACK")  # a checkpoint fails inside a transaction
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.exec_driver_sql("BEGIN")
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Closes all pooled connections."""
         self._engine.dispose()
 
 
@@ -106,15 +110,15 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        # The driver's words only: SQLAlchemy's message would quote parameters, such as names.
+        # Only the driver's message: SQLAlchemy's contains parameters, such as people's names.
         cause = error.orig if isinstance(error, DBAPIError) else type(error).__name__
         _log.error("database_failed", error=str(cause))
-        raise NotReady("the database cannot be used at the moment") from error
+        raise NotReady("the database is not available") from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     assert isinstance(connection, SqliteConnection)
-    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says
+    connection.isolation_level = None  # `_begin_sqlite` begins transactions
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -128,10 +132,10 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once: two that read first and then write would deadlock."""
+    """Begins with the write lock in a write scope: two readers that then write would deadlock."""
     if connection.get_execution_options().get("sima_write", False):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         return
     sqlite = connection.connection.driver_connection
     assert isinstance(sqlite, SqliteConnection)
-    sqlite.execute("BEGIN")  # takes no lock, so there is no error to translate
+    sqlite.execute("BEGIN")  # takes no lock, so no error has to be translated

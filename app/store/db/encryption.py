@@ -1,7 +1,7 @@
-"""What the tables hold about people, sealed on the way in and opened on the way out.
+"""Encrypts personal data before it is stored: templates, metadata and photos of galleries.
 
-The keyring comes with the session. Without keys everything is kept as it is; what was written
-before there were keys stays readable.
+The session carries the keyring. With an empty keyring data is stored unencrypted; data that was
+stored before there were keys remains readable.
 """
 
 import base64
@@ -15,72 +15,78 @@ from app.crypto.keyring import OVERHEAD, Keyring
 from app.store.db.vector_bytes import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
-_FLOAT = 4
-Stored = tuple[str | None, bytes]
-"""A template's public id (None for a word's) and its bytes."""
+_FLOAT_BYTES = 4
+StoredVector = tuple[str | None, bytes]
+"""The public id of a template (None for a word) and its column `vector`."""
 
 
 def keyring_of(session: Session) -> Keyring:
-    """The keys that came with the session."""
+    """The keyring that Database attached to the session."""
     keyring = session.info["keyring"]
     assert isinstance(keyring, Keyring)
     return keyring
 
 
 def encrypt_vector(session: Session, template_id: str, vector: Vector) -> bytes:
-    """A person's template for the table."""
-    keyring, plain = keyring_of(session), to_bytes(vector)
-    return keyring.encrypt(plain, _template(template_id)) if keyring else plain
+    """The column `vector` of a person's template; not encrypted with an empty keyring."""
+    keyring, plaintext = keyring_of(session), to_bytes(vector)
+    return keyring.encrypt(plaintext, _template(template_id)) if keyring else plaintext
 
 
-def decrypt_vectors(session: Session, stored: Sequence[Stored], dimension: int) -> Matrix:
-    """Rows from the table, shape (len(stored), dimension). Raises DecryptionFailed."""
+def decrypt_vectors(session: Session, stored: Sequence[StoredVector], dimension: int) -> Matrix:
+    """Unit vectors, shape (len(stored), dimension). Raises DecryptionFailed."""
     keyring = keyring_of(session)
-    plain = [
-        keyring.decrypt(found, _template(str(template_id)))
-        if is_encrypted(found, dimension)
-        else found
-        for template_id, found in stored
+    plaintexts = [
+        keyring.decrypt(column, _template(str(template_id)))
+        if is_encrypted(column, dimension)
+        else column
+        for template_id, column in stored
     ]
-    return to_matrix(plain, dimension)
+    return to_matrix(plaintexts, dimension)
 
 
 def is_encrypted(stored: bytes, dimension: int) -> bool:
-    """By its length: a sealed vector is longer than a plain one."""
-    return len(stored) == dimension * _FLOAT + OVERHEAD
+    """Whether a stored vector is encrypted, which its length shows."""
+    return len(stored) == dimension * _FLOAT_BYTES + OVERHEAD
 
 
 def encrypt_metadata(session: Session, person_id: str, metadata: dict[str, Any]) -> Any:
-    """For the JSON column: a string when sealed, so that no object can be taken for it."""
+    """The JSON column: a base64 string if encrypted, else the object itself.
+
+    Empty metadata is not encrypted.
+    """
     keyring = keyring_of(session)
     if not keyring or not metadata:
         return metadata
-    sealed = keyring.encrypt(json.dumps(metadata).encode(), _metadata(person_id))
-    return base64.b64encode(sealed).decode()
+    ciphertext = keyring.encrypt(json.dumps(metadata).encode(), _metadata(person_id))
+    return base64.b64encode(ciphertext).decode()
 
 
-def decrypt_metadata(session: Session, person_id: str, kept: Any) -> dict[str, Any]:
-    """The object that was sealed, or one that never was. Raises DecryptionFailed."""
-    if isinstance(kept, str):
-        plain = keyring_of(session).decrypt(base64.b64decode(kept), _metadata(person_id))
-        kept = json.loads(plain)
-    assert isinstance(kept, dict)
-    return kept
+def decrypt_metadata(session: Session, person_id: str, stored: Any) -> dict[str, Any]:
+    """The metadata of a JSON column, encrypted or not. Raises DecryptionFailed."""
+    if isinstance(stored, str):
+        plaintext = keyring_of(session).decrypt(base64.b64decode(stored), _metadata(person_id))
+        stored = json.loads(plaintext)
+    assert isinstance(stored, dict)
+    return stored
 
 
-def metadata_ciphertext(kept: Any) -> bytes | None:
-    """The sealed bytes in the JSON column; None where it is no sealed text."""
-    return base64.b64decode(kept) if isinstance(kept, str) else None
+def metadata_ciphertext(stored: Any) -> bytes | None:
+    """The ciphertext in a JSON column; None if the column is not encrypted."""
+    return base64.b64decode(stored) if isinstance(stored, str) else None
 
 
 def encrypt_photo(session: Session, template_id: str, image: bytes) -> bytes:
-    """A photo for the table; there are none without keys."""
+    """The column `ciphertext` of a photo; photos are stored only if there are keys."""
     return keyring_of(session).encrypt(image, _photo(template_id))
 
 
-def decrypt_photo(session: Session, template_id: str, sealed: bytes) -> bytes:
-    """The photo's bytes. Raises DecryptionFailed."""
-    return keyring_of(session).decrypt(sealed, _photo(template_id))
+def decrypt_photo(session: Session, template_id: str, ciphertext: bytes) -> bytes:
+    """The image file. Raises DecryptionFailed."""
+    return keyring_of(session).decrypt(ciphertext, _photo(template_id))
+
+
+# Contexts: a ciphertext cannot be moved to another row or column.
 
 
 def _template(template_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Sealing anew with the newest key, a block a transaction, beside everything else."""
+"""Re-encrypts stored personal data with the newest key, one transaction per block of rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,42 +31,57 @@ from app.store.db.tables import (
 _BLOCK = 500
 _DIMENSION = EmbeddingSpaceRow.dimension
 
-Step = Callable[[Session, int], tuple[int, int, int]]
-"""Looks at rows behind an id: the last id, how many were there, how many were sealed anew."""
-
 
 @dataclass(frozen=True, slots=True)
-class Rotated:
-    """Rows that were sealed with another key, or not at all."""
+class Reencrypted:
+    """Numbers of rows that were encrypted with another key or not encrypted."""
 
     templates: int
     people: int
     photos: int
 
 
-def rotate(database: Database, progress: Callable[[int], None]) -> Rotated:
-    """Seal what is kept about people with the newest key. May be stopped, and run again.
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Rows in a block, how many of them were re-encrypted, and the row id of the last one."""
 
-    Raises InvalidSetting without keys, DecryptionFailed where an older key is missing.
+    rows: int
+    changed: int
+    last: int
+
+
+_Step = Callable[[Session, int], _Block]
+"""Re-encrypts the block of rows after a row id."""
+
+
+def rotate(database: Database, progress: Callable[[int], None]) -> Reencrypted:
+    """Encrypts all stored personal data with the newest key. Can be interrupted and repeated.
+
+    `progress` receives the number of rows in each block. Raises InvalidSetting for an empty
+    keyring, DecryptionFailed for data encrypted with a key that is not in the keyring.
     """
     if not database.keyring:
         raise InvalidSetting("SIMA_ENCRYPTION_KEYS: no key is set; create one with `sima keys new`")
-    counts = [_all(database, step, progress) for step in (_templates, _people, _photos)]
-    return Rotated(*counts)
+    return Reencrypted(
+        templates=_all(database, _templates, progress),
+        people=_all(database, _people, progress),
+        photos=_all(database, _photos, progress),
+    )
 
 
-def _all(database: Database, step: Step, progress: Callable[[int], None]) -> int:
+def _all(database: Database, step: _Step, progress: Callable[[int], None]) -> int:
     last, total = 0, 0
     while True:
         with database.write() as session:
-            last, seen, changed = step(session, last)
-        progress(seen)
-        total += changed
-        if seen < _BLOCK:
+            block = step(session, last)
+        progress(block.rows)
+        last = block.last
+        total += block.changed
+        if block.rows < _BLOCK:
             return total
 
 
-def _templates(session: Session, after: int) -> tuple[int, int, int]:
+def _templates(session: Session, after: int) -> _Block:
     query = (
         select(TemplateRow.row_id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
         .join(CollectionRow, CollectionRow.row_id == TemplateRow.collection_id)
@@ -82,15 +97,15 @@ def _templates(session: Session, after: int) -> tuple[int, int, int]:
         if keyring.is_current(stored) and len(stored) != 4 * dimension:
             continue
         [vector] = decrypt_vectors(session, [(public_id, stored)], dimension)
-        sealed = encrypt_vector(session, str(public_id), vector)
+        ciphertext = encrypt_vector(session, str(public_id), vector)
         session.execute(
-            update(TemplateRow).where(TemplateRow.row_id == row_id).values(vector=sealed)
+            update(TemplateRow).where(TemplateRow.row_id == row_id).values(vector=ciphertext)
         )
         changed += 1
-    return (rows[-1][0] if rows else after), len(rows), changed
+    return _Block(len(rows), changed, rows[-1][0] if rows else after)
 
 
-def _people(session: Session, after: int) -> tuple[int, int, int]:
+def _people(session: Session, after: int) -> _Block:
     query = (
         select(EntryRow)
         .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
@@ -102,18 +117,20 @@ def _people(session: Session, after: int) -> tuple[int, int, int]:
     rows = list(session.scalars(query))
     keyring, changed = keyring_of(session), 0
     for row in rows:
-        sealed = metadata_ciphertext(row.attributes)
-        if (sealed is None and not row.attributes) or (sealed and keyring.is_current(sealed)):
+        ciphertext = metadata_ciphertext(row.attributes)
+        if ciphertext is None and not row.attributes:
+            continue
+        if ciphertext and keyring.is_current(ciphertext):
             continue
         person_id = str(row.public_id)
-        plain = decrypt_metadata(session, person_id, row.attributes)
-        row.attributes = encrypt_metadata(session, person_id, plain)
+        metadata = decrypt_metadata(session, person_id, row.attributes)
+        row.attributes = encrypt_metadata(session, person_id, metadata)
         changed += 1
     session.flush()
-    return (rows[-1].row_id if rows else after), len(rows), changed
+    return _Block(len(rows), changed, rows[-1].row_id if rows else after)
 
 
-def _photos(session: Session, after: int) -> tuple[int, int, int]:
+def _photos(session: Session, after: int) -> _Block:
     query = (
         select(PhotoRow, TemplateRow.template_id)
         .join(TemplateRow, TemplateRow.row_id == PhotoRow.template_row_id)
@@ -130,4 +147,4 @@ def _photos(session: Session, after: int) -> tuple[int, int, int]:
             row.ciphertext = encrypt_photo(session, str(public_id), image)
             changed += 1
     session.flush()
-    return (rows[-1][0].template_row_id if rows else after), len(rows), changed
+    return _Block(len(rows), changed, rows[-1][0].template_row_id if rows else after)

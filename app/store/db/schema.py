@@ -1,4 +1,4 @@
-"""Bring the schema up or down with alembic, under the database's write lock."""
+"""Migrates the schema with Alembic under the write lock of the database."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ _SCRIPTS = Path(__file__).resolve().parents[3] / "migrations"
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Run what is missing; several processes at once are fine, one does the work."""
+    """Runs the migrations up to `revision`; safe if several processes call it together."""
     with database.write() as session:
         command.upgrade(_config(session), revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Go back to `revision`, or to `base`: an empty database. Data of dropped tables is gone."""
+    """Reverts to `revision`; `base` is an empty database. Data in dropped tables is lost."""
     with database.write() as session:
         command.downgrade(_config(session), revision)
 
