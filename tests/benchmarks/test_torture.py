@@ -24,5 +24,5 @@ def test_nothing_is_lost_duplicated_or_found_after_deletion() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     rows = re.findall(r"│ (\w+)\s*│ ([\w ]+?)\s*│ (\d+)\s*│", done.stdout)
     counts = {(part, what): int(count) for part, what, count in rows}
-    assert counts["storm", "enrolled"] > 0
-    assert counts["kills", "acknowledged"] == counts["kills", "found"] >= 150
+    assert counts["clients", "enrolled"] > 0
+    assert counts["writer", "acknowledged"] == counts["writer", "found"] >= 150

@@ -1,0 +1,1 @@
+"""Stress test of the store's guarantees under concurrent clients and SIGKILL."""
