@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-WIDTH = 100
+WIDTH = 120
 
 
 def conditions(what: str) -> None:
