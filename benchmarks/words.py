@@ -29,10 +29,10 @@ _OURS = {"sima": _CONFIG, "sima, shared = 1": _CONFIG.model_copy(update={"shared
 def ours(corpus: Path, folder: Path, vocabulary: Vocabulary, config: WordConfig) -> float:
     """Train one epoch; returns its CPU seconds."""
     ids = encode(corpus, vocabulary, folder / "ids", lambda _: None)
-    kept = folder / "checkpoint.npz"
-    kept.unlink(missing_ok=True)
+    checkpoint = folder / "checkpoint.npz"
+    checkpoint.unlink(missing_ok=True)
     began = process_time()
-    learn_negative_sampling(ids, vocabulary, config, kept, lambda *_: None)
+    learn_negative_sampling(ids, vocabulary, config, checkpoint, lambda *_: None)
     return process_time() - began
 
 

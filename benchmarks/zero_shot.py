@@ -68,7 +68,7 @@ def draw(space: TextSpace, file: Path) -> None:
         axes.scatter(*at_texts[own].T, color=colours(number), s=22, alpha=0.7)
         axes.scatter(*at_labels[number], color=colours(number), marker="*", s=260, edgecolor="k")
         axes.annotate(name, at_labels[number], xytext=(8, 6), textcoords="offset points")
-    axes.set_title("Stars: labels by their name alone. Dots: texts of that topic, nobody trained")
+    axes.set_title("Stars: labels by name only. Dots: texts of each topic, without training")
     axes.set_xticks([])
     axes.set_yticks([])
     figure.tight_layout()

@@ -3,7 +3,7 @@
 Export folds every batch normalisation into the layer before it, and every residual scale into the
 block's last convolution. Both are undone exactly: with gamma = sqrt(variance + eps) and
 beta = mean + bias a normalisation computes `x + bias` for any mean and variance, so the statistics
-can be measured anew without changing the network's output.
+can be measured again without changing the network's output.
 """
 
 from collections.abc import Callable, Iterator

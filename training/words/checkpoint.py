@@ -23,7 +23,7 @@ def require_identity(stored: str, expected: str, file: Path) -> None:
 
 
 class Saver:
-    """Writes `file` atomically, and tells when `seconds` have passed since the last save."""
+    """Writes `file` atomically; a save is due when `seconds` have passed since the last one."""
 
     def __init__(self, file: Path, seconds: float) -> None:
         self._file, self._seconds = file, seconds

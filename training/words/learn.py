@@ -76,16 +76,16 @@ def _learn(ids: Ids, vocabulary: Vocabulary, run: Path, config: WordConfig) -> M
             # importing numba and torch takes seconds each, so only the needed one is imported
             from training.words import negative_sampling as sgns  # noqa: PLC0415
 
-            kept = run / "checkpoint.npz"
-            weights = sgns.learn_negative_sampling(seen, vocabulary, config, kept, report)
+            checkpoint = run / "checkpoint.npz"
+            weights = sgns.learn_negative_sampling(seen, vocabulary, config, checkpoint, report)
             vectors = weights.source
             found = sgns.held_out_loss(weights, aside, vocabulary, config)
         else:
             from training.words import softmax  # noqa: PLC0415 - torch
 
-            rule, kept = RULES[config.context], run / "checkpoint.pt"
+            rule, checkpoint = RULES[config.context], run / "checkpoint.pt"
             vectors, network = softmax.learn_softmax(
-                seen, len(vocabulary), rule, config, kept, report
+                seen, len(vocabulary), rule, config, checkpoint, report
             )
             entropy = softmax.held_out_entropy(network, aside, rule, config)
             found = None if entropy is None else (entropy, float(np.log(len(vocabulary))))

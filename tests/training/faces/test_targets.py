@@ -45,4 +45,6 @@ def test_a_later_stage_uses_the_basis_of_its_initial_weights(tmp_path: Path) -> 
     own = np.ones_like(reduction)
     np.save(second / "reduction.npy", own)
     inherit_reduction(second, first / "checkpoint.pt")
-    assert np.array_equal(np.load(second / "reduction.npy"), own), "a run's own is kept"
+    assert np.array_equal(np.load(second / "reduction.npy"), own), (
+        "a run's own reduction is not replaced"
+    )

@@ -175,10 +175,10 @@ def test_an_interrupted_run_has_the_same_result(
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(tqdm, "update", update)
         learn_words(corpus, tmp_path / "stopped", "w", config)
-    kept = next((tmp_path / "stopped").glob("checkpoint.*"))
+    checkpoint = next((tmp_path / "stopped").glob("checkpoint.*"))
     assert learn_words(corpus, tmp_path / "stopped", "w", config).binary.read_bytes() == whole
     changed = config.model_copy(update={"seed": 7})
-    with pytest.raises(ValueError, match=f"{kept.name} is from a run with other settings"):
+    with pytest.raises(ValueError, match=f"{checkpoint.name} is from a run with other settings"):
         learn_words(corpus, tmp_path / "stopped", "w", changed)
 
 
