@@ -1,4 +1,4 @@
-"""Training configurations, read from TOML; the defaults are the values of the shipped model."""
+"""Training configurations of the stages, read from TOML."""
 
 import tomllib
 from pathlib import Path
