@@ -10,20 +10,24 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.faces.pipeline.embed import Embedder
-from app.faces.pipeline.types import Box, Detection, Image
+from app.faces.pipeline.types import Image
 from app.vectors import Matrix, l2_normalize
 from training.faces.crops import CropSet, held_out
-from training.faces.teacher import TeacherFiles, combine, load_teacher, principal_axes
+from training.faces.teacher import (
+    TeacherFiles,
+    aligned_crop,
+    combine,
+    load_teacher,
+    principal_axes,
+)
 
-_NO_BOX = Box(0, 0, 0, 0)  # a five-point crop does not use the box
 _CHUNK = 16
 _REDUCTION = "reduction.npy"
 
 
 def crop_for(embedder: Embedder, crops: CropSet, row: int) -> Image:
     """Crop `row`, aligned for `embedder` by the serving code."""
-    found = Detection(_NO_BOX, crops.landmarks[row], 1.0)
-    return embedder.crop(crops.images[row], found)
+    return aligned_crop(embedder, crops.images[row], crops.landmarks[row])
 
 
 def embed_crops(

@@ -50,6 +50,11 @@ def template_of(manifest: Manifest) -> Points:
     return np.array(manifest.alignment.template, dtype=np.float64)
 
 
+def aligned_crop(embedder: Embedder, image: Image, landmarks: Points) -> Image:
+    """The crop that `embedder` takes, by the serving code; `landmarks` are pixels, shape (5, 2)."""
+    return embedder.crop(image, Detection(_NO_BOX, landmarks, 1.0))
+
+
 class OpenVinoSession:
     """An OpenVINO network, in bf16 if the processor supports it. Not thread-safe."""
 
@@ -140,8 +145,7 @@ class Teacher:
         parts = []
         for member in self.members:
             faces = zip(images, landmarks, strict=True)
-            crops = [member.crop(image, Detection(_NO_BOX, at, 1.0)) for image, at in faces]
-            parts.append(member.embed(crops))
+            parts.append(member.embed([aligned_crop(member, *face) for face in faces]))
         return combine(parts, self._reduction)
 
 

@@ -100,6 +100,7 @@ def test_refit_brings_the_embeddings_closer_to_the_targets(model: Path, tmp_path
     assert np.isfinite(after)
 
 
+@pytest.mark.slow
 def test_another_architecture_is_rejected(model: Path, tmp_path: Path) -> None:
     other = NET.model_copy(update={"width": 0.5})
     with pytest.raises(ValueError, match="not an export of this network"):
