@@ -22,7 +22,9 @@ from app.store.words import frequent_texts
 from app.texts.space import Label, TextSpace
 from app.texts.spaces import TextSpaceRegistry
 from app.wiring.services import open_store
-from app.zero_shot.classifier import Classifier, Order
+from app.zero_shot.classifier import Classifier, ScoringTask
+from app.zero_shot.evidence import TextEvidence
+from app.zero_shot.labels import LabelEmbedder
 from benchmarks.report import conditions, median_ms, table
 
 TEXT = (
@@ -36,15 +38,18 @@ def times(spaces: TextSpaceRegistry, vocabulary: str, names: list[str], counts: 
     """Measure with a new classifier per number of labels, so that the first request embeds all."""
     rows = []
     for count in counts:
-        classifier, order = Classifier(), Order(tuple(Label(name) for name in names[:count]))
+        classifier = Classifier(LabelEmbedder())
+        task = ScoringTask(tuple(Label(name) for name in names[:count]))
 
-        def ask(classifier: Classifier = classifier, order: Order = order) -> None:
-            classifier.score_text(spaces.open(vocabulary), TEXT, order)
+        def classify(classifier: Classifier = classifier, task: ScoringTask = task) -> None:
+            space = spaces.open(vocabulary)
+            [text] = space.texts([TEXT])
+            classifier.classify(space, TextEvidence(text), task)
 
         began = perf_counter()
-        ask()
+        classify()
         first = (perf_counter() - began) * 1000
-        later = median_ms(partial(ask), times=30)
+        later = median_ms(partial(classify), times=30)
         rows.append((count, first, later, later / count * 1000))
     conditions("one text against labels of one word, 400,000 words x 50, one thread")
     table(("labels", "first ms", "later ms", "microseconds a label"), rows)
@@ -56,8 +61,8 @@ def draw(space: TextSpace, file: Path) -> None:
 
     rows = [line.split("\t") for line in OWN.read_text(encoding="utf-8").splitlines()]
     names = sorted({name for name, _ in rows})
-    labels = np.stack([bag.mean() for bag in space.labels([Label(name) for name in names])])
-    texts = np.stack([bag.mean() for bag in space.texts([text for _, text in rows])])
+    labels = np.stack([tokens.mean() for tokens in space.labels([Label(name) for name in names])])
+    texts = np.stack([tokens.mean() for tokens in space.texts([text for _, text in rows])])
     centre = labels.mean(axis=0)
     _, _, directions = np.linalg.svd(labels - centre)
     at_labels, at_texts = ((points - centre) @ directions[:2].T for points in (labels, texts))

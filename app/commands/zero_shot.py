@@ -1,4 +1,4 @@
-"""`sima zero-shot`: score labels, and measure how often that is right."""
+"""`sima zero-shot`: score labels, and evaluate zero-shot accuracy."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,19 +14,22 @@ from app.texts.encoder import ENCODER
 from app.texts.space import Label, TextSpace
 from app.texts.spaces import TextSpaceRegistry
 from app.wiring.services import open_database
-from app.zero_shot.classifier import Classifier, Order
+from app.zero_shot.classifier import Classifier, ScoringTask
 from app.zero_shot.evaluation import (
-    Dataset,
+    LabelledBy,
     accuracy,
     name_animals,
     read_animals,
     read_dataset,
 )
+from app.zero_shot.labels import LabelEmbedder
 
-zero_shot = typer.Typer(no_args_is_help=True, help="Labels that nobody trained: score, measure.")
+zero_shot = typer.Typer(
+    no_args_is_help=True, help="Score labels without training; evaluate the accuracy."
+)
 
 Vocabulary = Annotated[
-    str | None, typer.Option(help=f"A vocabulary, or {ENCODER}; the default one when absent.")
+    str | None, typer.Option(help=f"A vocabulary or {ENCODER}. Default: the default vocabulary.")
 ]
 _DATA = PROJECT.parent / "shared" / "data" / "zero-shot"
 _COLUMNS = (
@@ -40,21 +43,25 @@ _COLUMNS = (
 @zero_shot.command("score")
 def score_labels(
     text: str,
-    labels: Annotated[str, typer.Option(help="Names, separated by commas.")],
+    labels: Annotated[str, typer.Option(help="Label names, separated by commas.")],
     vocabulary: Vocabulary = None,
-    multi_label: Annotated[bool, typer.Option(help="Each label on its own, 0 to 1.")] = False,
+    multi_label: Annotated[
+        bool, typer.Option(help="Score each label independently, 0 to 1.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """How well each label fits TEXT."""
+    """Score labels for TEXT."""
     with exit_on_error():
         settings = Settings()
         names = tuple(name.strip() for name in labels.split(",") if name.strip())
         if not names:
-            raise InvalidRequest("labels", "name one label or more, separated by commas")
+            raise InvalidRequest(
+                "labels", "labels has no name; one or more are required, separated by commas"
+            )
         database = open_database(settings)
         space = TextSpaceRegistry(database).open(vocabulary or settings.default_vocabulary)
-        order = Order(tuple(Label(name) for name in names), multi_label=multi_label)
-        found = Classifier().score_text(space, text, order)
+        task = ScoringTask(tuple(Label(name) for name in names), multi_label=multi_label)
+        found = Classifier(LabelEmbedder()).classify_text(space, text, task)
         database.close()
     rows = list(zip(found.labels, found.scores, strict=True))
     if as_json:
@@ -72,12 +79,16 @@ def score_labels(
 
 @zero_shot.command("evaluate")
 def evaluate_labels(
-    dataset: Annotated[str, typer.Argument(help="agnews, snips, awa2, or a TSV: label, text.")],
-    data: Annotated[Path, typer.Option(help="Folder with the three named ones.")] = _DATA,
+    dataset: Annotated[
+        str, typer.Argument(help="agnews, snips, awa2, or a file with one label TAB text per line.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="Folder with the data sets agnews, snips and awa2.")
+    ] = _DATA,
     vocabulary: Vocabulary = None,
     as_json: AsJson = False,
 ) -> None:
-    """Accuracy without a single training example."""
+    """Print the zero-shot accuracy on a data set."""
     with exit_on_error():
         settings = Settings()
         database = open_database(settings)
@@ -89,8 +100,8 @@ def evaluate_labels(
             rows.append((name, "attribute words alone", animals.words_alone))
             rows.append((name, "ESZSL from the seen classes", animals.learned))
         else:
-            found = read_dataset(dataset, data)
-            rows += [(name, told, _measured(space, told, texts)) for told, texts in found]
+            labelled = read_dataset(dataset, data)
+            rows += [(name, one.content, _accuracy(space, one)) for one in labelled]
         database.close()
     if as_json:
         keys = ("vocabulary", "labels", "accuracy")
@@ -99,7 +110,8 @@ def evaluate_labels(
         print_table(("vocabulary", "labels by", "accuracy"), rows)
 
 
-def _measured(space: TextSpace, told: str, data: Dataset) -> float:
+def _accuracy(space: TextSpace, labelled: LabelledBy) -> float:
     with Progress(*_COLUMNS, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"labels by {told}", total=len(data.texts))
-        return accuracy(space, data, lambda texts: bar.advance(task, texts))
+        total = len(labelled.dataset.texts)
+        task = bar.add_task(f"labels by {labelled.content}", total=total)
+        return accuracy(space, labelled.dataset, lambda texts: bar.advance(task, texts))

@@ -1,4 +1,4 @@
-"""Learned maps between spaces, by name. Every function works inside the caller's session."""
+"""Reads and writes stored projections. Every function works inside the caller's session."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,8 +18,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ProjectionDetails:
-    """How it was found. `source` is `faces`, or a space of texts by its name; `area` is the mean
-    ROC area of held-out classes, None if not measured."""
+    """How a projection was fitted.
+
+    `source` is `faces` or the name of a text space, `seen` are the classes of the examples,
+    `gamma` and `lam` the regularisers, `area` the mean ROC area of held-out classes (None if not
+    measured), and `penalty` the suggested penalty of seen classes, in standard deviations.
+    """
 
     source: str
     seen: tuple[str, ...]
@@ -32,7 +36,10 @@ class ProjectionDetails:
 
 @dataclass(frozen=True, slots=True)
 class StoredProjection:
-    """A map (d, a) with the centre of its inputs (d,) and the covariance of its outputs (a, a)."""
+    """A linear map (d, a), the mean of its inputs (d,) and the second moment of its outputs (a, a).
+
+    The digests identify the embedding spaces of the inputs and of the vocabulary.
+    """
 
     name: str
     source_digest: str
@@ -45,42 +52,42 @@ class StoredProjection:
     created_at: datetime | None = None
 
 
-def add_projection(session: Session, new: StoredProjection) -> StoredProjection:
-    """Stores a projection. Raises ProjectionExists."""
-    parts = (new.matrix, new.centre, new.covariance)
+def add_projection(session: Session, projection: StoredProjection) -> StoredProjection:
+    """Store a new projection; returns it with its creation time. Raises ProjectionExists."""
+    parts = (projection.matrix, projection.centre, projection.covariance)
     row = ProjectionRow(
-        name=new.name,
-        source_digest=new.source_digest,
-        source_dimension=new.matrix.shape[0],
-        vocabulary=new.vocabulary,
-        vocabulary_digest=new.vocabulary_digest,
-        vocabulary_dimension=new.matrix.shape[1],
-        details=asdict(new.details),
+        name=projection.name,
+        source_digest=projection.source_digest,
+        source_dimension=projection.matrix.shape[0],
+        vocabulary=projection.vocabulary,
+        vocabulary_digest=projection.vocabulary_digest,
+        vocabulary_dimension=projection.matrix.shape[1],
+        details=asdict(projection.details),
         matrices=b"".join(np.ascontiguousarray(part, dtype=_STORED).tobytes() for part in parts),
     )
     try:
         with session.begin_nested():
             session.add(row)
     except IntegrityError as error:
-        raise ProjectionExists(f"a projection named {new.name!r} exists already") from error
-    return _stored(row)
+        raise ProjectionExists(f"a projection named {projection.name!r} already exists") from error
+    return _to_projection(row)
 
 
 def get_projection(session: Session, name: str) -> StoredProjection:
-    """Returns a projection. Raises ProjectionNotFound."""
+    """The projection of this name. Raises ProjectionNotFound."""
     row = session.scalar(select(ProjectionRow).where(ProjectionRow.name == name))
     if row is None:
         raise ProjectionNotFound(f"there is no projection named {name!r}")
-    return _stored(row)
+    return _to_projection(row)
 
 
 def list_projections(session: Session) -> list[StoredProjection]:
-    """Returns all projections, by name."""
-    return [_stored(row) for row in session.scalars(select(ProjectionRow).order_by("name"))]
+    """All projections, ordered by name."""
+    return [_to_projection(row) for row in session.scalars(select(ProjectionRow).order_by("name"))]
 
 
 def delete_projection(session: Session, name: str) -> None:
-    """Deletes a projection. Raises ProjectionNotFound."""
+    """Delete a projection. Raises ProjectionNotFound."""
     deleted = session.execute(
         delete(ProjectionRow).where(ProjectionRow.name == name).returning(ProjectionRow.row_id)
     )
@@ -88,7 +95,7 @@ def delete_projection(session: Session, name: str) -> None:
         raise ProjectionNotFound(f"there is no projection named {name!r}")
 
 
-def _stored(row: ProjectionRow) -> StoredProjection:
+def _to_projection(row: ProjectionRow) -> StoredProjection:
     d, a = row.source_dimension, row.vocabulary_dimension
     flat = np.frombuffer(row.matrices, dtype=_STORED).astype(np.float64)
     matrix, centre, covariance = np.split(flat, [d * a, d * a + d])

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from app.errors import InvalidRequest
 from app.texts.encoder import SentenceEncoder
-from app.texts.space import Chance, Label, TokenVectors, spelled_apart
-from app.vectors import EmbeddingSpace, Vector, l2_normalize
+from app.texts.space import FitStatistics, Label, TokenVectors, split_compound
+from app.vectors import EmbeddingSpace
+from app.words.raw_vectors import to_unit_vector
 
 _UNRELATED_SENTENCES = (
     "We met at the corner and walked home together.",
@@ -68,10 +66,10 @@ class SentenceSpace:
     def __init__(self, encoder: SentenceEncoder) -> None:
         self._encoder = encoder
         sentences = encoder.embed(_UNRELATED_SENTENCES)
-        self._background = [_single(row, "") for row in sentences]
+        self._background = [TokenVectors.single("", row) for row in sentences]
         topics = encoder.embed([_label_sentence(name) for name in _UNRELATED_TOPICS])
         similarities = sentences @ topics.T
-        self.chance = Chance(float(similarities.mean()), float(similarities.std()))
+        self.background_fit = FitStatistics(float(similarities.mean()), float(similarities.std()))
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -87,7 +85,9 @@ class SentenceSpace:
         """Returns one vector per text, and none for a text without a letter or digit."""
         rows = self._encoder.embed(texts)
         return [
-            _single(row, text) if any(letter.isalnum() for letter in text) else _none(row)
+            TokenVectors.single(text, row)
+            if any(letter.isalnum() for letter in text)
+            else TokenVectors.empty(len(row))
             for row, text in zip(rows, texts, strict=True)
         ]
 
@@ -95,15 +95,10 @@ class SentenceSpace:
         """Returns one vector per label: that of a sentence with its name, keywords and so on."""
         return self.texts([_label_sentence(_describe(label)) for label in labels])
 
-    def raw(self, vector: Vector) -> TokenVectors:
+    def raw(self, vector: Sequence[float]) -> TokenVectors:
         """Normalises a vector of the space. Raises InvalidRequest for another dimension."""
-        if vector.shape != (self.space.dimension,):
-            raise InvalidRequest(
-                "vector",
-                f"the vector has {len(vector)} dimensions, "
-                f"{self.space.name} has {self.space.dimension}",
-            )
-        return _single(l2_normalize(vector), "vector")
+        unit = to_unit_vector(vector, self.space.dimension, self.space.name)
+        return TokenVectors.single("vector", unit)
 
     def background(self) -> list[TokenVectors]:
         """Returns the vectors of sentences without a common topic."""
@@ -118,19 +113,10 @@ def _describe(label: Label) -> str:
         *label.keywords,
         *(name for name, strength in attributes if strength > 0.0),
     ]
-    listed = ", ".join(spelled_apart(part).lower() for part in parts)
+    listed = ", ".join(split_compound(part).lower() for part in parts)
     return f"{listed}: {label.description}" if label.description else listed
 
 
 def _label_sentence(description: str) -> str:
     """Fills the template of a label; it was chosen on the project's own small data sets."""
     return f"This text is about {description}."
-
-
-def _single(row: Vector, token: str) -> TokenVectors:
-    return TokenVectors((token,), row[None], np.ones(1, dtype=np.float32))
-
-
-def _none(row: Vector) -> TokenVectors:
-    empty = np.zeros((0, len(row)), dtype=np.float32)
-    return TokenVectors((), empty, np.zeros(0, dtype=np.float32))

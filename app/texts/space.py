@@ -1,4 +1,4 @@
-"""Texts and labels as bags of vectors, and what makes them: the words of zero-shot."""
+"""Labels, token vectors, and the protocol of a space that maps texts and labels to them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from app.vectors import EmbeddingSpace, Matrix, Vector, l2_normalize
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A class by its name and, where there is more to say, by what is said of it.
+    """A class, given by its name and optional semantic information.
 
-    `attributes` has how strongly each holds, 0 to 1.
+    `attributes` maps attribute names to their strengths, 0 to 1.
     """
 
     name: str
@@ -24,30 +24,31 @@ class Label:
     attributes: Mapping[str, float] = field(default_factory=dict)
 
     def alternatives(self) -> list["Label"]:
-        """One label for each name between slashes: *Science/Technology* is either."""
+        """One label per name between slashes: *Science/Technology* means either of them."""
         if "/" not in self.name:
             return [self]
         names = [part.strip() for part in self.name.split("/") if part.strip()]
         return [replace(self, name=name) for name in names or [self.name]]
 
     def key(self) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, float], ...]]:
-        """Equal for labels that say the same."""
+        """A hashable value of the whole content."""
         return self.name, self.description, self.keywords, tuple(self.attributes.items())
 
 
-_CAMEL = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
+_CAMEL_CASE = re.compile(r"(?<=[a-zà-ÿ])(?=[A-ZÀ-Þ])")
 
 
-def spelled_apart(name: str) -> str:
-    """`PlayMusic`, `blue+whale`, `new_york` as the words that they are written together from."""
-    return re.sub(r"[+_/]", " ", _CAMEL.sub(" ", name))
+def split_compound(name: str) -> str:
+    """`PlayMusic`, `blue+whale` and `new_york` as separate words."""
+    return re.sub(r"[+_/]", " ", _CAMEL_CASE.sub(" ", name))
 
 
 @dataclass(frozen=True, slots=True)
 class TokenVectors:
-    """A text as the tokens that have vectors, shape (n, dimension), their weights, and the rest.
+    """A text as weighted token vectors.
 
-    Vectors are centred where the space asks for it; lengths don't matter.
+    `tokens` have `vectors`, shape (n, dimension), of any length, and `weights`, shape (n,);
+    `unknown` are the tokens without a vector. Vectors may be centred by their space.
     """
 
     tokens: tuple[str, ...]
@@ -55,27 +56,35 @@ class TokenVectors:
     weights: NDArray[np.float32]
     unknown: tuple[str, ...] = ()
 
-    def mean(self) -> Vector:
-        """The weighted mean at unit length; zero for an empty bag."""
-        return l2_normalize(self.weights @ self.vectors)
+    @classmethod
+    def empty(cls, dimension: int, unknown: tuple[str, ...] = ()) -> "TokenVectors":
+        """A text without a known token."""
+        nothing = np.zeros((0, dimension), dtype=np.float32)
+        return cls((), nothing, np.zeros(0, dtype=np.float32), unknown)
 
-    def without(self, token: int) -> "TokenVectors":
-        """All but one token."""
-        kept = np.arange(len(self.tokens)) != token
-        tokens = tuple(t for t, keep in zip(self.tokens, kept, strict=True) if keep)
-        return TokenVectors(tokens, self.vectors[kept], self.weights[kept], self.unknown)
+    @classmethod
+    def single(cls, token: str, vector: Vector) -> "TokenVectors":
+        """One token of weight 1."""
+        return cls((token,), vector[None], np.ones(1, dtype=np.float32))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def mean(self) -> Vector:
+        """The weighted mean at unit length, shape (dimension,); zeros without tokens."""
+        return l2_normalize(self.weights @ self.vectors)
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
-    """Mean and standard deviation of the fit of texts and labels that have nothing in common."""
+class FitStatistics:
+    """Mean and standard deviation of the fit between unrelated texts and labels."""
 
-    typical: float
-    spread: float
+    mean: float
+    std: float
 
 
 class TextSpace(Protocol):
-    """A space in which texts, words and labels have vectors."""
+    """An embedding space with vectors for texts, words and labels."""
 
     @property
     def space(self) -> EmbeddingSpace: ...
@@ -86,29 +95,30 @@ class TextSpace(Protocol):
         ...
 
     def texts(self, texts: Sequence[str]) -> list[TokenVectors]:
-        """A bag a text; it is empty where no word is known."""
+        """The token vectors of each text; empty for a text without a known token."""
         ...
 
     def labels(self, labels: Sequence[Label]) -> list[TokenVectors]:
-        """A bag a label: of its name, description, keywords, and attributes by their strength."""
+        """The token vectors of each label: name, description, keywords and attributes, the
+        attributes weighted by strength."""
         ...
 
-    def raw(self, vector: Vector) -> TokenVectors:
-        """A vector of the space that a client sent. Raises InvalidRequest for another length."""
+    def raw(self, vector: Sequence[float]) -> TokenVectors:
+        """A vector that a client sent. Raises InvalidRequest for another dimension."""
         ...
 
     def background(self) -> list[TokenVectors]:
-        """What texts look like that are about nothing in particular."""
+        """Texts without a topic: the sample against which a label's fit is standardised."""
         ...
 
     @property
-    def chance(self) -> Chance | None:
-        """How well such texts fit any label; None where labels differ too much in it."""
+    def background_fit(self) -> FitStatistics | None:
+        """The fit of background texts to any label; None if it must be measured per label."""
         ...
 
 
 class TextSpaces(Protocol):
-    """Opens text spaces by name: vocabularies, and the sentence encoder where it is installed."""
+    """Opens text spaces by name: vocabularies and, if installed, the sentence encoder."""
 
     def open(self, name: str) -> TextSpace:
         """Raises VocabularyNotFound."""

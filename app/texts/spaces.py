@@ -1,4 +1,4 @@
-"""Opens text spaces by name."""
+"""The registry of text spaces: vocabularies, and the sentence encoder if installed."""
 
 import threading
 
@@ -11,18 +11,18 @@ from app.texts.space import TextSpace
 
 
 class TextSpaceRegistry:
-    """Opens vocabularies by name, and the sentence encoder where it is installed."""
+    """Opens text spaces by name. Safe to call from many threads."""
 
     def __init__(self, database: Database) -> None:
         self._vocabularies = SifSpaces(database)
         self._encoder: SentenceSpace | None = None
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def open(self, name: str) -> TextSpace:
-        """Raises VocabularyNotFound. The encoder is loaded when it is first asked for."""
+        """Raises VocabularyNotFound. The encoder is loaded on its first use."""
         if name != ENCODER:
             return self._vocabularies.open(name)
-        with self._guard:
+        with self._lock:
             if self._encoder is None:
                 try:
                     self._encoder = SentenceSpace(SentenceEncoder(packaged_encoder()))

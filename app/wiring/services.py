@@ -32,8 +32,7 @@ from app.texts.spaces import TextSpaceRegistry
 from app.wiring.index_engines import open_engine
 from app.words.editing import VocabularyEditor
 from app.words.vocabularies import VocabularyService
-from app.zero_shot.projections import Projections
-from app.zero_shot.service import ZeroShot
+from app.zero_shot.service import ZeroShotService
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Services:
     vocabularies: VocabularyService
     editor: VocabularyEditor
     text_embedder: TextEmbedder
-    zero_shot: ZeroShot
+    zero_shot: ZeroShotService
     housekeeper: Housekeeper
     readiness: Readiness
 
@@ -89,7 +88,7 @@ def build_services(settings: Settings) -> Services:
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),
         text_embedder=TextEmbedder(vocabularies, spaces),
-        zero_shot=ZeroShot(database, spaces, Projections(database, spaces), embedder.space),
+        zero_shot=ZeroShotService(database, spaces, pipeline),
         housekeeper=housekeeper,
         readiness=Readiness(database, index_sync, DEFAULT_COLLECTION, embedder.space),
     )

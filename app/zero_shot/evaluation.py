@@ -1,4 +1,4 @@
-"""How often zero-shot is right: on labelled texts, on animals known by their attributes."""
+"""Evaluates zero-shot accuracy on labelled texts and on Animals with Attributes 2."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from app.errors import InvalidRequest
 from app.texts.space import Label, TextSpace
 from app.vectors import l2_normalize
-from app.zero_shot.classifier import Classifier, Order
+from app.zero_shot.classifier import Classifier, ScoringTask
+from app.zero_shot.labels import LabelEmbedder
 from app.zero_shot.methods import GRID, Floats, eszsl
 
-_BLOCK = 64
-_KEYWORDS = 5  # of those that the label file lists, the first
-_FOLDS, _WAYS = 40, 10
+_BLOCK_SIZE = 64  # texts classified at once
+_KEYWORDS = 5  # the first keywords of each label in the label file
+_FOLDS, _HELD_OUT_CLASSES = 40, 10
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Texts, the name of each one's class, and the classes as labels."""
+    """Texts, the class name of each text, and the classes as labels."""
 
     texts: tuple[str, ...]
     classes: tuple[str, ...]
@@ -29,7 +30,7 @@ class Dataset:
 
 
 def read_agnews(folder: Path, keywords: int) -> Dataset:
-    """AG News (Zhang et al. 2015): title and text; `keywords` of each label, of those listed."""
+    """AG News (Zhang et al. 2015): titles with texts; the first `keywords` of each label."""
     with (folder / "agnews_labels.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter=";"))
     labels = [
@@ -42,10 +43,12 @@ def read_agnews(folder: Path, keywords: int) -> Dataset:
 
 
 def read_tsv(file: Path) -> Dataset:
-    """`label TAB text` a line. Raises InvalidRequest for a line without a tab."""
+    """A file with one `label TAB text` per line. Raises InvalidRequest for another line."""
     rows = [line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines() if line]
     if not rows or any(len(row) < 2 for row in rows):
-        raise InvalidRequest("dataset", f"{file.name}: expected a label, a tab and a text a line")
+        raise InvalidRequest(
+            "dataset", f"{file.name}: every line must have a label, a tab and a text"
+        )
     names = sorted({name for name, _ in rows})
     return Dataset(
         tuple(text for _, text in rows),
@@ -55,23 +58,28 @@ def read_tsv(file: Path) -> Dataset:
 
 
 def accuracy(space: TextSpace, data: Dataset, progress: Callable[[int], None]) -> float:
-    """Share of texts whose best label is their class; a text of unknown words only is wrong."""
-    classifier, order = Classifier(), Order(data.labels)
-    right = 0
-    for start in range(0, len(data.texts), _BLOCK):
-        texts = data.texts[start : start + _BLOCK]
-        for found, wanted in zip(
-            classifier.decide(space, texts, order), data.classes[start:], strict=False
-        ):
-            right += found == wanted
+    """The share of texts whose best label is their class; a text without a known word is an error.
+
+    `progress` receives the number of texts of each classified block.
+    """
+    classifier, task = Classifier(LabelEmbedder()), ScoringTask(data.labels)
+    correct = 0
+    for start in range(0, len(data.texts), _BLOCK_SIZE):
+        texts = data.texts[start : start + _BLOCK_SIZE]
+        decisions = classifier.decide(space, texts, task)
+        for decision, truth in zip(decisions, data.classes[start:], strict=False):
+            correct += decision == truth
         progress(len(texts))
-    return right / len(data.texts)
+    return correct / len(data.texts)
 
 
 @dataclass(frozen=True, slots=True)
 class Animals:
-    """Animals with Attributes 2 (Xian et al. 2018): how much each class has of each attribute
-    (classes, attributes), 0 to 1, and the standard split."""
+    """Animals with Attributes 2 (Xian et al. 2018).
+
+    `profiles` (classes, attributes) has the strength of each attribute, 0 to 1; `seen` and
+    `unseen` are the classes of the standard split.
+    """
 
     names: tuple[str, ...]
     attributes: tuple[str, ...]
@@ -81,26 +89,27 @@ class Animals:
 
 
 def read_animals(folder: Path) -> Animals:
-    """The files of AwA2, without its images."""
+    """Read the files of AwA2, which do not include the images."""
 
     def second_column(file: str) -> list[str]:
         lines = (folder / file).read_text(encoding="utf-8").splitlines()
         return [line.split()[1] for line in lines if line.strip()]
 
     names = second_column("classes.txt")
-    wanted = [
+    split = [
         [names.index(name) for name in (folder / file).read_text(encoding="utf-8").split()]
         for file in ("trainvalclasses.txt", "testclasses.txt")
     ]
     profiles = np.loadtxt(folder / "predicate-matrix-continuous.txt") / 100.0
-    seen, unseen = (np.array(rows, dtype=np.int64) for rows in wanted)
-    said = [name.replace("+", " ") for name in names]
-    return Animals(tuple(said), tuple(second_column("predicates.txt")), profiles, seen, unseen)
+    seen, unseen = (np.array(rows, dtype=np.int64) for rows in split)
+    words = [name.replace("+", " ") for name in names]
+    return Animals(tuple(words), tuple(second_column("predicates.txt")), profiles, seen, unseen)
 
 
 @dataclass(frozen=True, slots=True)
 class AnimalScore:
-    """Top-1 among the unseen classes: by words alone, and with ESZSL from the seen classes."""
+    """Top-1 accuracy over the unseen classes: by word vectors alone, and with ESZSL fitted on the
+    seen classes, with its regularisers."""
 
     words_alone: float
     learned: float
@@ -109,49 +118,51 @@ class AnimalScore:
 
 
 def name_animals(space: TextSpace, data: Animals) -> AnimalScore:
-    """Each class by its attributes, to be told its name among the names of its like.
+    """Assign each unseen class, given by its attributes, to one of the unseen names.
 
-    A name is described by how well it fits every attribute's words, in standard deviations, over
-    the seen names and then over the attributes; a class by how far it lies from the mean seen
-    class. Words alone compare the two; ESZSL learns from the seen classes which attributes the
-    words are right about, with that comparison as its prior. Its regularisers are those that do
-    best on seen classes that are held out, ten at a time.
+    The vector of a name is its fit to the words of every attribute, standardised over the seen
+    names and then over the attributes; the vector of a class is its difference from the mean seen
+    class. The baseline compares the two by dot product. ESZSL is fitted on the seen classes with
+    the baseline as its prior; its regularisers are chosen on held-out seen classes, ten at a time.
     """
     inputs = l2_normalize(data.profiles - data.profiles[data.seen].mean(axis=0)).astype(np.float64)
     fits = _fits(space, data)
-    told = (fits - fits[data.seen].mean(axis=0)) / fits[data.seen].std(axis=0)
-    told = (told - told.mean(axis=1, keepdims=True)) / told.std(axis=1, keepdims=True)
-    told /= np.sqrt(told.shape[1])
+    name_vectors = (fits - fits[data.seen].mean(axis=0)) / fits[data.seen].std(axis=0)
+    name_vectors -= name_vectors.mean(axis=1, keepdims=True)
+    name_vectors /= name_vectors.std(axis=1, keepdims=True) * np.sqrt(name_vectors.shape[1])
     prior = np.eye(len(data.attributes))
-    gamma, lam = _chosen(inputs[data.seen], told[data.seen], prior)
-    learned = eszsl(inputs[data.seen], _truth(len(data.seen)), told[data.seen], gamma, lam, prior)
-    unseen, names = inputs[data.unseen], told[data.unseen]
-    return AnimalScore(_hits(unseen @ names.T), _hits(unseen @ learned @ names.T), gamma, lam)
+    seen, seen_names = inputs[data.seen], name_vectors[data.seen]
+    gamma, lam = _choose_regularisers(seen, seen_names, prior)
+    learned = eszsl(seen, _truth(len(seen)), seen_names, gamma, lam, prior)
+    unseen, unseen_names = inputs[data.unseen], name_vectors[data.unseen]
+    return AnimalScore(
+        _top1(unseen @ unseen_names.T), _top1(unseen @ learned @ unseen_names.T), gamma, lam
+    )
 
 
 def _fits(space: TextSpace, data: Animals) -> Floats:
-    """Cosine of every name with every attribute, shape (names, attributes)."""
-    said = [f"an animal with the attribute {attribute}" for attribute in data.attributes]
+    """The cosine of every name with every attribute, shape (names, attributes)."""
+    sentences = [f"an animal with the attribute {attribute}" for attribute in data.attributes]
     names, attributes = (
-        np.stack([bag.mean() for bag in space.texts(texts)]).astype(np.float64)
-        for texts in (data.names, said)
+        np.stack([tokens.mean() for tokens in space.texts(texts)]).astype(np.float64)
+        for texts in (data.names, sentences)
     )
     return names @ attributes.T
 
 
-def _chosen(inputs: Floats, told: Floats, prior: Floats) -> tuple[float, float]:
+def _choose_regularisers(inputs: Floats, names: Floats, prior: Floats) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     folds = [rng.permutation(len(inputs)) for _ in range(_FOLDS)]
-    best, most = (1.0, 1.0), -1.0
+    best, best_accuracy = (1.0, 1.0), -1.0
     for gamma in GRID:
         for lam in GRID:
-            hits = []
+            accuracies = []
             for fold in folds:
-                out, kept = fold[:_WAYS], fold[_WAYS:]
-                learned = eszsl(inputs[kept], _truth(len(kept)), told[kept], gamma, lam, prior)
-                hits.append(_hits(inputs[out] @ learned @ told[out].T))
-            if float(np.mean(hits)) > most + 1e-9:
-                best, most = (gamma, lam), float(np.mean(hits))
+                held_out, kept = fold[:_HELD_OUT_CLASSES], fold[_HELD_OUT_CLASSES:]
+                learned = eszsl(inputs[kept], _truth(len(kept)), names[kept], gamma, lam, prior)
+                accuracies.append(_top1(inputs[held_out] @ learned @ names[held_out].T))
+            if float(np.mean(accuracies)) > best_accuracy + 1e-9:
+                best, best_accuracy = (gamma, lam), float(np.mean(accuracies))
     return best
 
 
@@ -159,16 +170,26 @@ def _truth(classes: int) -> Floats:
     return 2.0 * np.eye(classes) - 1.0
 
 
-def _hits(scores: Floats) -> float:
+def _top1(scores: Floats) -> float:
     return float((scores.argmax(axis=1) == np.arange(len(scores))).mean())
 
 
-def read_dataset(name: str, folder: Path) -> Sequence[tuple[str, Dataset]]:
-    """`agnews`, `snips`, or a TSV file by its path; with each, how its labels are told."""
+@dataclass(frozen=True, slots=True)
+class LabelledBy:
+    """A data set, and the content of its labels: names, or names and keywords."""
+
+    content: str
+    dataset: Dataset
+
+
+def read_dataset(name: str, folder: Path) -> Sequence[LabelledBy]:
+    """`agnews` or `snips` from `folder`, or the TSV file at the path `name`; AG News with three
+    variants of its labels."""
     if name == "agnews":
         return [
-            ("names", read_agnews(folder, 0)),
-            (f"names and {_KEYWORDS} keywords", read_agnews(folder, _KEYWORDS)),
-            ("names and all keywords", read_agnews(folder, 1_000)),
+            LabelledBy("names", read_agnews(folder, 0)),
+            LabelledBy(f"names and {_KEYWORDS} keywords", read_agnews(folder, _KEYWORDS)),
+            LabelledBy("names and all keywords", read_agnews(folder, 1_000)),
         ]
-    return [("names", read_tsv(folder / "snips_test.txt" if name == "snips" else Path(name)))]
+    file = folder / "snips_test.txt" if name == "snips" else Path(name)
+    return [LabelledBy("names", read_tsv(file))]

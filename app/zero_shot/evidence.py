@@ -1,4 +1,4 @@
-"""What speaks for a label: a text beside it, or a face through a projection."""
+"""Evidence for labels: from a text in their own space, or from a vector through a projection."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,36 +8,36 @@ import numpy as np
 from app.texts.space import TokenVectors
 from app.vectors import Vector
 from app.zero_shot.fitting import Projection
-from app.zero_shot.labels import ReadyLabels
-from app.zero_shot.matching import Scores, standard_fit
+from app.zero_shot.labels import EmbeddedLabels
+from app.zero_shot.matching import Scores, standardised_fit
 
 
 class Evidence(Protocol):
-    """Scores any labels; 0 is what chance gives, the unit is chance's standard deviation."""
+    """Scores labels in standard deviations above the score of an unrelated input."""
 
-    def of(self, labels: ReadyLabels) -> Scores: ...
+    def scores(self, labels: EmbeddedLabels) -> Scores: ...
 
 
 @dataclass(frozen=True, slots=True)
-class BagEvidence:
-    """A text, a word or a vector of the labels' own space."""
+class TextEvidence:
+    """A text, a word or a vector in the space of the labels."""
 
-    bag: TokenVectors
+    text: TokenVectors
 
-    def of(self, labels: ReadyLabels) -> Scores:
-        """Fit with each label's best alternative."""
-        return labels.best_of(standard_fit(self.bag, labels.vectors))
+    def scores(self, labels: EmbeddedLabels) -> Scores:
+        """The standardised fit of each label's best alternative, shape (labels,)."""
+        return labels.best_alternatives(standardised_fit(self.text, labels.vectors))
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectedEvidence:
-    """A vector of another space, through a learned map."""
+    """A vector of another space, shape (d,), through a learned projection."""
 
     projection: Projection
     vector: Vector
 
-    def of(self, labels: ReadyLabels) -> Scores:
-        """ESZSL's scores, over their spread on the examples."""
+    def scores(self, labels: EmbeddedLabels) -> Scores:
+        """ESZSL scores over their standard deviation on the examples, shape (labels,)."""
         means = labels.vectors.means.astype(np.float64)
-        scores = self.projection.standard_scores(self.vector.astype(np.float64), means)
-        return labels.best_of(scores)
+        scores = self.projection.standardised_scores(self.vector.astype(np.float64), means)
+        return labels.best_alternatives(scores)

@@ -1,4 +1,4 @@
-"""A learned map from one space (faces, say) to the words of a vocabulary, out of a few examples."""
+"""Fits a linear map from one space, such as faces, to the words of a vocabulary (ESZSL)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,38 +8,45 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidRequest
 from app.vectors import Matrix
-from app.zero_shot.methods import Choice, choose_regularisers, eszsl
+from app.zero_shot.methods import Regularisers, choose_regularisers, eszsl
 
-_LEAST_EXAMPLES, _LEAST_CLASSES = 4, 2
-_SMALLEST_SPREAD = 1e-6
-_PENALTIES = np.linspace(0.0, 4.0, 17)
+_MIN_EXAMPLES, _MIN_CLASSES = 4, 2
+_MIN_STD = 1e-6
+_PENALTIES = np.linspace(0.0, 4.0, 17)  # candidates, in standard deviations
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """`x -> (x - centre)' V`, and how such outputs are spread over the examples, shape (a, a)."""
+    """The map `x -> (x - centre)' V` with V of shape (d, a).
+
+    `covariance` (a, a) is the second moment of its outputs on the examples.
+    """
 
     matrix: Floats
     centre: Floats
     covariance: Floats
 
-    def standard_scores(self, vector: Floats, semantics: Floats) -> Floats:
-        """Scores of classes, in standard deviations over the examples; shape (classes,)."""
+    def standardised_scores(self, vector: Floats, semantics: Floats) -> Floats:
+        """The scores of classes with the vectors `semantics` (classes, a), shape (classes,), in
+        standard deviations over the examples."""
         raw = semantics @ (self.matrix.T @ (vector - self.centre))
         variance = np.einsum("na,ab,nb->n", semantics, self.covariance, semantics)
-        found: Floats = raw / np.maximum(np.sqrt(np.maximum(variance, 0.0)), _SMALLEST_SPREAD)
-        return found
+        scores: Floats = raw / np.maximum(np.sqrt(np.maximum(variance, 0.0)), _MIN_STD)
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A projection with how it was found. `penalty` is an estimate of what seen classes should
-    give up where they stand among unseen ones (generalised zero-shot)."""
+class FittedProjection:
+    """A projection and its regularisers.
+
+    `penalty` is the estimated deduction from the scores of seen classes, in standard deviations,
+    when they compete with unseen ones (generalised zero-shot).
+    """
 
     projection: Projection
-    choice: Choice
+    regularisers: Regularisers
     penalty: float
 
 
@@ -49,56 +56,70 @@ def fit_projection(
     seen: Sequence[str],
     semantics: Matrix,
     regularisers: tuple[float, float] | None,
-) -> Fitted:
-    """ESZSL over centred inputs. `classes` are those of each example, `semantics` (seen, a).
+) -> FittedProjection:
+    """Fit ESZSL on centred inputs (m, d).
 
-    Regularisers are chosen by leaving out seen classes, unless they are given. Raises
-    InvalidRequest where there is too little to learn from.
+    `classes` are the class names of each example, `seen` all class names, and `semantics`
+    (seen, a) their vectors. Without `regularisers` (gamma, lambda), they are chosen by holding
+    out seen classes. Raises InvalidRequest for too few examples or classes, and for a class that
+    every example has or no example has.
     """
-    if len(inputs) < _LEAST_EXAMPLES or len(seen) < _LEAST_CLASSES:
+    if len(inputs) < _MIN_EXAMPLES or len(seen) < _MIN_CLASSES:
         raise InvalidRequest(
-            "examples", f"send {_LEAST_EXAMPLES} examples and {_LEAST_CLASSES} attributes or more"
+            "examples",
+            f"{len(inputs)} examples with {len(seen)} attributes were sent; at least "
+            f"{_MIN_EXAMPLES} examples and {_MIN_CLASSES} attributes are required",
         )
     truth = np.array([[1.0 if name in row else -1.0 for name in seen] for row in classes])
-    useless = [name for name, column in zip(seen, truth.T, strict=True) if abs(column.mean()) == 1]
-    if useless:
-        raise InvalidRequest("examples", f"all of them are {useless[0]!r}: nothing tells it apart")
+    constant = [name for name, column in zip(seen, truth.T, strict=True) if abs(column.mean()) == 1]
+    if constant:
+        raise InvalidRequest(
+            "examples",
+            f"all examples have the attribute {constant[0]!r}; add examples without it",
+        )
     wide = inputs.astype(np.float64)
     centre = wide.mean(axis=0)
     centred, described = wide - centre, semantics.astype(np.float64)
     if regularisers is None:
-        choice = choose_regularisers(centred, truth, described)
+        chosen = choose_regularisers(centred, truth, described)
     else:
-        choice = Choice(*regularisers, float("nan"))
-    projection = _learned(centred, truth, described, choice, centre)
-    return Fitted(projection, choice, _penalty(centred, truth, described, choice))
+        chosen = Regularisers(*regularisers, float("nan"))
+    projection = _fit(centred, truth, described, chosen, centre)
+    return FittedProjection(projection, chosen, _penalty(centred, truth, described, chosen))
 
 
-def _learned(
-    centred: Floats, truth: Floats, semantics: Floats, choice: Choice, centre: Floats
+def _fit(
+    centred: Floats,
+    truth: Floats,
+    semantics: Floats,
+    regularisers: Regularisers,
+    centre: Floats,
 ) -> Projection:
-    matrix = eszsl(centred, truth, semantics, choice.gamma, choice.lam)
+    matrix = eszsl(centred, truth, semantics, regularisers.gamma, regularisers.lam)
     outputs = centred @ matrix
     return Projection(matrix, centre, outputs.T @ outputs / len(outputs))
 
 
-def _penalty(centred: Floats, truth: Floats, semantics: Floats, choice: Choice) -> float:
-    """Calibrated stacking (Chao et al. 2016): what to take off the scores of seen classes.
+def _penalty(
+    centred: Floats, truth: Floats, semantics: Floats, regularisers: Regularisers
+) -> float:
+    """The deduction from the scores of seen classes (calibrated stacking, Chao et al. 2016).
 
-    Each class is left out in turn, with its examples, and then stands among the others: the
-    smallest penalty with the largest harmonic mean of the hits on left-out and on seen classes.
+    Each class is held out in turn with its examples and then competes with the others. Returns
+    the smallest penalty with the largest harmonic mean of the accuracies on held-out and seen
+    classes.
     """
-    unseen_leads: list[float] = []  # of the left-out class over all seen ones, for its examples
-    seen_leads: list[float] = []  # of an example's own seen class over the left-out one
+    unseen_leads: list[float] = []  # of the held-out class over all seen ones, for its examples
+    seen_leads: list[float] = []  # of an example's own seen class over the held-out one
     for c in range(truth.shape[1]):
         others = np.arange(truth.shape[1]) != c
         own, rest = truth[:, c] > 0, truth[:, c] < 0
         kept = truth[rest][:, others]
-        if len(kept) < _LEAST_CLASSES or not (kept > 0).any():
+        if len(kept) < _MIN_CLASSES or not (kept > 0).any():
             continue
-        nothing = np.zeros(centred.shape[1])
-        learned = _learned(centred[rest], kept, semantics[others], choice, nothing)
-        scores = np.stack([learned.standard_scores(row, semantics) for row in centred])
+        origin = np.zeros(centred.shape[1])
+        projection = _fit(centred[rest], kept, semantics[others], regularisers, origin)
+        scores = np.stack([projection.standardised_scores(row, semantics) for row in centred])
         unseen_leads += list(scores[own, c] - scores[own][:, others].max(axis=1))
         true = np.where(kept > 0, scores[rest][:, others], -np.inf).max(axis=1)
         seen_leads += list((true - scores[rest, c])[np.isfinite(true)])

@@ -1,4 +1,4 @@
-"""Labels as vectors, made once for each vocabulary."""
+"""Embeds labels and caches their vectors."""
 
 import threading
 from collections.abc import Hashable, Mapping, Sequence
@@ -10,98 +10,125 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidRequest
 from app.texts.space import Label, TextSpace, TokenVectors
-from app.zero_shot.matching import LabelSet, LabelVectors, Scores, stack, standardised
+from app.zero_shot.matching import LabelSet, LabelVectors, Scores, stack, standardise
 
-_KEPT_BYTES = 64_000_000
-_MOST_CHARACTERS = 400_000
-_MOST_NUMBERS = 10_000_000  # in the vectors of all labels of a request
-
-_Ready = tuple[LabelVectors, tuple[str, ...]]
+_CACHE_BYTES = 64_000_000
+_MAX_ENTRY_BYTES = _CACHE_BYTES // 10
+_MAX_CHARACTERS = 400_000  # of the descriptions and keywords of a request
+_MAX_COMPONENTS = 10_000_000  # of the vectors of all labels of a request
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyLabels:
-    """Labels to compare with. `owners` says whose alternative each row of `vectors` is, rising;
-    `unknown` are the words of each label that have no vector."""
+class _CachedLabel:
+    vectors: LabelVectors
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedLabels:
+    """The vectors of labels and their alternatives.
+
+    `owners` is the label of each row of `vectors`, ascending; `unknown` has the words of each
+    label that have no vector.
+    """
 
     vectors: LabelSet
     owners: NDArray[np.int64]
     unknown: tuple[tuple[str, ...], ...]
 
-    def best_of(self, scores: Scores) -> Scores:
-        """A label scores what its best alternative does; shape (labels,)."""
-        starts = np.flatnonzero(np.diff(self.owners, prepend=-1))
-        found: Scores = np.maximum.reduceat(scores, starts)
-        return found
+    def first_rows(self) -> NDArray[np.int64]:
+        """The row of the first alternative of each label, shape (labels,)."""
+        return np.flatnonzero(np.diff(self.owners, prepend=-1))
+
+    def best_alternatives(self, scores: Scores) -> Scores:
+        """The score of each label's best alternative, shape (labels,), from scores of rows."""
+        best: Scores = np.maximum.reduceat(scores, self.first_rows())
+        return best
 
 
-class LabelCache:
-    """Label vectors by space, version and what the label says; the least used ones go."""
+class LabelEmbedder:
+    """Embeds labels; caches the vectors by space, version and content of the label.
+
+    Thread-safe. The cache evicts the least recently used labels.
+    """
 
     def __init__(self) -> None:
-        self._known: LRUCache[Hashable, _Ready] = LRUCache(_KEPT_BYTES, _size)
-        self._guard = threading.Lock()
+        self._cache: LRUCache[Hashable, _CachedLabel] = LRUCache(_CACHE_BYTES, _size)
+        self._lock = threading.Lock()
 
-    def ready(
+    def embed(
         self,
         space: TextSpace,
         labels: Sequence[Label],
         background: Sequence[TokenVectors] | None = None,
-    ) -> ReadyLabels:
-        """Vectors of all labels and their alternatives.
+    ) -> EmbeddedLabels:
+        """The vectors of all labels and their alternatives.
 
-        With a `background` of the caller's own nothing is kept. Raises InvalidRequest for a label
-        of which no word is known, and for too many words.
+        `background` replaces the background texts of the space; the result is then not cached.
+        Raises InvalidRequest for a label without a known word, and for too many words.
         """
         flat = [(row, one) for row, label in enumerate(labels) for one in label.alternatives()]
         digest, version = space.space.digest, space.version
         keys = [(digest, version, one.key()) for _, one in flat]
-        found = {} if background is not None else self._those(keys)
-        missing = [number for number, key in enumerate(keys) if key not in found]
-        made = _make(space, [flat[number][1] for number in missing], background)
-        found |= {keys[number]: one for number, one in zip(missing, made, strict=True)}
+        cached = {} if background is not None else self._get(keys)
+        missing = [number for number, key in enumerate(keys) if key not in cached]
+        embedded = _embed(space, [flat[number][1] for number in missing], background)
+        new = {keys[number]: label for number, label in zip(missing, embedded, strict=True)}
         if background is None:
-            self._keep({keys[number]: found[keys[number]] for number in missing})
-        vectors = [found[key][0] for key in keys]
-        if sum(one.rows.size for one in vectors) > _MOST_NUMBERS:
-            raise InvalidRequest("labels", "they have too many words together")
-        owners = np.array([row for row, _ in flat], dtype=np.int64)
+            self._put(new)
+        found = [(cached | new)[key] for key in keys]
+        components = sum(label.vectors.rows.size for label in found)
+        if components > _MAX_COMPONENTS:
+            raise InvalidRequest(
+                "labels",
+                f"the words of the labels have {components:,} vector components together; "
+                f"at most {_MAX_COMPONENTS:,} are allowed",
+            )
         unknown: list[tuple[str, ...]] = [() for _ in labels]
-        for (row, _), key in zip(flat, keys, strict=True):
-            unknown[row] += found[key][1]
-        return ReadyLabels(stack(vectors), owners, tuple(unknown))
+        for (row, _), label in zip(flat, found, strict=True):
+            unknown[row] += label.unknown
+        owners = np.array([row for row, _ in flat], dtype=np.int64)
+        return EmbeddedLabels(stack([label.vectors for label in found]), owners, tuple(unknown))
 
-    def _keep(self, made: Mapping[Hashable, _Ready]) -> None:
-        with self._guard:
-            for key, ready in made.items():
-                if _size(ready) < _KEPT_BYTES // 10:
-                    self._known[key] = ready
+    def _put(self, new: Mapping[Hashable, _CachedLabel]) -> None:
+        with self._lock:
+            for key, label in new.items():
+                if _size(label) < _MAX_ENTRY_BYTES:
+                    self._cache[key] = label
 
-    def _those(self, keys: Sequence[Hashable]) -> dict[Hashable, _Ready]:
-        with self._guard:
-            return {key: self._known[key] for key in keys if key in self._known}
-
-
-def _size(ready: _Ready) -> int:
-    """Bytes, as far as they count."""
-    vectors, unknown = ready
-    return 2 * vectors.rows.nbytes + sum(len(word) for word in unknown) + 1_000
+    def _get(self, keys: Sequence[Hashable]) -> dict[Hashable, _CachedLabel]:
+        with self._lock:
+            return {key: self._cache[key] for key in keys if key in self._cache}
 
 
-def _make(
+def _size(label: _CachedLabel) -> int:
+    """Approximate size in bytes."""
+    return 2 * label.vectors.rows.nbytes + sum(len(word) for word in label.unknown) + 1_000
+
+
+def _embed(
     space: TextSpace, labels: Sequence[Label], background: Sequence[TokenVectors] | None
-) -> list[_Ready]:
+) -> list[_CachedLabel]:
     if not labels:
         return []
-    said = sum(len(label.description) + 10 * len(label.keywords) for label in labels)
-    if said > _MOST_CHARACTERS:  # before a vector is looked up
-        raise InvalidRequest("labels", f"they say more than {_MOST_CHARACTERS:,} characters")
-    bags = space.labels(labels)
-    for label, bag in zip(labels, bags, strict=True):
-        if not len(bag.tokens):
-            raise InvalidRequest("labels", f"no word of the label {label.name[:80]!r} is known")
+    characters = sum(len(label.description) + 10 * len(label.keywords) for label in labels)
+    if characters > _MAX_CHARACTERS:  # refused before any word is looked up
+        raise InvalidRequest(
+            "labels",
+            f"descriptions and keywords have about {characters:,} characters together; "
+            f"at most {_MAX_CHARACTERS:,} are allowed",
+        )
+    tokens = space.labels(labels)
+    for label, label_tokens in zip(labels, tokens, strict=True):
+        if not len(label_tokens):
+            raise InvalidRequest(
+                "labels", f"no word of the label {label.name[:80]!r} is in the vocabulary"
+            )
     if background is None:
-        vectors = standardised(bags, space.background(), space.chance)
+        vectors = standardise(tokens, space.background(), space.background_fit)
     else:
-        vectors = standardised(bags, background, None)
-    return [(one, bag.unknown) for one, bag in zip(vectors, bags, strict=True)]
+        vectors = standardise(tokens, background, None)
+    return [
+        _CachedLabel(label, label_tokens.unknown)
+        for label, label_tokens in zip(vectors, tokens, strict=True)
+    ]

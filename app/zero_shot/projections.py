@@ -1,4 +1,4 @@
-"""Projections: learned from examples, kept in the store, used on faces that nobody labelled."""
+"""The service for stored projections: fit, list, read, delete, and check before use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,96 +15,112 @@ from app.store.projections import (
     get_projection,
     list_projections,
 )
-from app.texts.space import Label, TextSpaces
+from app.texts.space import Label, TextSpace
 from app.vectors import EmbeddingSpace, Vector
 from app.zero_shot.fitting import Projection, fit_projection
-from app.zero_shot.labels import LabelCache
+from app.zero_shot.labels import LabelEmbedder
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A unit vector of the source space, and the attributes that hold for it."""
+    """A unit vector of the source space, and its attributes."""
 
     vector: Vector
     attributes: tuple[str, ...]
 
 
-class Projections:
-    """Learns, keeps, lists and forgets."""
+@dataclass(frozen=True, slots=True)
+class NewProjection:
+    """A projection to be fitted from `source`, which is `faces` or the name of a text space.
 
-    def __init__(self, database: Database, spaces: TextSpaces) -> None:
-        self._database, self._spaces = database, spaces
-        self._labels = LabelCache()
+    `regularisers` are gamma and lambda of ESZSL; None to choose them by holding out classes.
+    """
 
-    def learn(
+    name: str
+    source: str
+    vocabulary: str
+    regularisers: tuple[float, float] | None = None
+
+
+class ProjectionService:
+    """Fits and stores projections."""
+
+    def __init__(self, database: Database, labels: LabelEmbedder) -> None:
+        self._database, self._labels = database, labels
+
+    def fit(
         self,
-        name: str,
-        source: str,
-        source_space: EmbeddingSpace,
-        vocabulary: str,
+        new: NewProjection,
+        source: EmbeddingSpace,
+        target: TextSpace,
         examples: Sequence[Example],
-        regularisers: tuple[float, float] | None = None,
     ) -> StoredProjection:
-        """ESZSL from the examples to the words of their attributes.
+        """Fit ESZSL from examples in `source` to the attribute words in `target`, and store it.
 
-        Raises ProjectionExists, VocabularyNotFound, InvalidRequest.
+        Raises ProjectionExists, InvalidRequest for examples that nothing can be learned from.
         """
-        space = self._spaces.open(vocabulary)
         seen = list(dict.fromkeys(word for example in examples for word in example.attributes))
         if not seen:
-            raise InvalidRequest("examples", "none of them has an attribute")
-        ready = self._labels.ready(space, [Label(word) for word in seen])
-        starts = np.flatnonzero(np.diff(ready.owners, prepend=-1))
+            raise InvalidRequest("examples", "no example has an attribute; at least two need one")
+        labels = self._labels.embed(target, [Label(word) for word in seen])
         fitted = fit_projection(
             np.stack([example.vector for example in examples]),
             [example.attributes for example in examples],
             seen,
-            ready.vectors.means[starts],
-            regularisers,
+            labels.vectors.means[labels.first_rows()],
+            new.regularisers,
         )
-        choice, area = fitted.choice, fitted.choice.area
-        made = StoredProjection(
-            name,
-            source_space.digest,
-            vocabulary,
-            space.space.digest,
-            ProjectionDetails(
-                source,
-                tuple(seen),
-                len(examples),
-                choice.gamma,
-                choice.lam,
-                None if np.isnan(area) else area,
-                fitted.penalty,
-            ),
+        area = fitted.regularisers.area
+        details = ProjectionDetails(
+            new.source,
+            tuple(seen),
+            len(examples),
+            fitted.regularisers.gamma,
+            fitted.regularisers.lam,
+            None if np.isnan(area) else area,
+            fitted.penalty,
+        )
+        stored = StoredProjection(
+            new.name,
+            source.digest,
+            new.vocabulary,
+            target.space.digest,
+            details,
             fitted.projection.matrix,
             fitted.projection.centre,
             fitted.projection.covariance,
         )
         with self._database.write() as session:
-            return add_projection(session, made)
+            return add_projection(session, stored)
 
     def get(self, name: str) -> StoredProjection:
-        """Raises ProjectionNotFound."""
+        """The projection of this name. Raises ProjectionNotFound."""
         with self._database.read() as session:
             return get_projection(session, name)
 
-    def all(self) -> list[StoredProjection]:
-        """By name."""
+    def list_all(self) -> list[StoredProjection]:
+        """All projections, ordered by name."""
         with self._database.read() as session:
             return list_projections(session)
 
-    def remove(self, name: str) -> None:
-        """Raises ProjectionNotFound."""
+    def delete(self, name: str) -> None:
+        """Delete a projection. Raises ProjectionNotFound."""
         with self._database.write() as session:
             delete_projection(session, name)
 
-    def usable(self, name: str, source: EmbeddingSpace) -> tuple[StoredProjection, Projection]:
-        """A projection for vectors of `source`. Raises ProjectionNotFound, SpaceMismatch where
-        the model or the vocabulary is another one by now."""
-        found = self.get(name)
-        if found.source_digest != source.digest:
-            raise SpaceMismatch(f"projection {name!r} was learned from another model's vectors")
-        if self._spaces.open(found.vocabulary).space.digest != found.vocabulary_digest:
-            raise SpaceMismatch(f"the vocabulary {found.vocabulary!r} is not what {name!r} knew")
-        return found, Projection(found.matrix, found.centre, found.covariance)
+
+def load_projection(
+    stored: StoredProjection, source: EmbeddingSpace, target: EmbeddingSpace
+) -> Projection:
+    """The map of a stored projection. Raises SpaceMismatch for other spaces than its own."""
+    if stored.source_digest != source.digest:
+        raise SpaceMismatch(
+            f"the projection {stored.name!r} was fitted for another model than {source.name}; "
+            "fit it again"
+        )
+    if stored.vocabulary_digest != target.digest:
+        raise SpaceMismatch(
+            f"the vocabulary {stored.vocabulary!r} has been replaced since the projection "
+            f"{stored.name!r} was fitted; fit it again"
+        )
+    return Projection(stored.matrix, stored.centre, stored.covariance)

@@ -1,4 +1,4 @@
-"""What the service does not say of a face: it would be a guess, and a harmful one."""
+"""Refuses labels of faces about ethnicity, religion, sexual orientation or health."""
 
 import re
 
@@ -18,24 +18,24 @@ _TERMS = {
         obese pregnant schizophrenic sick syndrome""",
 }
 _WORDS = {word: topic for topic, words in _TERMS.items() for word in words.split()}
-_COLOURS = {"black", "brown", "white", "straight"}
-_COLOURED = {
+_AMBIGUOUS = {"black", "brown", "white", "straight"}
+_COLOURED_THINGS = {
     *("beard", "beret", "cap", "coat", "dress", "eyebrow", "eyebrows", "eyes", "frame", "glasses"),
     *("hair", "haired", "hat", "headscarf", "jacket", "lips", "moustache", "mustache", "scarf"),
     *("shirt", "suit", "teeth", "tie", "background", "photo"),
 }
 
 
-def refuse_harmful(*texts: str) -> None:
-    """Raises RefusedLabel for a label of a face that is about one of these topics.
+def refuse_sensitive(*texts: str) -> None:
+    """Raises RefusedLabel if a text contains a term of one of these topics.
 
-    Colours are allowed of hair, clothes and the like. A list of words stops what is asked plainly;
-    it cannot stop somebody who calls it by another name, which the documentation says.
+    Ambiguous terms are allowed next to a word for hair, clothes and other things with colours. The
+    list of terms does not detect paraphrases; docs/zero-shot.md states this limit.
     """
     for text in texts:
         words = re.findall(r"[\w-]+", text.lower())
         for word in words:
             topic = _WORDS.get(word) or _WORDS.get(word.removesuffix("s"))
-            if topic is None or (word in _COLOURS and _COLOURED & set(words)):
+            if topic is None or (word in _AMBIGUOUS and _COLOURED_THINGS & set(words)):
                 continue
             raise RefusedLabel(text, topic)

@@ -1,187 +1,255 @@
-"""Zero-shot as the rest of the service asks for it: questions in, verdicts out."""
+"""The zero-shot service: scores labels for texts, words, vectors and faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from app.errors import InvalidRequest, WordNotFound
+from app.faces.pipeline.pipeline import FacePipeline
 from app.store.collections import get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.projections import StoredProjection
 from app.store.templates import vectors_by_template_id
 from app.texts.space import Label, TextSpace, TextSpaces
-from app.vectors import EmbeddingSpace, Vector, l2_normalize
-from app.zero_shot.classifier import Classifier, Method, Order, Verdict
-from app.zero_shot.evidence import BagEvidence, ProjectedEvidence
-from app.zero_shot.projections import Example, Projections
-from app.zero_shot.refusals import refuse_harmful
+from app.timings import Timings
+from app.vectors import EmbeddingSpace, Vector
+from app.words.raw_vectors import to_unit_vector
+from app.zero_shot.classifier import Classification, Classifier, Method, ScoringTask
+from app.zero_shot.evidence import ProjectedEvidence, TextEvidence
+from app.zero_shot.explanation import Explanation, explain
+from app.zero_shot.labels import LabelEmbedder
+from app.zero_shot.projections import Example, NewProjection, ProjectionService, load_projection
+from app.zero_shot.refusals import refuse_sensitive
 
 FACES = "faces"
-"""What a projection's source is called where it is the face embedder."""
+"""The source of a projection from the face model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """Exactly one of them is there; `face` is a unit vector of the face embedder."""
+class ScoreInput:
+    """What is scored: exactly one of the fields. `image` is an encoded image file."""
 
     text: str | None = None
     word: str | None = None
     vector: tuple[float, ...] | None = None
-    face: Vector | None = None
+    image: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A verdict, and by what it was reached."""
+class ScoreResult:
+    """A classification, and the method, vocabulary and projection that produced it."""
 
-    verdict: Verdict
+    classification: Classification
     method: Method
     vocabulary: str
     projection: str | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """An example as it was sent: exactly one of the first four, and what holds for it."""
+class ExampleInput:
+    """An example with its attributes: exactly one of the other fields is set."""
 
     attributes: tuple[str, ...]
     text: str | None = None
     vector: tuple[float, ...] | None = None
-    face: Vector | None = None
+    image: bytes | None = None
     template_id: str | None = None
 
 
-class ZeroShot:
-    """Knows the spaces and the projections between them, and nothing of photos."""
+class ZeroShotService:
+    """Scores labels in text spaces, directly or through projections from other spaces."""
 
-    def __init__(
-        self,
-        database: Database,
-        spaces: TextSpaces,
-        projections: Projections,
-        faces: EmbeddingSpace,
-    ) -> None:
-        self._database, self._spaces, self._faces = database, spaces, faces
-        self.projections = projections
-        self._classifier = Classifier()
+    def __init__(self, database: Database, spaces: TextSpaces, pipeline: FacePipeline) -> None:
+        self._database, self._spaces, self._pipeline = database, spaces, pipeline
+        labels = LabelEmbedder()
+        self.projections = ProjectionService(database, labels)
+        self._classifier = Classifier(labels)
 
     def score(
-        self, question: Question, order: Order, vocabulary: str, projection: str | None
-    ) -> Answer:
-        """Labels against the question. `vocabulary` counts where there is no projection."""
-        if projection is not None:
-            return self._through(projection, question, order)
-        if question.face is not None:
-            raise InvalidRequest("projection", "faces and words share no space: name a projection")
-        if order.method == "eszsl":
-            raise InvalidRequest("method", "eszsl needs a projection, learned from examples")
-        space = self._spaces.open(vocabulary)
-        if question.text is not None:
-            found = self._classifier.score_text(space, question.text, order)
-        else:
-            evidence, unknown = self._bag_of(space, question, vocabulary)
-            found = self._classifier.score(space, evidence, order, unknown)
-        return Answer(found, order.method, vocabulary)
+        self,
+        input_: ScoreInput,
+        task: ScoringTask,
+        vocabulary: str,
+        projection: str | None,
+        timings: Timings,
+    ) -> ScoreResult:
+        """Score the labels of `task` for the input; `projection` overrides `vocabulary`.
 
-    def learn(
+        Raises VocabularyNotFound, ProjectionNotFound, SpaceMismatch, WordNotFound for an unknown
+        `word`, NoFace, RefusedLabel and InvalidRequest.
+        """
+        face = None if input_.image is None else self._embed_subject(input_.image, timings)
+        if projection is not None:
+            return self._score_projected(projection, input_, face, task, timings)
+        if face is not None:
+            raise InvalidRequest(
+                "projection", "an image was sent; a projection from faces is required to score it"
+            )
+        if task.method == "eszsl":
+            raise InvalidRequest("method", "method is eszsl; it requires a projection")
+        space = self._spaces.open(vocabulary)
+        with timings.stage("score"):
+            found = self._score_tokens(space, input_, task, vocabulary)
+            explanation = None
+            if task.explain and input_.text is not None:
+                explanation = explain(self._classifier, space, input_.text, task, found)
+        return ScoreResult(found, task.method, vocabulary, None, explanation)
+
+    def classify_texts(
+        self, texts: Sequence[str], task: ScoringTask, vocabulary: str, timings: Timings
+    ) -> list[Classification]:
+        """Classify each text. Raises VocabularyNotFound, InvalidRequest."""
+        space = self._spaces.open(vocabulary)
+        with timings.stage("score"):
+            return [self._classifier.classify_text(space, text, task) for text in texts]
+
+    def fit_projection(
+        self,
+        new: NewProjection,
+        collection: str,
+        inputs: Sequence[ExampleInput],
+        timings: Timings,
+    ) -> StoredProjection:
+        """Fit and store a projection; `collection` is the gallery of the examples' templates.
+
+        Raises RefusedLabel for sensitive attributes of faces, ProjectionExists,
+        VocabularyNotFound, CollectionNotFound, NoFace and InvalidRequest.
+        """
+        if new.source == FACES:
+            refuse_sensitive(*(word for example in inputs for word in example.attributes))
+            vectors = self._face_vectors(inputs, collection, timings)
+            source = self._face_space
+            target = self._spaces.open(new.vocabulary)
+        else:
+            text_space = self._spaces.open(new.source)
+            vectors = [
+                _text_vector(text_space, example.text, example.vector, f"examples.{number}")
+                for number, example in enumerate(inputs)
+            ]
+            source = text_space.space
+            same = new.vocabulary == new.source
+            target = text_space if same else self._spaces.open(new.vocabulary)
+        examples = [
+            Example(vector, example.attributes)
+            for vector, example in zip(vectors, inputs, strict=True)
+        ]
+        with timings.stage("learn"):
+            return self.projections.fit(new, source, target, examples)
+
+    @property
+    def _face_space(self) -> EmbeddingSpace:
+        return self._pipeline.embedder.space
+
+    def _score_tokens(
+        self, space: TextSpace, input_: ScoreInput, task: ScoringTask, vocabulary: str
+    ) -> Classification:
+        if input_.text is not None:
+            return self._classifier.classify_text(space, input_.text, task)
+        if input_.vector is not None:
+            tokens = space.raw(input_.vector)
+        else:
+            word = input_.word or ""
+            [tokens] = space.texts([word])
+            if not len(tokens):
+                raise WordNotFound(word, vocabulary, ())
+        return self._classifier.classify(space, TextEvidence(tokens), task, tokens.unknown)
+
+    def _score_projected(
         self,
         name: str,
-        source: str,
-        vocabulary: str,
-        collection: str,
-        shown: Sequence[Shown],
-        regularisers: tuple[float, float] | None,
-    ) -> StoredProjection:
-        """A projection from examples; of faces nothing harmful is learned (`refuse_harmful`)."""
-        if source == FACES:
-            refuse_harmful(*(word for one in shown for word in one.attributes))
-            vectors = self._face_vectors(shown, collection)
-            space = self._faces
-        else:
-            text_space = self._spaces.open(source)
-            vectors = [_vector_in(text_space, one, "examples") for one in shown]
-            space = text_space.space
-        examples = [
-            Example(vector, one.attributes) for vector, one in zip(vectors, shown, strict=True)
-        ]
-        return self.projections.learn(name, source, space, vocabulary, examples, regularisers)
-
-    def _bag_of(
-        self, space: TextSpace, question: Question, vocabulary: str
-    ) -> tuple[BagEvidence, tuple[str, ...]]:
-        if question.word is None:
-            return BagEvidence(space.raw(np.array(question.vector, dtype=np.float32))), ()
-        bag = space.texts([question.word])[0]
-        if not len(bag.tokens):
-            raise WordNotFound(question.word, vocabulary, ())
-        return BagEvidence(bag), bag.unknown
-
-    def _through(self, name: str, question: Question, order: Order) -> Answer:
+        input_: ScoreInput,
+        face: Vector | None,
+        task: ScoringTask,
+        timings: Timings,
+    ) -> ScoreResult:
+        if task.explain:
+            raise InvalidRequest("explain", "explain is true; with a projection it must be false")
+        if task.method == "cosine":
+            raise InvalidRequest(
+                "method", "method is cosine; with a projection, eszsl, conse or dap is required"
+            )
         stored = self.projections.get(name)
-        if order.explain:
-            raise InvalidRequest("explain", "only what is said of a text can be explained")
-        if order.method == "cosine":
-            raise InvalidRequest("method", "with a projection it is eszsl, conse or dap")
+        target = self._spaces.open(stored.vocabulary)
         if stored.details.source == FACES:
-            refuse_harmful(*(text for one in (*order.labels, *order.seen) for text in _said(one)))
-            space, vector = self._faces, self._face_of(question)
+            labels = (*task.labels, *task.seen)
+            refuse_sensitive(*(text for label in labels for text in _texts(label)))
+            source, vector = (
+                self._face_space,
+                face if face is not None else self._input_face(input_),
+            )
         else:
-            text_space = self._spaces.open(stored.details.source)
-            shown = Shown((), text=question.text or question.word, vector=question.vector)
-            space, vector = text_space.space, _vector_in(text_space, shown, "text")
-        _, projection = self.projections.usable(name, space)
-        if not order.seen:
-            order = replace(order, seen=tuple(Label(word) for word in stored.details.seen))
-        evidence = ProjectedEvidence(projection, vector)
-        verdict = self._classifier.score(self._spaces.open(stored.vocabulary), evidence, order)
-        return Answer(verdict, order.method, stored.vocabulary, name)
+            same = stored.details.source == stored.vocabulary
+            text_space = target if same else self._spaces.open(stored.details.source)
+            text = input_.text or input_.word
+            source, vector = text_space.space, _text_vector(text_space, text, input_.vector, "text")
+        projection = load_projection(stored, source, target.space)
+        if not task.seen:
+            task = replace(task, seen=tuple(Label(word) for word in stored.details.seen))
+        with timings.stage("score"):
+            found = self._classifier.classify(target, ProjectedEvidence(projection, vector), task)
+        return ScoreResult(found, task.method, stored.vocabulary, name)
 
-    def _face_of(self, question: Question) -> Vector:
-        if question.face is not None:
-            return question.face
-        if question.vector is None:
-            raise InvalidRequest("image", "this projection takes an image or a face's vector")
-        return self._face_vector(question.vector)
+    def _input_face(self, input_: ScoreInput) -> Vector:
+        if input_.vector is None:
+            raise InvalidRequest(
+                "image", "the projection is from faces; image or the vector of a face is required"
+            )
+        return self._face_vector(input_.vector)
+
+    def _embed_subject(self, image: bytes, timings: Timings) -> Vector:
+        """The unit vector of the most prominent face. Raises NoFace and the image errors."""
+        face = self._pipeline.analyze(image, timings).subject()
+        vector: Vector = self._pipeline.embed([face], timings)[0]
+        return vector
 
     def _face_vector(self, values: Sequence[float]) -> Vector:
-        vector = np.array(values, dtype=np.float32)
-        if vector.shape != (self._faces.dimension,):
-            raise InvalidRequest("vector", f"faces have {self._faces.dimension} dimensions")
-        return l2_normalize(vector)
+        return to_unit_vector(values, self._face_space.dimension, "the face model")
 
-    def _face_vectors(self, shown: Sequence[Shown], collection: str) -> list[Vector]:
-        wanted = [one.template_id for one in shown if one.template_id is not None]
-        known: dict[str, Vector] = {}
-        if wanted:
+    def _face_vectors(
+        self, inputs: Sequence[ExampleInput], collection: str, timings: Timings
+    ) -> list[Vector]:
+        template_ids = [one.template_id for one in inputs if one.template_id is not None]
+        templates: dict[str, Vector] = {}
+        if template_ids:
             with self._database.read() as session:
-                gallery = get_collection(session, collection, GALLERY).require_space(self._faces)
-                known = vectors_by_template_id(session, gallery, wanted)
-        found = []
-        for number, one in enumerate(shown):
-            if one.face is not None:
-                found.append(one.face)
-            elif one.vector is not None:
-                found.append(self._face_vector(one.vector))
-            elif one.template_id in known:
-                found.append(known[one.template_id])
+                gallery = get_collection(session, collection, GALLERY)
+                gallery = gallery.require_space(self._face_space)
+                templates = vectors_by_template_id(session, gallery, template_ids)
+        vectors = []
+        for number, example in enumerate(inputs):
+            if example.image is not None:
+                vectors.append(self._embed_subject(example.image, timings))
+            elif example.vector is not None:
+                vectors.append(self._face_vector(example.vector))
+            elif example.template_id is None:
+                raise InvalidRequest(
+                    f"examples.{number}.text",
+                    "text was sent; a projection from faces takes image, vector or template_id",
+                )
+            elif example.template_id in templates:
+                vectors.append(templates[example.template_id])
             else:
-                where = f"examples.{number}"
-                raise InvalidRequest(where, "a photo, a vector, or a template of the collection")
-        return found
+                raise InvalidRequest(
+                    f"examples.{number}.template_id",
+                    f"the collection {collection!r} has no template {example.template_id!r}",
+                )
+        return vectors
 
 
-def _vector_in(space: TextSpace, shown: Shown, where: str) -> Vector:
-    if shown.vector is not None:
-        return space.raw(np.array(shown.vector, dtype=np.float32)).mean()
-    if shown.text is None:
-        raise InvalidRequest(where, f"{space.space.name} takes texts and vectors")
-    bag = space.texts([shown.text])[0]
-    if not len(bag.tokens):
-        raise InvalidRequest(where, f"no word of {shown.text[:40]!r} is known")
-    return bag.mean()
+def _text_vector(
+    space: TextSpace, text: str | None, vector: tuple[float, ...] | None, field: str
+) -> Vector:
+    """The unit vector of a text or of a raw vector; `field` is named in errors."""
+    if vector is not None:
+        return space.raw(vector).mean()
+    if text is None:
+        raise InvalidRequest(field, f"{space.space.name} is a text space; send a text or a vector")
+    [tokens] = space.texts([text])
+    if not len(tokens):
+        raise InvalidRequest(field, f"no word of {text[:40]!r} is in {space.space.name}")
+    return tokens.mean()
 
 
-def _said(label: Label) -> tuple[str, ...]:
+def _texts(label: Label) -> tuple[str, ...]:
     return label.name, label.description, *label.keywords, *label.attributes

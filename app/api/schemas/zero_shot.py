@@ -1,6 +1,7 @@
-"""Requests and answers of zero-shot, as the contract names them."""
+"""Request and response models for zero-shot scoring and projections."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -9,17 +10,21 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from app.api.schemas.base import CollectionName, Identifier, Request, example
 from app.api.schemas.words import Text, Vector
+from app.api.uploads import decode_base64
+from app.errors import InvalidRequest
 from app.store.projections import StoredProjection
 from app.texts.space import Label
-from app.zero_shot.classifier import Order
-from app.zero_shot.service import Answer
+from app.zero_shot.classifier import Classification, ScoringTask
+from app.zero_shot.explanation import Explanation
+from app.zero_shot.projections import NewProjection as ProjectionRequest
+from app.zero_shot.service import FACES, ExampleInput, ScoreInput, ScoreResult
 
 LongText = Annotated[str, Field(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class LabelIn(Request):
-    """A label and what is said of it; `attributes` hold by so much, 0 to 1."""
+    """A label with optional semantic information; `attributes` maps names to strengths, 0 to 1."""
 
     name: Text
     description: Annotated[str, Field(max_length=4_000)] = ""
@@ -31,14 +36,15 @@ LabelField = Text | LabelIn
 
 
 def to_label(label: str | LabelIn) -> Label:
-    """The service's form of a label."""
+    """The label as the service takes it."""
     if isinstance(label, str):
         return Label(label)
     return Label(label.name, label.description, tuple(label.keywords), dict(label.attributes))
 
 
 class ScoreFields(Request):
-    """One of `text`, `word`, `vector` or `image` is scored; an `image` needs a `projection`."""
+    """Exactly one of `text`, `word`, `vector` and `image` is required; `image` requires a
+    `projection` from faces."""
 
     model_config = example(
         {
@@ -65,19 +71,34 @@ class ScoreFields(Request):
     @field_validator("labels", "seen", "background", "vector", mode="before")
     @classmethod
     def _parse(cls, value: object) -> object:
-        """A form or a query carries lists as JSON text."""
+        """Forms and queries have lists as JSON text."""
         return json.loads(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _once(self) -> "ScoreFields":
-        names = [to_label(label).name for label in self.labels]
-        if len(set(names)) < len(names):
-            raise ValueError("every label needs a name of its own")
+    def _require_distinct_names(self) -> "ScoreFields":
+        names = [label if isinstance(label, str) else label.name for label in self.labels]
+        duplicates = [name for name, count in Counter(names).items() if count > 1]
+        if duplicates:
+            raise ValueError(f"labels has {duplicates[0][:80]!r} twice; names must be distinct")
         return self
 
-    def order(self) -> Order:
-        """As the service takes it."""
-        return Order(
+    def input(self, image: bytes | None) -> ScoreInput:
+        """The scored input as the service takes it. Raises InvalidRequest unless exactly one of
+        the inputs was sent."""
+        vector = None if self.vector is None else tuple(self.vector)
+        inputs = {"text": self.text, "word": self.word, "vector": vector, "image": image}
+        sent = [name for name, value in inputs.items() if value is not None]
+        if len(sent) != 1:
+            raise InvalidRequest(
+                "text",
+                "exactly one of text, word, vector and image is required; sent: "
+                + (", ".join(sent) or "none"),
+            )
+        return ScoreInput(self.text, self.word, vector, image)
+
+    def task(self) -> ScoringTask:
+        """The labels and options as the service takes them."""
+        return ScoringTask(
             tuple(to_label(label) for label in self.labels),
             self.method or ("cosine" if self.projection is None else "eszsl"),
             self.multi_label,
@@ -91,25 +112,35 @@ class ScoreFields(Request):
 
 
 class EffectOut(BaseModel):
-    """`effect`: evidence that goes when it is left out, in standard deviations."""
+    """`effect` is the decrease of the evidence without this word or attribute, in standard
+    deviations."""
 
     name: str
     effect: float
 
 
 class ExplanationOut(BaseModel):
-    """Of the best label, strongest effects first."""
+    """The effects on the evidence of the best label, strongest first."""
 
     label: str
     words: list[EffectOut]
     attributes: list[EffectOut]
 
+    @classmethod
+    def of(cls, found: Explanation) -> "ExplanationOut":
+        return cls(
+            label=found.label,
+            words=[EffectOut(name=e.name, effect=e.effect) for e in found.words],
+            attributes=[EffectOut(name=e.name, effect=e.effect) for e in found.attributes],
+        )
+
 
 class Scored(BaseModel):
-    """Best label first. Scores of a single label sum to 1; of several, each is in [0, 1].
+    """Labels best first. Single-label scores sum to 1; multi-label scores are each in [0, 1].
 
-    `evidence` is what the scores are made from: standard deviations above what chance gives (for
-    `dap`, log odds). `out_of_vocabulary` are words of the text and of the labels without a vector.
+    The scores are computed from `evidence`: standard deviations above the fit of background texts
+    (for `dap`, log odds). `out_of_vocabulary` lists the words of the text and the labels that have
+    no vector.
     """
 
     labels: list[str]
@@ -123,37 +154,31 @@ class Scored(BaseModel):
     explanation: ExplanationOut | None = None
 
     @classmethod
-    def of(cls, answer: Answer) -> "Scored":
-        found, told = answer.verdict, answer.verdict.explanation
+    def of(cls, result: ScoreResult) -> "Scored":
+        found, explanation = result.classification, result.explanation
         return cls(
             labels=list(found.labels),
             scores=list(found.scores),
             evidence=list(found.evidence),
             decision=found.decision,
             out_of_vocabulary=list(found.out_of_vocabulary),
-            method=answer.method,
-            vocabulary=answer.vocabulary,
-            projection=answer.projection,
-            explanation=None
-            if told is None
-            else ExplanationOut(
-                label=told.label,
-                words=[EffectOut(name=e.name, effect=e.effect) for e in told.words],
-                attributes=[EffectOut(name=e.name, effect=e.effect) for e in told.attributes],
-            ),
+            method=result.method,
+            vocabulary=result.vocabulary,
+            projection=result.projection,
+            explanation=None if explanation is None else ExplanationOut.of(explanation),
         )
 
 
 class ClassifyParameters(BaseModel):
-    """Further parameters of that API are taken and left unused."""
+    """Other parameters of Hugging Face's API are accepted and ignored."""
 
     candidate_labels: Annotated[list[Text], Field(min_length=1, max_length=5_000)]
     multi_label: bool = False
 
-    def order(self) -> Order:
-        """As the service takes it; a label that is sent twice counts once."""
+    def task(self) -> ScoringTask:
+        """The labels as the service takes them, without duplicates."""
         names = dict.fromkeys(self.candidate_labels)
-        return Order(tuple(Label(name) for name in names), multi_label=self.multi_label)
+        return ScoringTask(tuple(Label(name) for name in names), multi_label=self.multi_label)
 
 
 class ClassifyRequest(BaseModel):
@@ -173,14 +198,15 @@ class Classified(BaseModel):
     score: float
 
 
-def classified(answer: Answer) -> list[Classified]:
-    """Labels with scores, best first."""
-    pairs = zip(answer.verdict.labels, answer.verdict.scores, strict=True)
+def classified(found: Classification) -> list[Classified]:
+    """The labels with their scores, best first."""
+    pairs = zip(found.labels, found.scores, strict=True)
     return [Classified(label=label, score=score) for label, score in pairs]
 
 
 class ExampleIn(Request):
-    """A photo, an enrolled template, a text or a vector, with what holds for it."""
+    """An example with its attributes; exactly one of `image`, `template_id`, `text` and `vector` is
+    required."""
 
     image: Annotated[str, Field(max_length=20_000_000)] | None = None
     template_id: Identifier | None = None
@@ -189,16 +215,31 @@ class ExampleIn(Request):
     attributes: Annotated[list[Text], Field(max_length=100)]
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> "ExampleIn":
-        given = [self.image, self.template_id, self.text, self.vector]
-        if sum(value is not None for value in given) != 1:
-            raise ValueError("send one of image, template_id, text and vector")
+    def _require_one(self) -> "ExampleIn":
+        names = ("image", "template_id", "text", "vector")
+        sent = [name for name in names if getattr(self, name) is not None]
+        if len(sent) != 1:
+            raise ValueError(
+                "exactly one of image, template_id, text and vector is required; sent: "
+                + (", ".join(sent) or "none")
+            )
         return self
+
+    def example(self, number: int) -> ExampleInput:
+        """The example as the service takes it; `number` is named in errors. Raises InvalidImage."""
+        field = f"examples.{number}.image"
+        image = None if self.image is None else decode_base64(self.image, field)
+        vector = None if self.vector is None else tuple(self.vector)
+        return ExampleInput(tuple(self.attributes), self.text, vector, image, self.template_id)
 
 
 class NewProjection(Request):
-    """Examples are all of faces (`image`, `template_id`, or `vector` with `source` = faces), or all
-    texts or vectors of the vocabulary that `source` names."""
+    """A projection to be fitted from examples.
+
+    With the default `source`, `faces`, the examples are images, template ids or vectors of faces.
+    Otherwise `source` names a vocabulary or the sentence encoder, and the examples are texts or
+    vectors.
+    """
 
     model_config = example(
         {
@@ -219,20 +260,26 @@ class NewProjection(Request):
     lam: Annotated[float | None, Field(gt=0.0, le=1e6, alias="lambda")] = None
 
     @model_validator(mode="after")
-    def _both(self) -> "NewProjection":
+    def _require_both(self) -> "NewProjection":
         if (self.gamma is None) != (self.lam is None):
-            raise ValueError("send both gamma and lambda, or none of them")
+            sent = "lambda" if self.gamma is None else "gamma"
+            raise ValueError(f"only {sent} was sent; gamma and lambda are required together")
         return self
 
-    def regularisers(self) -> tuple[float, float] | None:
-        """What was asked for; None to have them chosen."""
-        return None if self.gamma is None or self.lam is None else (self.gamma, self.lam)
+    def projection(self, default_vocabulary: str) -> ProjectionRequest:
+        """The projection as the service takes it."""
+        chosen = None if self.gamma is None or self.lam is None else (self.gamma, self.lam)
+        vocabulary = self.vocabulary or default_vocabulary
+        return ProjectionRequest(self.name, self.source or FACES, vocabulary, chosen)
 
 
 class ProjectionOut(BaseModel):
-    """`held_out_area` is the mean area under the ROC curve of attributes that were left out in
-    turn: 0.5 is chance. `suggested_penalty` is an estimate from the same: send it as
-    `seen_penalty` where seen and unseen labels stand side by side."""
+    """A stored projection.
+
+    `held_out_area` is the mean area under the ROC curve of attributes that were held out in turn;
+    0.5 is the area of random scores. `suggested_penalty` is estimated on the same attributes: send
+    it as `seen_penalty` when seen and unseen labels are scored together.
+    """
 
     name: str
     source: str
@@ -267,5 +314,5 @@ class ProjectionList(BaseModel):
 
 
 def projections_out(found: Sequence[StoredProjection]) -> ProjectionList:
-    """The answer of the listing."""
-    return ProjectionList(projections=[ProjectionOut.of(one) for one in found])
+    """The response of the listing."""
+    return ProjectionList(projections=[ProjectionOut.of(projection) for projection in found])
