@@ -1,6 +1,6 @@
-"""Translates pydantic's validation errors into the service's own error texts.
+"""Validation of values, and the service's own texts for pydantic's validation errors.
 
-Used for HTTP requests (`app.api.problems`) and for settings (`app.settings`). A text states what
+HTTP requests (`app.api.problems`) and settings (`app.settings`) use the texts. A text states what
 was sent and what is allowed. It quotes numbers and the values of options only: other strings may
 be names, images or secrets and are described by their length.
 """
@@ -72,6 +72,7 @@ _QUOTED = {
     "less_than_equal",
 }
 _LONGEST_QUOTE = 40
+_MAX_DEPTH = 100
 
 
 def error_text(error: Mapping[str, Any], secret: bool = False) -> str:
@@ -123,3 +124,25 @@ def _describe(value: object, quote: bool, secret: bool) -> str:
 
 def _count(value: Sized, unit: str) -> str:
     return f"{len(value)} {unit}{'' if len(value) == 1 else 's'}"
+
+
+def require_storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Returns the metadata. Raises ValueError if a JSON response could not contain it."""
+    try:
+        if _depth(metadata) > _MAX_DEPTH:
+            raise ValueError
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ValueError(
+            "the object cannot be stored; use finite numbers, valid Unicode and at most "
+            f"{_MAX_DEPTH} levels"
+        ) from None
+    return metadata
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0

@@ -90,7 +90,9 @@ class Enroller:
         nothing is stored then.
         """
         if order.person_id is None and not order.name:
-            raise InvalidRequest("name", "a new person needs a name")
+            raise InvalidRequest(
+                "name", "a name is required; send name, or person_id to add a photo"
+            )
         analysis = self._pipeline.analyze(image, timings)
         face = analysis.only() if order.face == "only" else analysis.largest()
         if face.quality.reasons:
@@ -174,5 +176,8 @@ def _known_person(session: Session, order: EnrollOrder) -> Person | None:
     if person.collection != order.collection:
         raise PersonNotFound(f"no person has this id in the collection {order.collection!r}")
     if order.name and order.name != person.name:
-        raise InvalidRequest("name", "the person with this person_id has another name")
+        raise InvalidRequest(
+            "name",
+            "the person has another name; omit name, or change it with PATCH /persons/{person_id}",
+        )
     return person

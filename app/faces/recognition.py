@@ -194,4 +194,4 @@ def _subject(analysis: ImageAnalysis, field: str) -> Face:
     try:
         return analysis.subject()
     except NoFace as error:
-        raise NoFace(f"{field} shows no face") from error
+        raise NoFace(f"{field} shows no face; send an image with a visible face") from error

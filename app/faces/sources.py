@@ -1,4 +1,4 @@
-"""Where photos of many people come from: a folder per person, a CSV, a CompreFace export."""
+"""Lists the photos of a bulk import: folders per person, a CSV file or a CompreFace export."""
 
 import csv
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from app.errors import InvalidRequest
+from app.validation import require_storable
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _COLUMNS = frozenset({"name", "image", "external_id", "metadata"})
@@ -17,7 +18,7 @@ _COLUMNS = frozenset({"name", "image", "external_id", "metadata"})
 
 @dataclass(frozen=True, slots=True)
 class SourcePhoto:
-    """One photo to enroll. Photos with one `person` are one person's; `key` names the photo."""
+    """A photo to enroll. `key` identifies it in the import, `person` groups the photos."""
 
     key: str
     person: str
@@ -28,9 +29,9 @@ class SourcePhoto:
 
 
 def find_photos(path: Path) -> list[SourcePhoto]:
-    """By what `path` is: a `.csv`, a folder with CompreFace's `faces.json`, a folder of folders.
+    """Lists the photos of a `.csv`, a folder with `faces.json`, or a folder per person.
 
-    Raises InvalidRequest where it is none of them, or a line of it is wrong; OSError.
+    Raises InvalidRequest for any other path or an invalid line, and OSError.
     """
     if path.suffix.lower() == ".csv":
         found = list(_csv(path))
@@ -39,14 +40,16 @@ def find_photos(path: Path) -> list[SourcePhoto]:
     elif path.is_dir():
         found = list(_folders(path))
     else:
-        raise InvalidRequest("path", "expected a folder, a .csv, or a .sima archive")
+        raise InvalidRequest(
+            "path", "the path is not supported; use a folder, a .csv file or a .sima archive"
+        )
     if not found:
-        raise InvalidRequest("path", "no photos were found there")
+        raise InvalidRequest("path", "no photos found; add JPEG, PNG or WebP files")
     return found
 
 
 def _folders(root: Path) -> Iterator[SourcePhoto]:
-    """`NAME/photo.jpg`: the folder's name is the person's."""
+    """Reads `NAME/photo.jpg`; the name of the folder is the name of the person."""
     for folder in sorted(one for one in root.iterdir() if one.is_dir()):
         for file in sorted(folder.iterdir()):
             if file.suffix.lower() in PHOTO_SUFFIXES:
@@ -55,20 +58,27 @@ def _folders(root: Path) -> Iterator[SourcePhoto]:
 
 
 def _csv(path: Path) -> Iterator[SourcePhoto]:
-    """Columns `name,image` and, as one likes, `external_id,metadata` (a JSON object).
+    """Reads a CSV with the columns `name,image` and optionally `external_id,metadata` (JSON).
 
-    Images lie relative to the CSV. Rows with one external id, or without one with the same name,
-    are one person.
+    Image paths are relative to the CSV file. Rows with the same external id, or without one and
+    with the same name, are one person.
     """
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.DictReader(stream)
         columns = set(rows.fieldnames or ())
         if not {"name", "image"} <= columns <= _COLUMNS:
-            raise InvalidRequest("line 1", f"line 1: columns are {', '.join(sorted(_COLUMNS))}")
+            raise InvalidRequest(
+                "line 1",
+                "line 1: the columns are invalid; use name and image, optionally external_id and "
+                "metadata",
+            )
         for row in rows:
             where = f"line {rows.line_num}"
             if None in row or None in row.values() or not row["name"] or not row["image"]:
-                raise InvalidRequest(where, f"{where} has other columns than the first line says")
+                raise InvalidRequest(
+                    where,
+                    f"{where}: name, image or another column is missing; complete it",
+                )
             external_id = row.get("external_id") or None
             yield SourcePhoto(
                 f"{rows.line_num}:{row['image']}",
@@ -80,14 +90,17 @@ def _csv(path: Path) -> Iterator[SourcePhoto]:
             )
 
 
-def _metadata(written: str, where: str) -> dict[str, Any]:
+def _metadata(text: str, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(written)
-    except ValueError as error:
-        raise InvalidRequest(where, f"{where}: metadata is not JSON") from error
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(where, f"{where}: metadata is not JSON; use a JSON object") from error
     if not isinstance(found, dict):
-        raise InvalidRequest(where, f"{where}: metadata is a JSON object")
-    return found
+        raise InvalidRequest(where, f"{where}: metadata is not an object; use a JSON object")
+    try:
+        return require_storable(found)
+    except ValueError as error:
+        raise InvalidRequest(where, f"{where}: metadata: {error}") from error
 
 
 class _Face(BaseModel):
@@ -100,13 +113,16 @@ class _Page(BaseModel):
 
 
 def _compreface(root: Path) -> Iterator[SourcePhoto]:
-    """`faces.json`: answers of CompreFace's `GET /api/v1/recognition/faces`, one or a list of
-    pages; beside it `IMAGE_ID.jpg` (or .png, .webp) for each of them."""
+    """Reads `faces.json`, one page or a list of pages of `GET /api/v1/recognition/faces` of
+    CompreFace, and the image files `IMAGE_ID.jpg` (or .png, .webp) in the same folder."""
     try:
         kept = json.loads((root / "faces.json").read_text(encoding="utf-8"))
         pages = TypeAdapter(list[_Page]).validate_python(kept if isinstance(kept, list) else [kept])
     except (ValueError, ValidationError) as error:
-        raise InvalidRequest("faces.json", "it is no listing of CompreFace's faces") from error
+        raise InvalidRequest(
+            "faces.json",
+            "the file is not a listing of CompreFace's faces; save GET /api/v1/recognition/faces",
+        ) from error
     images = {one.stem: one for one in root.rglob("*") if one.suffix.lower() in PHOTO_SUFFIXES}
     for face in (face for page in pages for face in page.faces):
         file = images.get(face.image_id, root / f"{face.image_id}.jpg")

@@ -161,6 +161,13 @@ def test_invalid_requests_are_answered_in_own_words(
             "name cannot be null; send a string, or omit the field",
         ),
         (
+            "PATCH",
+            "/persons/p",
+            {"metadata": "{}"},
+            "body.metadata",
+            "a string of 2 characters is not allowed; use an object",
+        ),
+        (
             "POST",
             "/words/odd-one-out",
             {"words": ["a"]},

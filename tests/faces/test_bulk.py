@@ -149,6 +149,7 @@ def test_an_export_of_compreface(
         ("a.csv", "name,photo\n", "columns"),
         ("a.csv", "name,image\nJoe,a.jpg,b\n", "line 2"),
         ("a.csv", "name,image,metadata\nJoe,a.jpg,[1]\n", "line 2"),
+        ("a.csv", 'name,image,metadata\nJoe,a.jpg,{"a": NaN}\n', "line 2"),
         ("faces.json", '{"faces": [{"image_id": "../../etc/passwd", "subject": "x"}]}', "listing"),
         ("faces.json", "{", "listing"),
         ("readme.txt", "", "no photos"),

@@ -5,9 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.validation import NO_CONTROL_CHARACTERS, RESOURCE_NAME
-
-_MAX_DEPTH = 100
+from app.validation import NO_CONTROL_CHARACTERS, RESOURCE_NAME, require_storable
 
 
 def parse_json_text(value: object) -> object:
@@ -23,35 +21,13 @@ def parse_json_text(value: object) -> object:
         raise ValueError("the text is not valid JSON; send an array or an object as JSON") from None
 
 
-def _require_storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """A value that every later response can repeat. Raises ValueError."""
-    try:
-        if _depth(metadata) > _MAX_DEPTH:
-            raise ValueError
-        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise ValueError(
-            "the object cannot be stored; use finite numbers, valid Unicode and at most "
-            f"{_MAX_DEPTH} levels"
-        ) from None
-    return metadata
-
-
-def _depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
-
-
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 CollectionName = Annotated[str, Field(pattern=RESOURCE_NAME)]
 Rate = Annotated[float, Field(gt=0.0, le=0.5)]
-Metadata = Annotated[
-    dict[str, Any], BeforeValidator(parse_json_text), AfterValidator(_require_storable)
-]
+Metadata = Annotated[dict[str, Any], AfterValidator(require_storable)]
+MetadataField = Annotated[Metadata, BeforeValidator(parse_json_text)]
+"""Metadata in a form field or query parameter, where it is JSON text."""
 
 
 class Request(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from app.api.problems import Problem
-from app.api.schemas.base import CollectionName, Identifier, Metadata, Name, Request
+from app.api.schemas.base import CollectionName, Identifier, MetadataField, Name, Request
 from app.api.schemas.faces import Face
 from app.faces.enrollment import Enrollment, EnrollOrder
 
@@ -20,7 +20,7 @@ class EnrollFields(Request):
     collection: CollectionName = "default"
     person_id: Identifier | None = None
     external_id: Identifier | None = None
-    metadata: Metadata = {}
+    metadata: MetadataField = {}
     face: Literal["only", "largest"] = "only"
     on_duplicate: Literal["reject", "allow"] = "reject"
     dry_run: bool = False

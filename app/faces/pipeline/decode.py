@@ -75,7 +75,7 @@ def decode(data: bytes, limits: ImageLimits) -> DecodedImage:
     (empty, corrupt, truncated).
     """
     if not data:
-        raise InvalidImage("the image is empty")
+        raise InvalidImage("the image is empty; send a JPEG, PNG or WebP image")
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the image has {len(data)} bytes; the limit is {limits.max_bytes}")
     return DecodedImage(data, _read_header(data, limits.max_pixels), limits.preview_side)
@@ -85,7 +85,9 @@ def _read_header(data: bytes, max_pixels: int) -> Pillow.Image:
     try:
         header = Pillow.open(io.BytesIO(data), formats=_FORMATS)
     except Pillow.DecompressionBombError as error:
-        raise ImageTooLarge(f"the image has more than {max_pixels} pixels") from error
+        raise ImageTooLarge(
+            f"the image has more than {max_pixels} pixels; send a smaller image"
+        ) from error
     except UnidentifiedImageError as error:
         if _has_known_signature(data):
             raise InvalidImage("the image is corrupt: its header is unreadable") from error

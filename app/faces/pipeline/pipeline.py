@@ -32,7 +32,7 @@ class ImageAnalysis:
     def largest(self) -> Face:
         """Returns the largest face. Raises NoFace."""
         if not self.faces:
-            raise NoFace("the photo shows no face")
+            raise NoFace("the image shows no face; send an image with a visible face")
         return self.faces[0]
 
     def subject(self) -> Face:
