@@ -1,4 +1,4 @@
-"""enroll, identify, verify and persons on the command line."""
+"""The `sima enroll`, `identify`, `verify` and `persons` commands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from app.commands.output import AsJson, open_services, print_json, print_table
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
 from app.timings import Timings
 
-persons = typer.Typer(no_args_is_help=True, help="List and delete people who are enrolled.")
+persons = typer.Typer(no_args_is_help=True, help="List and delete enrolled people.")
 
 Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP photo.")]
 Gallery = Annotated[str, typer.Option("--collection", help="The gallery.")]
@@ -19,12 +19,14 @@ def enroll(
     file: Photo,
     name: Annotated[str, typer.Option(help="The person's name.")],
     collection: Gallery = DEFAULT_COLLECTION,
-    allow_duplicate: Annotated[bool, typer.Option(help="Even if the face is known.")] = False,
+    allow_duplicate: Annotated[
+        bool, typer.Option(help="Enroll the face even if it matches another person.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Enroll a person from one photo.
 
-    The photo must show one person, well enough; a face that is already enrolled is refused.
+    The photo must show one face of sufficient quality that matches no enrolled person.
     """
     with open_services() as services:
         order = EnrollOrder(
@@ -41,11 +43,11 @@ def enroll(
 def identify(
     file: Photo,
     collection: Gallery = DEFAULT_COLLECTION,
-    top_k: Annotated[int, typer.Option(help="Nearest people to show for each face.")] = 5,
+    top_k: Annotated[int, typer.Option(help="Number of nearest people per face.")] = 5,
     target_fpir: Annotated[float, typer.Option(help="False positive identification rate.")] = 0.01,
     as_json: AsJson = False,
 ) -> None:
-    """Say who the people in a photo are: match, unknown or ambiguous for each face."""
+    """Identify the people in a photo: match, unknown or ambiguous for each face."""
     with open_services() as services:
         result = services.recognizer.identify(
             file.read_bytes(), collection, top_k, target_fpir, False, Timings()
@@ -75,7 +77,7 @@ def verify(
     target_fmr: Annotated[float, typer.Option(help="False match rate.")] = 0.001,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether two photos show one person; exit status 0 for a match, 2 for none."""
+    """Compare the people in two photos; exit status 0 for a match, 2 for no match."""
     with open_services() as services:
         result = services.recognizer.verify_photos(
             a.read_bytes(), b.read_bytes(), target_fmr, Timings()
@@ -97,7 +99,7 @@ def verify(
 
 @persons.command("list")
 def list_persons(collection: Gallery = DEFAULT_COLLECTION, as_json: AsJson = False) -> None:
-    """Everybody in a gallery, in order of enrollment."""
+    """List the people of a gallery in order of enrollment."""
     with open_services() as services:
         found, after = [], 0
         while page := services.galleries.persons(collection, None, None, after, 500):
@@ -112,9 +114,10 @@ def list_persons(collection: Gallery = DEFAULT_COLLECTION, as_json: AsJson = Fal
 
 @persons.command("delete")
 def delete_person(
-    person_id: Annotated[str, typer.Argument(help="From `persons list`.")], as_json: AsJson = False
+    person_id: Annotated[str, typer.Argument(help="The id that `persons list` shows.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Forget a person and every template of theirs."""
+    """Delete a person with all templates and photos."""
     with open_services() as services:
         services.galleries.delete(person_id)
     if as_json:

@@ -1,4 +1,4 @@
-"""import and export on the command line: many people at once, whole galleries."""
+"""The `sima import` and `sima export` commands: many people, or whole galleries."""
 
 import os
 from collections import Counter
@@ -17,17 +17,13 @@ from app.commands.output import (
 )
 from app.commands.setup import ensure_schema
 from app.crypto.signing import Signer
-from app.errors import InvalidArchive
 from app.faces.bulk import BulkEnroller, Report
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.sources import find_photos
 from app.settings import Settings
-from app.store.archive import read_archive, read_manifest, write_archive
-from app.store.collections import get_collection
-from app.store.db.tables import GALLERY
+from app.store.archive import export_gallery, import_gallery
+from app.store.archive_file import SUFFIX
 from app.wiring.services import open_database
-
-ARCHIVE = ".sima"
 
 
 def bulk_import(
@@ -39,93 +35,91 @@ def bulk_import(
         ),
     ],
     collection: Annotated[
-        str | None, typer.Option(help="The gallery; an archive's own name when absent.")
+        str | None,
+        typer.Option(help="The gallery; that of the archive by default."),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="One line of JSON a photo; a run that was stopped goes on from it."),
+        typer.Option(help="A file of JSON lines; a repeated run skips the photos in it."),
     ] = None,
-    largest: Annotated[bool, typer.Option(help="Take the largest of several faces.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Photos at once.")] = None,
+    largest: Annotated[bool, typer.Option(help="Enroll the largest face of each photo.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="People processed in parallel.")
+    ] = None,
     signer: Annotated[
-        str | None, typer.Option(help="Public key of the installation an archive comes from.")
+        str | None, typer.Option(help="Public key of the installation that exported the archive.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enroll many people, or take in a whole gallery. Exit status 1 if a photo was not enrolled."""
-    if path.suffix == ARCHIVE:
+    """Enroll many people, or import an archive; exit status 1 if a photo was not enrolled."""
+    if path.suffix == SUFFIX:
         _import_archive(path, collection, signer, as_json)
         return
     report = report or Path(f"{path.resolve().name}.report.jsonl")
     with open_services() as services:
         photos = find_photos(path)
-        kept = Report(report)
+        written = Report(report)
         bulk = BulkEnroller(
             services.enroller, collection or DEFAULT_COLLECTION, "largest" if largest else "only"
         )
         with progress_bar("photos", len(photos)) as advance:
-            bulk.enroll(photos, kept, threads or os.cpu_count() or 1, advance)
-    ours = [kept.known[photo.key] for photo in photos]
-    counts = Counter(one.code or one.outcome for one in ours)
+            bulk.enroll(photos, written, threads or os.cpu_count() or 1, advance)
+    outcomes = [written.outcomes[photo.key] for photo in photos]
+    counts = Counter(outcome.code or outcome.outcome for outcome in outcomes)
     if as_json:
-        print_json({"photos": len(ours), "outcomes": counts, "report": str(report)})
+        print_json({"photos": len(outcomes), "outcomes": counts, "report": str(report)})
     else:
         print_table(("outcome", "photos"), counts.most_common())
-        typer.echo(f"every photo with its reason: {report}")
+        typer.echo(f"the outcome of every photo is in {report}")
     raise typer.Exit(0 if set(counts) <= {"enrolled"} else 1)
 
 
 def export(
     collection: Annotated[str, typer.Argument(help="The gallery.")],
-    file: Annotated[Path, typer.Argument(help=f"Where to; ends with {ARCHIVE}.")],
+    file: Annotated[Path, typer.Argument(help=f"The file to write; its name ends with {SUFFIX}.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a gallery as one signed archive; sealed, where there are encryption keys."""
+    """Write a gallery to a signed archive, which is encrypted if there are encryption keys."""
     with exit_on_error():
         settings = Settings()
-        if file.suffix != ARCHIVE:
-            raise InvalidArchive(f"the name of an archive ends with {ARCHIVE}")
         ensure_schema(settings)
         database = open_database(settings)
-        with database.read() as session:
-            found = get_collection(session, collection, GALLERY)
-            manifest = write_archive(session, found, file, _own(settings))
-        database.close()
+        try:
+            manifest = export_gallery(database, collection, file, _signer(settings))
+        finally:
+            database.close()
     rows: dict[str, object] = {
         "people": manifest.people,
         "templates": manifest.templates,
         "sealed": manifest.sealed,
         "signer": manifest.signer,
     }
-    _show(rows, collection, as_json)
+    _print_rows(rows, collection, as_json)
 
 
 def _import_archive(file: Path, name: str | None, signer: str | None, as_json: bool) -> None:
     with exit_on_error():
         settings = Settings()
-        manifest = read_manifest(file)
-        if manifest.signer not in (signer, _own(settings).public):
-            raise InvalidArchive(
-                f"it is signed by {manifest.signer}; if you know that one, say --signer"
-            )
         ensure_schema(settings)
         database = open_database(settings)
-        with database.write() as session:
-            collection = read_archive(session, file, name)
-        database.close()
+        try:
+            own = _signer(settings)
+            manifest, collection = import_gallery(database, file, name, own, trusted=signer)
+        finally:
+            database.close()
     rows: dict[str, object] = {
         "collection": collection.name,
         "people": manifest.people,
         "templates": manifest.templates,
     }
-    _show(rows, "imported", as_json)
+    _print_rows(rows, "imported", as_json)
 
 
-def _own(settings: Settings) -> Signer:
+def _signer(settings: Settings) -> Signer:
     return Signer.load_or_create(settings.data_dir / "signing.key")
 
 
-def _show(rows: dict[str, object], title: str, as_json: bool) -> None:
+def _print_rows(rows: dict[str, object], title: str, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:

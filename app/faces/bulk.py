@@ -1,4 +1,4 @@
-"""Enroll many people: beside each other, one person's photos in a row; stopped, it goes on."""
+"""Enrolls many people in parallel. A repeated run continues after the reported photos."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from app.timings import Timings
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one photo; `code` and `reason` say why it was refused, or failed."""
+    """The result of one photo; `code` and `reason` are set if it was refused or failed."""
 
     photo: str
     name: str
@@ -29,27 +29,27 @@ class Outcome:
 
 
 class Report:
-    """A file with one outcome a line, written as they come: what a killed run did is known."""
+    """A file with one outcome per line, appended as photos are processed. Thread-safe."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, threading.Lock()
-        self.known = {outcome.photo: outcome for outcome in _read(file)}
+        self.outcomes = {outcome.photo: outcome for outcome in _read(file)}
 
     def add(self, outcome: Outcome) -> None:
-        """Append a line."""
+        """Appends a line."""
         with self._lock:
-            self.known[outcome.photo] = outcome
+            self.outcomes[outcome.photo] = outcome
             with self._file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
 
-    def done(self, photo: SourcePhoto) -> Outcome | None:
-        """What is settled; a photo that failed is tried again."""
-        known = self.known.get(photo.key)
+    def final_outcome(self, photo: SourcePhoto) -> Outcome | None:
+        """Returns the outcome of an earlier run; None if the photo is new or failed."""
+        known = self.outcomes.get(photo.key)
         return known if known is not None and known.outcome != "failed" else None
 
 
 class BulkEnroller:
-    """Photo by photo through the same door as a single enrollment."""
+    """Enrolls photos with the checks of a single enrollment; people are processed in parallel."""
 
     def __init__(
         self, enroller: Enroller, collection: str, face: Literal["only", "largest"]
@@ -63,32 +63,38 @@ class BulkEnroller:
         threads: int,
         progress: Callable[[int], None],
     ) -> None:
-        """All photos that the report does not settle yet. A refused photo stops nothing."""
+        """Enrolls the photos without a final outcome in the report; calls `progress` per photo.
+
+        The photos of one person are enrolled in order. A refused photo does not stop the others.
+        """
         people: dict[str, list[SourcePhoto]] = {}
         for photo in photos:
             people.setdefault(photo.person, []).append(photo)
         with ThreadPoolExecutor(threads) as pool:
-            work = [pool.submit(self._person, some, report, progress) for some in people.values()]
-            for one in as_completed(work):
-                one.result()
+            work = [
+                pool.submit(self._enroll_person, of_person, report, progress)
+                for of_person in people.values()
+            ]
+            for done in as_completed(work):
+                done.result()
 
-    def _person(
+    def _enroll_person(
         self, photos: Sequence[SourcePhoto], report: Report, progress: Callable[[int], None]
     ) -> None:
         person_id: str | None = None
         for photo in photos:
-            outcome = report.done(photo)
+            outcome = report.final_outcome(photo)
             if outcome is None:
-                outcome = self._one(photo, person_id)
+                outcome = self._enroll_photo(photo, person_id)
                 report.add(outcome)
             person_id = person_id or outcome.person_id
             progress(1)
 
-    def _one(self, photo: SourcePhoto, person_id: str | None) -> Outcome:
+    def _enroll_photo(self, photo: SourcePhoto, person_id: str | None) -> Outcome:
         try:
             image = photo.file.read_bytes()
         except OSError as error:
-            return Outcome(photo.key, photo.name, "failed", None, None, "no_file", error.strerror)
+            return _not_enrolled(photo, "failed", "no_file", error.strerror)
         known = person_id is not None
         order = EnrollOrder(
             name=photo.name,
@@ -99,29 +105,34 @@ class BulkEnroller:
             face=self._face,
             allow_duplicate=False,
             dry_run=False,
-            key=self._key(photo, image, person_id),
+            key=self._idempotency_key(photo, image, person_id),
         )
         try:
-            done = self._enroller.enroll(image, order, Timings())
+            enrolled = self._enroller.enroll(image, order, Timings())
         except NotReady as error:
-            return Outcome(photo.key, photo.name, "failed", None, None, error.code, str(error))
+            return _not_enrolled(photo, "failed", error.code, str(error))
         except SimaError as error:
-            return Outcome(photo.key, photo.name, "refused", None, None, error.code, str(error))
-        assert done.person is not None
-        assert done.template is not None
-        return Outcome(
-            photo.key, done.name, "enrolled", done.person.person_id, done.template.template_id
-        )
+            return _not_enrolled(photo, "refused", error.code, str(error))
+        assert enrolled.person is not None, "only a dry run has no person"
+        assert enrolled.template is not None, "only a dry run has no template"
+        person_id, template_id = enrolled.person.person_id, enrolled.template.template_id
+        return Outcome(photo.key, enrolled.name, "enrolled", person_id, template_id)
 
-    def _key(self, photo: SourcePhoto, image: bytes, person_id: str | None) -> str:
-        """An idempotency key: a run that was killed before it wrote its line enrolls no twin."""
+    def _idempotency_key(self, photo: SourcePhoto, image: bytes, person_id: str | None) -> str:
+        """Prevents a second template if a run is killed between enrollment and report."""
         parts = (self._collection, photo.key, photo.name, person_id or "")
-        named = hashlib.sha256("\0".join(parts).encode() + image).hexdigest()
-        return f"import-{named}"
+        digest = hashlib.sha256("\0".join(parts).encode() + image).hexdigest()
+        return f"import-{digest}"
+
+
+def _not_enrolled(
+    photo: SourcePhoto, outcome: Literal["refused", "failed"], code: str, reason: str | None
+) -> Outcome:
+    return Outcome(photo.key, photo.name, outcome, code=code, reason=reason)
 
 
 def _read(file: Path) -> list[Outcome]:
-    """Outcomes of an earlier run; a line that a kill cut off is left out."""
+    """Reads the outcomes of earlier runs; skips an incomplete last line of a killed run."""
     found: list[Outcome] = []
     if file.exists():
         for line in file.read_text(encoding="utf-8").splitlines():

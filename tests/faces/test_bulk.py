@@ -1,21 +1,18 @@
-"""Many people at once: folders, CSV, CompreFace, archives; stopped runs go on."""
+"""Bulk enrollment from folders, CSV files and CompreFace exports; repeated runs."""
 
 import csv
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
-from app.crypto.keyring import new_key
 from app.errors import InvalidRequest
 from app.faces.sources import find_photos
 from app.settings import PROJECT
-from tests.conftest import MakeClient, enroll, upload
+from tests.conftest import MakeClient, upload
 
 Photos = dict[str, bytes]
 
@@ -23,7 +20,7 @@ Photos = dict[str, bytes]
 def sima(
     data: Path, *words: object, status: int = 0, env: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Run the command line on a data folder; its JSON, or its words on standard error."""
+    """Runs a command on a data folder; returns its JSON, or its standard error as `error`."""
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", *map(str, words), "--json"],
         env={
@@ -51,7 +48,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def people(tmp_path: Path, photos: Photos) -> Path:
-    """Two people, one with two photos, and what cannot be enrolled."""
+    """Two people, one with two photos, and photos that cannot be enrolled."""
     root = tmp_path / "people"
     for name, content in (
         ("Barack Obama/1.jpg", photos["obama"]),
@@ -67,7 +64,7 @@ def people(tmp_path: Path, photos: Photos) -> Path:
     return root
 
 
-def test_a_folder_a_person(
+def test_import_of_a_folder_per_person(
     data: Path, people: Path, make_client: MakeClient, photos: Photos
 ) -> None:
     report = data.parent / "report.jsonl"
@@ -91,7 +88,7 @@ def test_a_folder_a_person(
     assert len(report.read_text(encoding="utf-8").splitlines()) == 6, "nothing is done twice"
 
 
-def test_a_run_that_was_killed_before_its_line_makes_no_twin(
+def test_a_killed_run_is_repeated_without_duplicates(
     data: Path, people: Path, make_client: MakeClient
 ) -> None:
     report = data.parent / "report.jsonl"
@@ -106,7 +103,7 @@ def test_a_run_that_was_killed_before_its_line_makes_no_twin(
     assert {(p["name"], p["photos"]) for p in listed} == {("Barack Obama", 2), ("Joe Biden", 1)}
 
 
-def test_a_csv(data: Path, people: Path, make_client: MakeClient) -> None:
+def test_import_of_a_csv_file(data: Path, people: Path, make_client: MakeClient) -> None:
     table = people / "people.csv"
     with table.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream)
@@ -121,10 +118,12 @@ def test_a_csv(data: Path, people: Path, make_client: MakeClient) -> None:
     assert (person["name"], person["photos"]) == ("باراک اوباما", 2)
     assert person["metadata"] == {"party": "D"}
     (people / "Joe Biden" / "1.jpg").rename(people / "Joe Biden" / "none.jpg")
-    assert sima(data, "import", table)["outcomes"] == {"enrolled": 3}, "what failed is tried again"
+    assert sima(data, "import", table)["outcomes"] == {"enrolled": 3}, (
+        "a failed photo is tried again"
+    )
 
 
-def test_an_export_of_compreface(
+def test_import_of_a_compreface_export(
     tmp_path: Path, data: Path, photos: Photos, make_client: MakeClient
 ) -> None:
     root = tmp_path / "export"
@@ -155,107 +154,9 @@ def test_an_export_of_compreface(
         ("readme.txt", "", "no photos"),
     ],
 )
-def test_a_wrong_source_is_refused_whole(
+def test_an_invalid_source_is_refused_before_enrollment(
     tmp_path: Path, name: str, content: str, words: str
 ) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InvalidRequest, match=words):
         find_photos(tmp_path / name if name.endswith(".csv") else tmp_path)
-
-
-@pytest.fixture
-def gallery(data: Path, make_client: MakeClient, photos: Photos) -> TestClient:
-    """A service with two people, one of them with two photos."""
-    client = make_client(data, default_vocabulary="")
-    body = enroll(client, photos["obama"], "Barack", external_id="44", metadata='{"party": "D"}')
-    enroll(client, photos["obama2"], "Barack", person_id=body["person_id"])
-    enroll(client, photos["biden"], "Joe")
-    return client
-
-
-@pytest.mark.parametrize("engine", ["faiss:", "milvus:"])
-def test_an_archive_moves_a_gallery(
-    tmp_path: Path,
-    data: Path,
-    gallery: TestClient,
-    make_client: MakeClient,
-    photos: Photos,
-    engine: str,
-) -> None:
-    file, other = tmp_path / "gallery.sima", tmp_path / "other"
-    made = sima(data, "export", "default", file)
-    assert (made["people"], made["templates"], made["sealed"]) == (2, 3, False)
-    stranger = sima(other, "import", file, status=1)
-    assert made["signer"] in stranger["error"]
-    keys = {"SIMA_ENCRYPTION_KEYS": new_key(), "SIMA_INDEX_URL": engine}
-    done = sima(other, "import", file, "--signer", made["signer"], env=keys)
-    assert done == {"collection": "default", "people": 2, "templates": 3}
-    client = make_client(
-        other,
-        encryption_keys=keys["SIMA_ENCRYPTION_KEYS"],
-        default_vocabulary="",
-        index_url=engine,
-    )
-    before, after = (one.get("/persons").json()["persons"] for one in (gallery, client))
-    assert before == after, "ids, names, metadata, times"
-    found = client.post("/identify", files=upload(photos["obama3"])).json()["faces"][0]
-    again = gallery.post("/identify", files=upload(photos["obama3"])).json()["faces"][0]
-    for mine, theirs in zip(found["candidates"], again["candidates"], strict=True):
-        assert mine["template_id"] == theirs["template_id"]
-        assert mine["similarity"] == pytest.approx(theirs["similarity"], abs=1e-5)
-    if engine == "milvus:":  # which the service has for itself in this form
-        assert "in use" in sima(other, "index", "check", status=1, env=keys)["error"]
-    twice = sima(other, "import", file, "--signer", made["signer"], status=1, env=keys)
-    assert "collection_exists" in twice["error"]
-
-
-def test_an_archive_beside_its_original(
-    tmp_path: Path, data: Path, gallery: TestClient, photos: Photos
-) -> None:
-    file = tmp_path / "gallery.sima"
-    sima(data, "export", "default", file)
-    sima(data, "import", file, "--collection", "copy")
-    listed = gallery.get("/persons", params={"collection": "copy"}).json()["persons"]
-    ids = {person["person_id"] for person in gallery.get("/persons").json()["persons"]}
-    assert len(listed) == 2
-    assert not ids & {person["person_id"] for person in listed}
-    found = gallery.post("/identify", files=upload(photos["biden"]), data={"collection": "copy"})
-    assert found.json()["faces"][0]["person"]["name"] == "Joe"
-
-
-def test_a_changed_archive_is_refused(tmp_path: Path, data: Path, gallery: TestClient) -> None:
-    file = tmp_path / "gallery.sima"
-    sima(data, "export", "default", file)
-    whole = file.read_bytes()
-    with zipfile.ZipFile(file) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-
-    def write(**changes: bytes) -> None:
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, part in {**parts, **changes}.items():
-                archive.writestr(name, part)
-
-    people = parts["people.jsonl"].replace(b"Joe", b"Eve")
-    manifest = parts["manifest.json"].replace(b'"people": 2', b'"people": 3')
-    for change in ({"people.jsonl": people}, {"manifest.json": manifest}, {"signature": b"0" * 64}):
-        write(**change)
-        assert "changed" in sima(data, "import", file, "--collection", "x", status=1)["error"]
-    for broken in (whole[:-200], b"", b"PK"):
-        file.write_bytes(broken)
-        assert "archive" in sima(data, "import", file, "--collection", "x", status=1)["error"]
-    assert gallery.get("/collections/x").status_code == 404
-
-
-def test_a_sealed_archive_tells_nobody_without_the_key(
-    tmp_path: Path, make_client: MakeClient, photos: Photos
-) -> None:
-    data, key, file = tmp_path / "sealed", new_key(), tmp_path / "gallery.sima"
-    client = make_client(data, encryption_keys=key, default_vocabulary="")
-    enroll(client, photos["obama"], "Barack Hussein")
-    assert sima(data, "export", "default", file, env={"SIMA_ENCRYPTION_KEYS": key})["sealed"]
-    with zipfile.ZipFile(file) as archive:
-        assert all(b"Hussein" not in archive.read(name) for name in archive.namelist())
-    refused = sima(data, "import", file, "--collection", "copy", status=1)
-    assert "not in the encryption keys" in refused["error"]
-    done = sima(data, "import", file, "--collection", "copy", env={"SIMA_ENCRYPTION_KEYS": key})
-    assert done["people"] == 1
