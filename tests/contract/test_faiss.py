@@ -1,4 +1,4 @@
-"""FAISS: codes, tombstones and snapshots, beside what every engine promises."""
+"""FAISS engine: quantization, deleted rows and snapshots, beyond the contract."""
 
 import hashlib
 import io
@@ -21,15 +21,15 @@ from tests.contract.test_index import DIMENSION, numbered, rows
 
 
 def clustered(count: int, dimension: int) -> Matrix:
-    """Unit vectors in groups, as people's photos and words are."""
+    """Unit vectors in clusters, as those of photos of people and of words."""
     rng = np.random.default_rng(5)
     centres = rng.normal(size=(count // 20, dimension))
     noise = rng.normal(size=(count, dimension))
     return l2_normalize(centres[rng.integers(0, len(centres), count)] + 0.5 * noise)
 
 
-def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
-    """Among so many that the codes are used, before and after a third was removed."""
+def test_quantized_search_finds_what_exact_search_finds() -> None:
+    """With enough rows for the codes to be used, before and after a third was deleted."""
     vectors = clustered(30_000, 32)
     index, oracle = FaissIndex(32, quantize_from=1_000), ExactIndex(32)
     for one in (index, oracle):
@@ -47,14 +47,14 @@ def test_codes_and_re_ranking_find_what_exact_search_finds() -> None:
         assert index.size() == oracle.size() == 20_000
 
 
-def test_codes_are_written_anew_beside_those_that_answer() -> None:
-    """Rows that come, go and change their vector meanwhile are found as they are at the end."""
+def test_codes_are_rebuilt_in_the_background() -> None:
+    """Rows added, deleted and replaced during the rebuild are found correctly after it."""
     vectors = clustered(60_000, 32)
     rows, oracle = QuantizedRows(32), ExactIndex(32)
     for one in (rows, oracle):
         one.upsert(numbered(40_000), vectors[:40_000])
     for one in (rows, oracle):
-        one.delete(numbered(21_000, first=5_001))  # more than codes may lead nowhere
+        one.delete(numbered(21_000, first=5_001))  # enough deleted codes for a rebuild
         for start in range(0, 5_000, 500):
             one.upsert(numbered(500, first=50_001 + start), vectors[40_000 + start :][:500])
         one.upsert(numbered(500), vectors[59_500:])
@@ -70,8 +70,8 @@ def test_codes_are_written_anew_beside_those_that_answer() -> None:
     rows.close()
 
 
-def test_the_places_of_the_deleted_are_used_again() -> None:
-    """Enrolling and deleting for ever takes little more room than the most there ever were."""
+def test_slots_of_deleted_rows_are_reused() -> None:
+    """After many rounds of enrolling and deleting, the snapshot has hardly grown."""
     rows, vectors = QuantizedRows(16), clustered(3_000, 16)
     rows.upsert(numbered(2_000), vectors[:2_000])
     rows.wait_for_rebuild()
@@ -87,7 +87,7 @@ def test_the_places_of_the_deleted_are_used_again() -> None:
     assert len(again.getvalue()) < 1.5 * len(sink.getvalue())
 
 
-def test_mapped_vectors_answer_like_those_in_memory(tmp_path: Path) -> None:
+def test_mapped_vectors_give_the_same_answers(tmp_path: Path) -> None:
     vectors = clustered(20_000, 32)
     mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
     plain = FaissIndex(32, quantize_from=1_000)
@@ -97,20 +97,20 @@ def test_mapped_vectors_answer_like_those_in_memory(tmp_path: Path) -> None:
     assert mapped.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
     mapped.revision = 2
     mapped.close()
-    assert [file.name for file in tmp_path.iterdir()] == ["a.faiss"], "the files have no names"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.faiss"], "the files are unlinked"
     again = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
     assert again.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
 
 
-def test_without_room_for_files_vectors_stay_in_memory(tmp_path: Path) -> None:
+def test_without_space_for_files_vectors_are_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     index = FaissIndex(8, quantize_from=1, allocate=in_files(tmp_path / "file"))
     index.upsert(numbered(2_000), clustered(2_000, 8))
     assert index.search(clustered(2_000, 8)[:1], 1)[0][0].row_id == 1
 
 
-def test_tombstones_do_not_crowd_out_the_living() -> None:
-    """The nearest 5,000 rows are deleted: the next nearest are found nevertheless."""
+def test_deleted_candidates_do_not_hide_other_rows() -> None:
+    """The nearest 4,000 rows are deleted: the next nearest are found."""
     vectors = clustered(20_000, 16)
     index, oracle = FaissIndex(16, quantize_from=1_000), ExactIndex(16)
     for one in (index, oracle):
@@ -124,26 +124,26 @@ def test_tombstones_do_not_crowd_out_the_living() -> None:
 
 
 @pytest.mark.parametrize("quantize_from", [1_000, 100_000])
-def test_a_removed_vector_is_in_no_snapshot(tmp_path: Path, quantize_from: int) -> None:
+def test_a_deleted_vector_is_not_in_the_snapshot(tmp_path: Path, quantize_from: int) -> None:
     file = tmp_path / "one.faiss"
     vectors = clustered(5_000, 16)
     index = FaissIndex(16, file, "key", quantize_from)
     index.upsert(numbered(5_000), vectors)
     index.revision = 1
     index.flush()
-    assert vectors[6].tobytes() in file.read_bytes(), "it was there"
+    assert vectors[6].tobytes() in file.read_bytes(), "not deleted yet"
     index.delete(numbered(1, first=7))
     index.upsert(numbered(1, first=9), -vectors[8:9])
     index.revision = 2
     index.close()
     kept = file.read_bytes()
     assert vectors[6].tobytes() not in kept
-    assert vectors[8].tobytes() not in kept, "what was replaced is gone, too"
+    assert vectors[8].tobytes() not in kept, "a replaced vector is purged, too"
     assert vectors[7].tobytes() in kept
 
 
 @pytest.mark.parametrize("quantize_from", [1, 1_000])
-def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, quantize_from: int) -> None:
+def test_a_snapshot_restores_rows_and_revision(tmp_path: Path, quantize_from: int) -> None:
     file = tmp_path / "one.faiss"
     index = FaissIndex(DIMENSION, file, "key", quantize_from)
     index.upsert(numbered(20), rows(20))
@@ -158,7 +158,7 @@ def test_a_snapshot_survives_and_remembers_its_revision(tmp_path: Path, quantize
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "key", "dimension", "rubbish"])
-def test_a_bad_snapshot_is_ignored_not_trusted(tmp_path: Path, damage: str) -> None:
+def test_an_invalid_snapshot_is_ignored(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "one.faiss"
     index = FaissIndex(DIMENSION, file, "key")
     index.upsert(numbered(20), rows(20))
@@ -246,7 +246,7 @@ def test_bytes_after_the_rows_make_a_snapshot_invalid(tmp_path: Path) -> None:
     assert FaissIndex(DIMENSION, file, "key", quantize_from=1).size() == 0
 
 
-def test_a_full_disk_costs_the_snapshot_only(tmp_path: Path) -> None:
+def test_without_space_for_the_snapshot_the_index_works(tmp_path: Path) -> None:
     file = tmp_path / "no" / "one.faiss"
     (tmp_path / "no").write_text("a file where a folder should be")
     index = FaissIndex(DIMENSION, file, "key")

@@ -1,6 +1,6 @@
-"""Every index engine keeps the same promises; NumPy's exact search is the oracle.
+"""The contract of VectorIndex for every engine; exact search in NumPy is the oracle.
 
-SIMA_TEST_MILVUS_URL=http://… asks a Milvus server instead of the embedded Lite.
+SIMA_TEST_MILVUS_URL=http://… uses a Milvus server instead of Milvus Lite.
 """
 
 import os
@@ -27,9 +27,9 @@ DIMENSION = 8
 ENGINES = (
     "exact",
     "faiss",
-    "faiss, coded",
+    "faiss, quantized",
     "pgvector",
-    "pgvector, coded",
+    "pgvector, sign codes",
     "milvus",
 )
 Open = Callable[[str], VectorIndex]
@@ -39,7 +39,7 @@ MILVUS_URL = os.environ.get("SIMA_TEST_MILVUS_URL")
 
 
 def milvus_url(folder: Path) -> str:
-    """A server where one is named, else a database in the folder."""
+    """The server of SIMA_TEST_MILVUS_URL, else a Milvus Lite file in the folder."""
     return MILVUS_URL or str(folder / "milvus.db")
 
 
@@ -52,7 +52,7 @@ def _milvus_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusC
 
 @pytest.fixture(name="open_index")
 def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens an empty index of any engine; those outside the process under a fresh name."""
+    """Opens an empty index of any engine, under a new name."""
     opened: list[Database] = []
 
     def transactions(url: str) -> Database:
@@ -64,10 +64,10 @@ def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
         if engine == "exact":
             return ExactIndex(DIMENSION)
         if engine.startswith("faiss"):
-            return FaissIndex(DIMENSION, quantize_from=1 if "coded" in engine else 1_000_000)
+            return FaissIndex(DIMENSION, quantize_from=1 if "quantized" in engine else 1_000_000)
         if engine.startswith("pgvector"):
             database = transactions(request.getfixturevalue("postgres_indexes"))
-            quantize_from = 0 if "coded" in engine else 1_000_000
+            quantize_from = 0 if "sign codes" in engine else 1_000_000
             return PgVectorIndex(DIMENSION, database, name, "key", quantize_from)
         state_database = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")
         client = request.getfixturevalue("milvus_client")
@@ -89,7 +89,7 @@ def rows(count: int, seed: int = 0) -> Matrix:
 
 
 def numbered(count: int, first: int = 1) -> Ids:
-    """Ids in a row."""
+    """Consecutive ids."""
     return np.arange(first, first + count, dtype=np.int64)
 
 
@@ -124,7 +124,7 @@ def test_the_last_row_of_an_id_wins_within_one_upsert(index: VectorIndex) -> Non
     assert index.search(vectors[1:], 1)[0][0].similarity == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_removed_vector_is_found_by_nobody(index: VectorIndex) -> None:
+def test_a_deleted_vector_is_not_found(index: VectorIndex) -> None:
     vectors = rows(50)
     index.upsert(numbered(50), vectors)
     index.delete(np.array([7, 9, 10_000], dtype=np.int64))
@@ -133,7 +133,7 @@ def test_a_removed_vector_is_found_by_nobody(index: VectorIndex) -> None:
     assert found == set(range(1, 51)) - {7, 9}
 
 
-def test_a_flushed_index_changes_as_before(index: VectorIndex) -> None:
+def test_a_flushed_index_can_be_changed(index: VectorIndex) -> None:
     vectors = rows(30)
     index.upsert(numbered(20), vectors[:20])
     index.flush()
@@ -147,25 +147,25 @@ def test_a_flushed_index_changes_as_before(index: VectorIndex) -> None:
     assert {n.row_id for n in index.search(vectors[:1], 30)[0]} == set(range(3, 22))
 
 
-def test_it_says_whom_it_holds(index: VectorIndex) -> None:
+def test_ids_returns_all_ids(index: VectorIndex) -> None:
     with index.applying():
         index.upsert(numbered(30), rows(30))
         index.delete(numbered(10, first=5))
         assert sorted(index.ids().tolist()) == [1, 2, 3, 4, *range(15, 31)]
 
 
-def test_more_than_there_is_gives_all_there_is(index: VectorIndex) -> None:
+def test_k_beyond_the_size_returns_all_rows(index: VectorIndex) -> None:
     index.upsert(numbered(3), rows(3))
     assert [len(row) for row in index.search(rows(2), 10)] == [3, 3]
 
 
-def test_equal_similarities_come_by_rising_id(index: VectorIndex) -> None:
+def test_equal_similarities_are_sorted_by_id(index: VectorIndex) -> None:
     vector = rows(1)
     index.upsert(np.array([5, 3, 9], dtype=np.int64), np.repeat(vector, 3, axis=0))
     assert [n.row_id for n in index.search(vector, 3)[0]] == [3, 5, 9]
 
 
-def test_clear_forgets_everything(index: VectorIndex) -> None:
+def test_clear_deletes_all_rows(index: VectorIndex) -> None:
     with index.applying():
         index.upsert(numbered(3), rows(3))
         index.revision = 3
@@ -176,11 +176,11 @@ def test_clear_forgets_everything(index: VectorIndex) -> None:
     assert index.size() == 1
 
 
-Step = tuple[bool, list[int]]  # whether it is an upsert, and of which ids
+Step = tuple[bool, list[int]]  # whether it is an upsert, and its ids
 
 
 def check_history(index: VectorIndex, steps: list[Step], seed: int, k: int) -> None:
-    """Do the same to the index and to the oracle; both answer alike afterwards."""
+    """Apply the same steps to the index and to the oracle, and compare their answers."""
     oracle = ExactIndex(DIMENSION)
     for number, (is_upsert, ids) in enumerate(steps):
         numbers = np.array(ids, dtype=np.int64)
@@ -209,15 +209,15 @@ def check_history(index: VectorIndex, steps: list[Step], seed: int, k: int) -> N
     k=st.integers(1, 15),
 )
 @pytest.mark.parametrize("quantize_from", [1, 1_000])
-def test_any_history_ends_like_the_oracle(
+def test_any_history_of_faiss_equals_the_oracle(
     quantize_from: int, steps: list[Step], seed: int, k: int
 ) -> None:
     check_history(FaissIndex(DIMENSION, quantize_from=quantize_from), steps, seed, k)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_random_history_ends_like_the_oracle(index: VectorIndex, seed: int) -> None:
-    """The engines outside the process are too slow for many of them."""
+def test_a_random_history_equals_the_oracle(index: VectorIndex, seed: int) -> None:
+    """A few histories only: the engines outside the process are slow."""
     rng = np.random.default_rng(seed)
     steps = [
         (bool(rng.random() < 0.6), rng.integers(1, 12, rng.integers(1, 6)).tolist())
@@ -226,10 +226,10 @@ def test_a_random_history_ends_like_the_oracle(index: VectorIndex, seed: int) ->
     check_history(index, steps, seed, 4 + 4 * seed)
 
 
-def test_milvus_waits_for_its_clock_only_after_a_change(
+def test_milvus_searches_with_strong_consistency_only_after_a_change(
     open_index: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server takes a fifth of a second for a strong answer; what lies back is seen anyway."""
+    """A strongly consistent search takes a server up to 0.2 s; older changes are visible anyway."""
     index, asked = open_index("milvus"), []
     with index.applying():
         index.upsert(numbered(3), rows(3))

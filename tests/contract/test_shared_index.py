@@ -1,4 +1,4 @@
-"""Engines outside the process: several workers move one index, and none undoes another's work."""
+"""Shared engines: several workers update one index without losing each other's changes."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ Worker = Callable[..., VectorIndex]
 
 @pytest.fixture(params=["pgvector", "milvus"], name="worker")
 def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
-    """Each call opens the same index, as one more worker would."""
+    """Each call opens the same index as another worker."""
     name = f"rows_{secrets.token_hex(6)}"
     closing: list[Callable[[], None]] = []
     if request.param == "milvus":
@@ -42,21 +42,21 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
 
 
 def fill(index: VectorIndex, count: int, revision: int) -> None:
-    """Rows 1 to `count`, and the revision that they stand for."""
+    """Insert rows 1 to `count` and set the revision."""
     with index.applying():
         index.upsert(numbered(count), rows(count))
         index.revision = revision
 
 
-def test_one_worker_applies_and_all_find(worker: Worker) -> None:
+def test_all_workers_find_what_one_applied(worker: Worker) -> None:
     first, second = worker(), worker()
     fill(first, 5, 5)
     assert second.search(rows(5), 1)[4][0].row_id == 5
     with second.applying():
-        assert second.revision == 5, "so it has nothing left to apply"
+        assert second.revision == 5, "there is nothing left to apply"
 
 
-def test_a_worker_that_fails_leaves_the_revision(worker: Worker) -> None:
+def test_an_error_leaves_the_revision(worker: Worker) -> None:
     first, second = worker(), worker()
     fill(first, 5, 5)
     with pytest.raises(OSError, match="gone"), first.applying():
@@ -65,13 +65,13 @@ def test_a_worker_that_fails_leaves_the_revision(worker: Worker) -> None:
         raise OSError("gone")
     with second.applying():
         assert second.revision == 5
-        second.delete(numbered(5))  # the same journal rows once more
+        second.delete(numbered(5))  # the same journal rows again
         second.revision = 10
     assert (first.size(), second.size()) == (0, 0)
 
 
-def test_workers_apply_one_after_the_other(worker: Worker) -> None:
-    """Forty steps by four workers: each sees what all before it did."""
+def test_workers_apply_one_at_a_time(worker: Worker) -> None:
+    """Forty steps by four workers: each sees the changes of all before it."""
     workers = [worker() for _ in range(4)]
     seen: list[int] = []
 
@@ -103,7 +103,7 @@ def test_a_rebuild_answers_from_the_old_rows_until_it_is_done(worker: Worker) ->
     assert [n.row_id for n in second.search(rows(1), 9)[0]] == [9]
 
 
-def test_a_rebuild_that_fails_changes_nothing(worker: Worker) -> None:
+def test_a_failed_rebuild_changes_nothing(worker: Worker) -> None:
     first = worker()
     fill(first, 5, 5)
     with pytest.raises(OSError, match="gone"), first.applying():
@@ -119,13 +119,13 @@ def test_another_collection_of_the_same_name_starts_empty(worker: Worker) -> Non
     assert other.search(rows(1), 3) == [[]]
 
 
-def test_reopened_it_is_where_it_was(worker: Worker) -> None:
+def test_a_reopened_index_has_its_rows_and_revision(worker: Worker) -> None:
     fill(worker(), 5, 7)
     again = worker()
     assert (again.revision, again.size()) == (7, 5)
 
 
-def test_dropped_it_leaves_nothing(worker: Worker) -> None:
+def test_purge_deletes_rows_and_state(worker: Worker) -> None:
     first = worker()
     fill(first, 5, 5)
     first.purge()
@@ -133,8 +133,8 @@ def test_dropped_it_leaves_nothing(worker: Worker) -> None:
     assert (again.revision, again.size()) == (0, 0)
 
 
-def test_many_rows_at_once(worker: Worker) -> None:
-    """More than one message to the engine; ids beyond 32 bits."""
+def test_many_rows_in_one_upsert(worker: Worker) -> None:
+    """More rows than in one message to the engine; ids beyond 32 bits."""
     index = worker()
     ids = np.arange(3_000, dtype=np.int64) + 2**40
     with index.applying():

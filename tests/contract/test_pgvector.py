@@ -1,4 +1,4 @@
-"""In a large table codes choose the candidates; what they choose among is what is there."""
+"""pgvector engine: sign codes select the candidates in a large table."""
 
 import secrets
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from app.index.exact import ExactIndex
 from app.index.shared.pgvector import PgVectorIndex
-from app.index.shared.sign_codes import BITS, SignCodes
 from app.store.db.database import Database
 from app.vectors import Matrix, l2_normalize
 from tests.contract.test_faiss import clustered
@@ -26,7 +25,7 @@ def _database(postgres_indexes: str) -> Iterator[Database]:
 
 
 def filled(database: Database, vectors: Matrix, name: str) -> PgVectorIndex:
-    """Large enough for codes by the default's measure."""
+    """An index with enough rows for sign codes by default."""
     index = PgVectorIndex(vectors.shape[1], database, name, "key")
     with index.applying():
         index.upsert(numbered(len(vectors)), vectors)
@@ -35,7 +34,7 @@ def filled(database: Database, vectors: Matrix, name: str) -> PgVectorIndex:
 
 
 @pytest.mark.parametrize("dimension", [DIMENSION, 300, 600])
-def test_codes_find_what_the_exact_index_finds(database: Database, dimension: int) -> None:
+def test_candidates_contain_the_nearest_rows(database: Database, dimension: int) -> None:
     vectors = clustered(ROWS, dimension)
     index = filled(database, vectors, f"rows_{secrets.token_hex(6)}")
     exact = ExactIndex(dimension)
@@ -53,7 +52,7 @@ def test_codes_find_what_the_exact_index_finds(database: Database, dimension: in
     index.purge()
 
 
-def test_every_row_has_its_code_and_a_large_table_asks_the_codes(database: Database) -> None:
+def test_every_row_has_a_code_and_codes_select_the_candidates(database: Database) -> None:
     name, vectors = f"rows_{secrets.token_hex(6)}", clustered(ROWS, DIMENSION)
     index = filled(database, vectors, name)
     index.delete(numbered(10))
@@ -62,11 +61,11 @@ def test_every_row_has_its_code_and_a_large_table_asks_the_codes(database: Datab
         assert session.scalars(missing).all() == []
         session.execute(text(f"DELETE FROM {name}_codes WHERE id = 500"))  # noqa: S608 - our name
     found = index.search(vectors[499:500], 5)[0]
-    assert 500 not in {one.row_id for one in found}, "nobody asked the codes"
+    assert 500 not in {one.row_id for one in found}, "the codes were not used"
     index.purge()
 
 
-def test_tables_of_an_older_layout_are_made_anew(database: Database) -> None:
+def test_tables_of_an_earlier_layout_are_rebuilt(database: Database) -> None:
     name, vectors = f"rows_{secrets.token_hex(6)}", clustered(50, DIMENSION)
     filled(database, vectors, name)
     with database.write() as session:
@@ -74,25 +73,7 @@ def test_tables_of_an_older_layout_are_made_anew(database: Database) -> None:
         old = "UPDATE index_states SET key = 'key' WHERE name = :name"
         session.execute(text(old), {"name": name})
     index = PgVectorIndex(DIMENSION, database, name, "key")
-    assert (index.size(), index.revision) == (0, 0), "the journal fills it again"
+    assert (index.size(), index.revision) == (0, 0), "to be filled from the journal"
     index.upsert(numbered(50), vectors)
     assert index.search(vectors[:1], 1)[0][0].row_id == 1
     index.purge()
-
-
-def test_bits_tell_angles() -> None:
-    rng = np.random.default_rng(3)
-    for dimension in (8, 50, 256, 512, 700):
-        one = l2_normalize(rng.standard_normal((200, dimension)))
-        other = l2_normalize(rng.standard_normal((200, dimension)))
-        angle = np.arccos(np.clip((one * other).sum(axis=1), -1, 1))
-        codes = SignCodes(dimension)
-        differing = np.unpackbits(codes(one) ^ codes(other), axis=1).mean(axis=1)
-        assert codes(one).shape == (200, BITS // 8)
-        assert np.abs(differing * np.pi - angle).mean() < 0.08
-
-
-def test_codes_are_the_same_in_every_process() -> None:
-    """They lie in databases: what another version of NumPy would compute must fit to them."""
-    code = SignCodes(4)(np.eye(4, dtype=np.float32)[:1])
-    assert code[0, :8].tobytes().hex() == "00d4898fa293ec65"

@@ -1,0 +1,62 @@
+"""Rotation of the encryption keys."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.crypto.keyring import new_key
+from app.errors import DecryptionFailed
+from app.wiring.services import build_services
+from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
+from tests.store.data_folder import (
+    files_with,
+    template_bytes,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder."""
+    return tmp_path / "data"
+
+
+def test_keys_are_rotated_while_the_service_is_running(
+    make_client: MakeClient, folder: Path, photos: dict[str, bytes]
+) -> None:
+    plain = make_client(folder, default_vocabulary="")
+    body = enroll(plain, photos["obama"], "Barack", metadata='{"note": "blue-folder"}')
+    vector = template_bytes(plain, photos["obama"])
+    services_of(plain).close()
+    old, new = new_key(), new_key()
+    for keys in (old, f"{new},{old}"):
+        client = make_client(folder, encryption_keys=keys, default_vocabulary="")
+        report = rotate(folder, keys)
+        assert (report["templates"], report["people"]) == (1, 1)
+        assert rotate(folder, keys)["templates"] == 0, "a second rotation changes nothing"
+        assert client.get(f"/persons/{body['person_id']}").json()["metadata"] == {
+            "note": "blue-folder"
+        }
+        services_of(client).close()
+    assert files_with(folder, vector) == []
+    assert files_with(folder, b"blue-folder") == []
+    final = make_client(folder, encryption_keys=new, default_vocabulary="")
+    found = final.post("/identify", files=upload(photos["obama"])).json()
+    assert found["faces"][0]["candidates"][0]["name"] == "Barack"
+    with pytest.raises(DecryptionFailed, match="not in the encryption keys"):
+        build_services(make_settings(folder, encryption_keys=new_key())).readiness.prepare()
+
+
+def rotate(folder: Path, keys: str) -> dict[str, int]:
+    """The report of `sima keys rotate`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "keys", "rotate", "--json"],
+        env={"SIMA_DATA_DIR": str(folder), "SIMA_ENCRYPTION_KEYS": keys, "PATH": ""},
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    report: dict[str, int] = json.loads(done.stdout)
+    return report

@@ -1,0 +1,69 @@
+"""Erasure: the bytes of deleted people are purged, and receipts state what was deleted."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from app.crypto.keyring import new_key
+from tests.conftest import MakeClient, enroll, upload
+from tests.store.data_folder import (
+    files_with,
+    run_housekeeping,
+    template_bytes,
+    write_snapshot,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder."""
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("key", [None, new_key()], ids=["plain", "encrypted"])
+def test_the_bytes_of_a_deleted_person_are_purged_and_the_receipt_states_it(
+    make_client: MakeClient, folder: Path, photos: dict[str, bytes], key: str | None
+) -> None:
+    client = make_client(
+        folder, encryption_keys=key, store_photos=key is not None, default_vocabulary=""
+    )
+    kept = enroll(client, photos["biden"], "Joe")
+    body = enroll(client, photos["obama"], "Barack", external_id="blue-folder")
+    vector, other = template_bytes(client, photos["obama"]), template_bytes(client, photos["biden"])
+    write_snapshot(client)
+    assert ("collection-1.faiss" in files_with(folder, vector)) == (key is None)
+    client.post("/identify", files=upload(photos["biden"]))  # opens the index again
+    answer = client.delete(f"/persons/{body['person_id']}")
+    assert answer.status_code == 204
+    receipt = client.get(f"/erasures/{answer.headers['Sima-Erasure']}").json()
+    assert (receipt["templates"], receipt["photos"]) == (1, 0 if key is None else 1)
+    assert receipt["subject"] == hashlib.sha256(str(body["person_id"]).encode()).hexdigest()
+    fields = {name: value for name, value in receipt.items() if name != "digest"}
+    canonical = json.dumps(
+        {
+            n: v.replace("Z", "+00:00") if n.endswith(("_at", "_by")) else v
+            for n, v in fields.items()
+        },
+        sort_keys=True,
+    )
+    assert receipt["digest"] == hashlib.sha256(canonical.encode()).hexdigest()
+    run_housekeeping(client)
+    for secret in (vector, vector[64:128], str(body["person_id"]).encode(), b"blue-folder"):
+        assert files_with(folder, secret) == []
+    if key is None:
+        assert files_with(folder, other) != [], "other people are kept"
+    assert client.get(f"/persons/{kept['person_id']}").status_code == 200
+
+
+def test_deleting_one_photo_returns_a_receipt(
+    make_client: MakeClient, folder: Path, photos: dict[str, bytes]
+) -> None:
+    client = make_client(folder, default_vocabulary="")
+    body = enroll(client, photos["obama"], "Barack")
+    answer = client.delete(f"/persons/{body['person_id']}/photos/{body['template_id']}")
+    receipt = client.get(f"/erasures/{answer.headers['Sima-Erasure']}").json()
+    assert receipt["templates"] == 1
+    missing = client.get("/erasures/none")
+    assert (missing.status_code, missing.json()["code"]) == (404, "erasure_not_found")
