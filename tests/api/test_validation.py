@@ -61,6 +61,7 @@ JSON_VALUES: tuple[object, ...] = (
     {},
     {"x": 1},
 )
+NESTED = "[" * 60_000
 QUERY_VALUES = ("", "-1", "1.5", "nan", "[", "{", "a\0b", LONG[:3_000])
 
 DOCUMENT: Json = create_app(make_settings(Path("unused"))).openapi()
@@ -98,7 +99,10 @@ def invalid_requests(operation: Json) -> Iterator[Json]:
         yield {"content": b"--", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}
         fields = resolve(content["multipart/form-data"]["schema"]).get("properties", {})
         for name in fields:
-            yield from ({"data": {name: value}, "files": {"image": b"x"}} for value in QUERY_VALUES)
+            yield from (
+                {"data": {name: value}, "files": {"image": b"x"}}
+                for value in (*QUERY_VALUES, NESTED)
+            )
 
 
 def require_own_words(response: Response) -> None:

@@ -1,6 +1,5 @@
 """Request and response models for zero-shot scoring and projections."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from app.api.schemas.base import CollectionName, Identifier, Request, example
+from app.api.schemas.base import CollectionName, Identifier, Request, example, parse_json_text
 from app.api.schemas.words import Text, Vector
 from app.api.uploads import decode_base64
 from app.errors import InvalidRequest
@@ -72,7 +71,7 @@ class ScoreFields(Request):
     @classmethod
     def _parse(cls, value: object) -> object:
         """Forms and queries have lists as JSON text."""
-        return json.loads(value) if isinstance(value, str) else value
+        return parse_json_text(value)
 
     @model_validator(mode="after")
     def _require_distinct_names(self) -> "ScoreFields":
