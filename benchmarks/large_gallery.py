@@ -81,13 +81,13 @@ def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], V
     else:
         served = engine.startswith(SERVER)
         client = MilvusClient(engine if served else str(folder / "milvus.db"))
-        state_database = Database(f"sqlite:///{folder / 'state.db'}")
+        states = Database(f"sqlite:///{folder / 'state.db'}")
         yield lambda: MilvusIndex(
-            dimension, client, state_database, "synthetic", "key", embedded=not served
+            dimension, client, states, "synthetic", "key", embedded=not served
         )
         if served:
-            MilvusIndex(dimension, client, state_database, "synthetic", "key").purge()
-        state_database.close()
+            MilvusIndex(dimension, client, states, "synthetic", "key").purge()
+        states.close()
         client.close()
 
 

@@ -101,23 +101,23 @@ def _milvus(
         raise NotReady(
             "the vector index cannot be opened: Milvus is unreachable or in use by another process"
         ) from error
-    # With SQLite the ledger needs its own file: otherwise it would wait for the write transaction
-    # of the store that it is called from.
-    ledger_url = f"sqlite:///{settings.data_dir / 'index' / 'ledger.db'}"
-    ledger = Database(ledger_url if database.is_sqlite else settings.effective_database_url)
+    # With SQLite the shared index state needs its own file: otherwise its lock would wait for the
+    # write transaction of the store from which it is called.
+    state_url = f"sqlite:///{settings.data_dir / 'index' / 'ledger.db'}"
+    states = Database(state_url if database.is_sqlite else settings.effective_database_url)
 
     def open_index(collection: Collection) -> VectorIndex:
         return MilvusIndex(
             collection.space.dimension,
             client,
-            ledger,
+            states,
             f"sima_{collection.row_id}",
             _key(collection),
             embedded=not remote,
         )
 
     def close() -> None:
-        ledger.close()
+        states.close()
         client.close()
 
     return open_index, close

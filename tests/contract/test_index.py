@@ -69,9 +69,9 @@ def _open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
             database = transactions(request.getfixturevalue("postgres_indexes"))
             quantize_from = 0 if "sign codes" in engine else 1_000_000
             return PgVectorIndex(DIMENSION, database, name, "key", quantize_from)
-        state_database = transactions(f"sqlite:///{tmp_path / 'ledger.db'}")
+        states = transactions(f"sqlite:///{tmp_path / 'states.db'}")
         client = request.getfixturevalue("milvus_client")
-        return MilvusIndex(DIMENSION, client, state_database, name, "key", embedded=not MILVUS_URL)
+        return MilvusIndex(DIMENSION, client, states, name, "key", embedded=not MILVUS_URL)
 
     yield make
     for database in opened:

@@ -32,9 +32,9 @@ def _worker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Worker]:
             database = Database(request.getfixturevalue("postgres_indexes"))
             closing.append(database.close)
             return PgVectorIndex(DIMENSION, database, name, key)
-        state_database = Database(f"sqlite:///{tmp_path / 'ledger.db'}")
-        closing.append(state_database.close)
-        return MilvusIndex(DIMENSION, client, state_database, name, key, embedded=not MILVUS_URL)
+        states = Database(f"sqlite:///{tmp_path / 'states.db'}")
+        closing.append(states.close)
+        return MilvusIndex(DIMENSION, client, states, name, key, embedded=not MILVUS_URL)
 
     yield make
     for close in closing:

@@ -148,8 +148,8 @@ def test_pgvector_needs_postgresql(tmp_path: Path) -> None:
         open_store(make_settings(tmp_path, index_url="pgvector:"))
 
 
-def test_sealed_templates_are_not_laid_open_in_files(tmp_path: Path) -> None:
-    """Mapped vectors would be the only ones that a key does not seal."""
+def test_mapped_vectors_are_refused_with_encryption_keys(tmp_path: Path) -> None:
+    """Mapped vectors cannot be encrypted."""
     settings = make_settings(tmp_path, index_url="faiss:mapped", encryption_keys=new_key())
     with pytest.raises(InvalidSetting, match="mapped"):
         open_store(settings)
