@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.deps import Context, Ctx, Reader, RequestTimings, Writer
 from app.api.problems import describe
+from app.api.schemas import projections
 from app.api.schemas import zero_shot as schemas
 from app.api.schemas.base import CollectionName
 from app.api.uploads import image_body, read_images
@@ -47,21 +48,21 @@ async def classify(
 
 
 @router.get("/projections", dependencies=[Reader], responses=describe())
-async def list_projections(ctx: Ctx) -> schemas.ProjectionList:
+async def list_projections(ctx: Ctx) -> projections.ProjectionList:
     """List all projections, ordered by name."""
-    return schemas.projections_out(await ctx.run(ctx.services.zero_shot.projections.list_all))
+    return projections.ProjectionList.of(await ctx.run(ctx.services.zero_shot.projections.list_all))
 
 
 @router.post("/projections", status_code=201, dependencies=[Writer], responses=_ERRORS)
 async def learn_projection(
-    ctx: Ctx, timings: RequestTimings, new: schemas.NewProjection
-) -> schemas.ProjectionOut:
+    ctx: Ctx, timings: RequestTimings, new: projections.NewProjection
+) -> projections.ProjectionOut:
     """Fit a projection from examples with attributes; it can score labels without examples."""
     projection = new.projection(_vocabulary(ctx, None))
 
-    def work() -> schemas.ProjectionOut:
+    def work() -> projections.ProjectionOut:
         examples = [example.example(number) for number, example in enumerate(new.examples)]
-        return schemas.ProjectionOut.of(
+        return projections.ProjectionOut.of(
             ctx.services.zero_shot.fit_projection(projection, new.collection, examples, timings)
         )
 
@@ -69,10 +70,10 @@ async def learn_projection(
 
 
 @router.get("/projections/{name}", dependencies=[Reader], responses=_ERRORS)
-async def get_projection(ctx: Ctx, name: str) -> schemas.ProjectionOut:
+async def get_projection(ctx: Ctx, name: str) -> projections.ProjectionOut:
     """Return one projection."""
     found = await ctx.run(lambda: ctx.services.zero_shot.projections.get(name))
-    return schemas.ProjectionOut.of(found)
+    return projections.ProjectionOut.of(found)
 
 
 @router.delete("/projections/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)

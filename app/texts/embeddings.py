@@ -24,16 +24,14 @@ class TextEmbedder:
         VocabularyNotFound, WordNotFound for a text without a known word, and InvalidRequest for a
         text without letters and digits or a `dimension` other than that of the model.
         """
-        if model == ENCODER:
-            found = self._encode(texts)
-        else:
-            found = self._vocabularies.embed_texts(texts, model)
+        encode = model == ENCODER
+        found = self._encode(texts) if encode else self._vocabularies.embed_texts(texts, model)
         actual = len(found[0].vector)
         if dimension not in (None, actual):
             raise InvalidRequest("dimensions", f"dimensions is {dimension}; {model} has {actual}")
         return found
 
-    def _encode(self, texts: Sequence[str]) -> list[TextVector]:
+    def _encode(self, texts: Sequence[str]) -> Sequence[TextVector]:
         encoded = self._spaces.open(ENCODER).texts(texts)
         empty = next((n for n, tokens in enumerate(encoded) if not len(tokens.tokens)), None)
         if empty is not None:

@@ -69,7 +69,7 @@ class LabelEmbedder:
         """
         flat = [(row, one) for row, label in enumerate(labels) for one in label.alternatives()]
         digest, version = space.space.digest, space.version
-        keys = [(digest, version, one.key()) for _, one in flat]
+        keys: list[Hashable] = [(digest, version, one.key()) for _, one in flat]
         cached = {} if background is not None else self._get(keys)
         missing = [number for number, key in enumerate(keys) if key not in cached]
         embedded = _embed(space, [flat[number][1] for number in missing], background)
