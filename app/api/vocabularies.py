@@ -86,12 +86,12 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
             )
         vectors = files["file"].file
         words = files["words"].file if "words" in files else None
-        made = await ctx.run(
+        created = await ctx.run(
             lambda: ctx.services.editor.create(new.name, vectors, words, new.policy())
         )
     finally:
         await form.close()
-    return _described(ctx, made)
+    return _described(ctx, created)
 
 
 @router.get("/{name}", dependencies=[Reader], responses=_ERRORS)

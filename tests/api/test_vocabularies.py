@@ -173,8 +173,8 @@ PERSIAN = "پرتقال 1 0 0\nآب 0.9 0.3 0\nكتاب 0 0 1\nکتاب 1 1 1\n�
 
 def test_persian_spellings_of_a_word_find_the_same_word(client: TestClient) -> None:
     """Arabic or Persian kaf, with or without the zero-width non-joiner, in file and query."""
-    made = upload(client, PERSIAN, normalisation="persian")
-    assert (made["words"], made["normalisation"]) == (4, "persian"), (
+    created = upload(client, PERSIAN, normalisation="persian")
+    assert (created["words"], created["normalisation"]) == (4, "persian"), (
         "two spellings are folded into one word"
     )
     for spelling in ("کتاب", "كتاب", "کِتاب"):
@@ -210,8 +210,8 @@ def test_the_policy_skip_leaves_unknown_words_out_of_lists(
     content = b"orange 1 0\njuice 0.9 0.1\nOslo 0 1\ncereal 0.8 0.3\n"
     upload(client, content, unknown="skip")
     mine = {"vocabulary": "mine"}
-    asked = {"positive": ["Orange", "qwertz"], "negative": ["Oslo"], "k": 1, **mine}
-    found = client.post("/words/nearest", json=asked).json()
+    query = {"positive": ["Orange", "qwertz"], "negative": ["Oslo"], "k": 1, **mine}
+    found = client.post("/words/nearest", json=query).json()
     assert [n["word"] for n in found["neighbors"]] == ["juice"]
     assert found["canonical"] == {"Orange": "orange", "qwertz": None, "Oslo": "Oslo"}
     pairs = {"pairs": [["orange", "qwertz"], ["orange", "juice"]], **mine}

@@ -26,9 +26,10 @@ def test_a_projection_is_fitted_listed_used_and_deleted(
     words: TestClient, photos: dict[str, bytes]
 ) -> None:
     body = {"name": "roles", "examples": examples(words, photos)}
-    made = words.post("/zero-shot/projections", json=body)
-    assert made.status_code == 201, made.text
-    assert set(made.json()["seen"]) == {"woman", "astronaut", "smiling", "man", "suit", "president"}
+    created = words.post("/zero-shot/projections", json=body)
+    assert created.status_code == 201, created.text
+    seen = {"woman", "astronaut", "smiling", "man", "suit", "president"}
+    assert set(created.json()["seen"]) == seen
     assert words.post("/zero-shot/projections", json=body).json()["code"] == "projection_exists"
     assert [p["name"] for p in words.get("/zero-shot/projections").json()["projections"]] == [
         "roles"
@@ -98,8 +99,8 @@ def test_a_projection_from_texts_to_words(words: TestClient) -> None:
     ]
     shown = [{"text": text, "attributes": names} for text, names in examples]
     body = {"name": "texts", "source": "glove-6b-50d", "examples": shown}
-    made = words.post("/zero-shot/projections", json=body).json()
-    assert made["held_out_area"] is not None
+    created = words.post("/zero-shot/projections", json=body).json()
+    assert created["held_out_area"] is not None
     found = score(
         words,
         text="the striker scored in the match",

@@ -66,7 +66,7 @@ MANY = 25_001
 INVALID_LINES: dict[str, tuple[int, bytes]] = {
     "another dimension": (LARGE, b"x 1 2 3\n"),
     "not a number": (MANY, b"x 1 2 3 nan\n"),
-    "a word twice": (MANY, b"w7 1 2 3 4\n"),
+    "a duplicate word": (MANY, b"w7 1 2 3 4\n"),
     "not UTF-8": (MANY, b"\xc3\x28 1 2 3 4\n"),
 }
 
