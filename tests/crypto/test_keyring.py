@@ -49,5 +49,5 @@ def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     assert len(read_keys(None, file)) == 2
     with pytest.raises(InvalidSetting, match="cannot be read"):
         read_keys(None, tmp_path / "none")
-    with pytest.raises(InvalidSetting, match="only one"):
+    with pytest.raises(InvalidSetting, match="both set"):
         read_keys(new_key(), file)
