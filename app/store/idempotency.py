@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.errors import IdempotencyKeyReused
-from app.store.db.tables import EnrollKeyRow, EntryRow, TemplateRow, now
+from app.store.db.tables import EntryRow, IdempotencyKeyRow, TemplateRow, now
 from app.store.people import Person, get_person
 from app.store.templates import Template, to_template
 
@@ -29,10 +29,10 @@ def find_enrollment(session: Session, key: str, request_digest: str) -> StoredEn
     Raises IdempotencyKeyReused if the key belongs to a request with another digest.
     """
     query = (
-        select(EnrollKeyRow.request_digest, TemplateRow, EntryRow.public_id)
-        .join(TemplateRow, TemplateRow.row_id == EnrollKeyRow.template_row_id)
+        select(IdempotencyKeyRow.request_digest, TemplateRow, EntryRow.public_id)
+        .join(TemplateRow, TemplateRow.row_id == IdempotencyKeyRow.template_row_id)
         .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
-        .where(EnrollKeyRow.key == key)
+        .where(IdempotencyKeyRow.key == key)
     )
     found = session.execute(query).one_or_none()
     if found is None:
@@ -49,7 +49,7 @@ def add_key(session: Session, key: str, request_digest: str, template: Template)
     Raises IdempotencyKeyReused if a concurrent request stored the key.
     """
     delete_expired_keys(session)
-    row = EnrollKeyRow(key=key, request_digest=request_digest, template_row_id=template.row_id)
+    row = IdempotencyKeyRow(key=key, request_digest=request_digest, template_row_id=template.row_id)
     try:
         with session.begin_nested():
             session.add(row)
@@ -61,4 +61,6 @@ def add_key(session: Session, key: str, request_digest: str, template: Template)
 
 def delete_expired_keys(session: Session) -> None:
     """Deletes the keys that are older than `LIFETIME`."""
-    session.execute(delete(EnrollKeyRow).where(EnrollKeyRow.created_at < now() - LIFETIME))
+    session.execute(
+        delete(IdempotencyKeyRow).where(IdempotencyKeyRow.created_at < now() - LIFETIME)
+    )

@@ -14,7 +14,7 @@ from app.store.templates import Template
 def add_photo(session: Session, template: Template, image: bytes, expires_at: datetime) -> None:
     """Stores the image file that a template was made from."""
     ciphertext = encrypt_photo(session, template.template_id, image)
-    photo = PhotoRow(template_row_id=template.row_id, ciphertext=ciphertext, kept_until=expires_at)
+    photo = PhotoRow(template_row_id=template.row_id, ciphertext=ciphertext, expires_at=expires_at)
     session.add(photo)
     session.flush()
 
@@ -28,7 +28,7 @@ def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
         .where(
             TemplateRow.template_id == template_id,
             EntryRow.public_id == person_id,
-            PhotoRow.kept_until > now(),
+            PhotoRow.expires_at > now(),
         )
     )
     ciphertext = session.scalar(query)
@@ -39,7 +39,7 @@ def read_photo(session: Session, person_id: str, template_id: str) -> bytes:
 
 def delete_expired_photos(session: Session) -> int:
     """Deletes the expired photos; returns their number."""
-    expired = delete(PhotoRow).where(PhotoRow.kept_until <= now())
+    expired = delete(PhotoRow).where(PhotoRow.expires_at <= now())
     return len(session.scalars(expired.returning(PhotoRow.template_row_id)).all())
 
 

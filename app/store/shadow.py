@@ -311,7 +311,7 @@ def _is_pending(gallery: Collection, shadow: Collection) -> ColumnElement[bool]:
     in_shadow = _same_photo(shadow).correlate(TemplateRow)
     return and_(
         TemplateRow.collection_id == gallery.row_id,
-        PhotoRow.kept_until > now(),
+        PhotoRow.expires_at > now(),
         ~in_shadow.exists(),
     )
 

@@ -1,4 +1,4 @@
-"""A small gallery with vectors of four numbers, for tests of the store alone."""
+"""A gallery of vectors with four dimensions, for tests of the store without a model."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,12 +19,12 @@ SPACE = EmbeddingSpace("test", "sha256:test", 4)
 
 
 def vector(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """A unit vector."""
+    """Returns a unit vector."""
     return l2_normalize(np.random.default_rng(seed).normal(size=4))
 
 
 def index_sync(folder: Path | None = None) -> IndexSync:
-    """As a worker opens it; with snapshots in `folder`."""
+    """Returns the indexes of a new process; with snapshots if `folder` is given."""
 
     def open_index(collection: Collection) -> FaissIndex:
         file = folder / f"{collection.row_id}.faiss" if folder else None
@@ -34,7 +34,7 @@ def index_sync(folder: Path | None = None) -> IndexSync:
 
 
 def add(database: Database, seed: int, person: Person | None = None) -> Person:
-    """Enroll somebody with the vector of `seed`."""
+    """Adds a template to a person, or to a new person named `P{seed}`."""
     with database.write() as session:
         gallery = lock_collection(session, get_collection(session, "people"))
         person = person or add_person(session, gallery, NewPerson(f"P{seed}", None, {}))
@@ -43,7 +43,7 @@ def add(database: Database, seed: int, person: Person | None = None) -> Person:
 
 
 def find(database: Database, index: IndexSync, seed: int, k: int = 3) -> list[str]:
-    """Names near the vector of `seed`."""
+    """Returns the names of the people nearest to the vector of `seed`."""
     with database.read() as session:
         gallery = get_collection(session, "people")
         [nearest] = nearest_people(session, index, gallery, vector(seed)[None], k)

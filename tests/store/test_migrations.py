@@ -103,3 +103,13 @@ def _insert(connection: Connection, into: str, **values: object) -> None:
     created_at = column("created_at", DateTime(timezone=True))
     row = {**values, "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
     connection.execute(insert(table(into, *map(column, values), created_at)).values(row))
+
+
+def test_support_sets_are_read_by_their_index(tmp_path: Path) -> None:
+    """SQLite must not choose the index by collection, which scans a whole gallery."""
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    upgrade(database)
+    query = "SELECT count(*) FROM templates WHERE entry_id = 1 AND collection_id = 1"
+    with database.read() as session:
+        plan = session.execute(text(f"EXPLAIN QUERY PLAN {query}")).all()
+    assert "ix_templates_support_set" in str(plan)

@@ -31,7 +31,7 @@ def test_an_expired_photo_is_not_returned_and_then_deleted(
     assert client.get(url).status_code == 200
     database = services_of(client).database
     with database.write() as session:
-        session.execute(update(PhotoRow).values(kept_until=now() - timedelta(seconds=1)))
+        session.execute(update(PhotoRow).values(expires_at=now() - timedelta(seconds=1)))
     assert client.get(url).json()["code"] == "photo_not_found", "before housekeeping"
     run_housekeeping(client)
     with database.read() as session:

@@ -1,4 +1,4 @@
-"""Several processes on one data folder, and processes that die in the middle of their work."""
+"""Several processes on one data folder, and killed processes."""
 
 import os
 import sqlite3
@@ -20,12 +20,12 @@ Photos = dict[str, bytes]
 
 
 def identify(url: str, photo: bytes) -> list[str]:
-    """Names of the nearest people of the largest face."""
+    """Returns the names of the people nearest to the largest face."""
     answer = httpx2.post(f"{url}/identify?faces=largest", files=upload(photo)).raise_for_status()
     return [candidate["name"] for candidate in answer.json()["faces"][0]["candidates"]]
 
 
-def test_what_one_process_writes_the_other_finds_in_its_next_request(
+def test_changes_of_one_process_are_found_by_the_next_request_to_another(
     tmp_path: Path, photos: Photos
 ) -> None:
     with running(tmp_path) as a, running(tmp_path) as b:
@@ -46,8 +46,10 @@ def test_what_one_process_writes_the_other_finds_in_its_next_request(
             assert identify(b.url, photos["astronaut"]) == []
 
 
-def test_a_rebuild_mends_the_index_of_a_running_service(tmp_path: Path, photos: Photos) -> None:
-    """Two people's vectors change places behind the journal's back: only a rebuild can tell."""
+def test_index_rebuild_repairs_the_index_of_a_running_service(
+    tmp_path: Path, photos: Photos
+) -> None:
+    """The vectors of two people are swapped without journal rows."""
     with running(tmp_path) as server:
         for name in ("astronaut", "obama"):
             fields = {"name": name}
@@ -65,8 +67,8 @@ def test_a_rebuild_mends_the_index_of_a_running_service(tmp_path: Path, photos: 
         assert identify(server.url, photos["astronaut"])[0] == "obama"
 
 
-def test_several_workers_behind_one_port(tmp_path: Path, photos: Photos) -> None:
-    """Every request takes a new connection, so all workers get their share."""
+def test_several_workers_on_one_port(tmp_path: Path, photos: Photos) -> None:
+    """Every request opens a new connection, so all workers receive some."""
     with running(tmp_path, "--workers", "3") as server:
         for round_ in range(4):
             person = httpx2.post(
@@ -82,12 +84,12 @@ def test_several_workers_behind_one_port(tmp_path: Path, photos: Photos) -> None
                 assert identify(server.url, photos["astronaut"]) == []
 
 
-def test_kill_9_in_a_burst_loses_no_acknowledged_enrollment(tmp_path: Path, photos: Photos) -> None:
+def test_sigkill_loses_no_acknowledged_enrollment(tmp_path: Path, photos: Photos) -> None:
     acknowledged: list[str] = []
     for burst in range(3):
         server = Server(tmp_path).wait_until_ready()
         threads = [
-            threading.Thread(target=_enroll_until_it_dies, args=(server, photos, acknowledged))
+            threading.Thread(target=_enroll_until_killed, args=(server, photos, acknowledged))
             for _ in range(3)
         ]
         for thread in threads:
@@ -96,7 +98,7 @@ def test_kill_9_in_a_burst_loses_no_acknowledged_enrollment(tmp_path: Path, phot
         server.kill()
         for thread in threads:
             thread.join()
-    assert len(acknowledged) > 5, "the bursts enrolled somebody before they died"
+    assert len(acknowledged) > 5, "people were enrolled before the kills"
 
     with running(tmp_path) as server:
         known: dict[str, int] = {}
@@ -107,16 +109,16 @@ def test_kill_9_in_a_burst_loses_no_acknowledged_enrollment(tmp_path: Path, phot
             if page["next_cursor"] is None:
                 break
             cursor = {"cursor": page["next_cursor"]}
-        assert set(acknowledged) <= set(known), "nobody who was acknowledged is lost"
-        assert set(known.values()) == {1}, "nobody is half enrolled"
+        assert set(acknowledged) <= set(known), "every acknowledged person is stored"
+        assert set(known.values()) == {1}, "every person has a template"
         found = httpx2.post(
             f"{server.url}/identify?top_k=1", files=upload(photos["astronaut"])
         ).json()
         assert found["gallery_size"] == len(known)
 
 
-def test_sigterm_lets_requests_finish(tmp_path: Path, photos: Photos) -> None:
-    """More requests than there are threads, so that some wait when the signal comes."""
+def test_sigterm_completes_pending_requests(tmp_path: Path, photos: Photos) -> None:
+    """There are more requests than threads, so some are waiting when the signal arrives."""
     fields = {"name": "B", "on_duplicate": "allow"}
     with running(tmp_path) as server:
         answers: list[int] = []
@@ -139,7 +141,7 @@ def test_sigterm_lets_requests_finish(tmp_path: Path, photos: Photos) -> None:
         assert identify(again.url, photos["obama3"]) == ["B"] * 5
 
 
-def test_it_listens_on_loopback_only_by_default(tmp_path: Path) -> None:
+def test_the_default_address_is_loopback(tmp_path: Path) -> None:
     with running(tmp_path) as server:
         listening = Path("/proc/net/tcp").read_text().splitlines()
         port = f":{server.port:04X}"
@@ -148,7 +150,7 @@ def test_it_listens_on_loopback_only_by_default(tmp_path: Path) -> None:
         assert all(address.startswith("0100007F") for address in addresses)
 
 
-def _enroll_until_it_dies(server: Server, photos: Photos, acknowledged: list[str]) -> None:
+def _enroll_until_killed(server: Server, photos: Photos, acknowledged: list[str]) -> None:
     fields = {"name": "somebody", "on_duplicate": "allow"}
     while True:
         try:

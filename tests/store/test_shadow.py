@@ -194,7 +194,7 @@ def test_migration_cut_over_and_roll_back_on_the_command_line(
         hers = select(TemplateRow.row_id).where(TemplateRow.public_id == eileen["template_id"])
         past = now() - timedelta(days=1)
         session.execute(
-            update(PhotoRow).where(PhotoRow.template_row_id.in_(hers)).values(kept_until=past)
+            update(PhotoRow).where(PhotoRow.template_row_id.in_(hers)).values(expires_at=past)
         )
 
     moved = json.loads(

@@ -1,4 +1,4 @@
-"""The same promises whatever two URLs choose: SQLite or PostgreSQL, and any index engine."""
+"""Every combination of database and index engine behaves the same."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def _pair(
     postgres_server: PostgresServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[TestClient, TestClient]:
-    """Two workers on one store; Milvus's embedded form has room for one."""
+    """Two workers on one store; embedded Milvus permits only one."""
     store, engine = request.param
     folder = tmp_path_factory.mktemp("data")
     url = fresh_database(postgres_server, f"store_{CHOICES.index(request.param)}")
@@ -59,20 +59,20 @@ def _pair(
 
 
 def fresh_database(server: PostgresServer, name: str) -> str:
-    """The URL of an empty database."""
+    """Returns the URL of a new, empty database."""
     server.psql(f"CREATE DATABASE {name};")
     return str(server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
 
 
 def who(client: TestClient, photo: bytes) -> object:
-    """The name behind the photo, or None."""
+    """Returns the name of the identified person, or None."""
     answer = client.post("/identify", files=upload(photo))
     assert answer.status_code == 200, answer.text
     person = answer.json()["faces"][0]["person"]
     return person and person["name"]
 
 
-def test_what_one_worker_does_the_other_sees(
+def test_changes_of_one_worker_are_seen_by_the_other(
     pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
 ) -> None:
     first, second = pair
@@ -88,10 +88,10 @@ def test_what_one_worker_does_the_other_sees(
     assert second.get("/ready").status_code == 200
 
 
-def test_a_comparison_finds_every_engine_level(
+def test_the_index_of_every_engine_equals_the_database(
     pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
 ) -> None:
-    """Also where the worker that compares has to apply the other's work first."""
+    """The comparing worker applies the journal rows of the other worker first."""
     first, second = pair
     assert first.post("/collections", json={"name": "compared"}).status_code == 201
     for name in ("obama", "biden", "astronaut"):
@@ -103,7 +103,7 @@ def test_a_comparison_finds_every_engine_level(
     assert (found.equal, found.stored, found.indexed) == (True, 3, 3)
 
 
-def test_a_collection_goes_with_its_index(
+def test_deleting_a_collection_deletes_its_index(
     pair: tuple[TestClient, TestClient], photos: dict[str, bytes]
 ) -> None:
     first, second = pair

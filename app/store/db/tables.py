@@ -20,7 +20,7 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 GALLERY, VOCABULARY = "gallery", "vocabulary"
-STAGED = "staged"  # a vocabulary that is still being read
+STAGED = "staged"  # a vocabulary whose import is not finished
 SHADOW = "shadow"  # templates of a gallery's people in the space of another model
 UPSERT, REMOVE, REBUILD = "upsert", "remove", "rebuild"
 
@@ -31,7 +31,7 @@ def now() -> datetime:
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time with its zone, also where the database (SQLite) forgets zones."""
+    """A time in UTC. SQLite stores times without a zone, so the zone is added on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -43,13 +43,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Metadata of the schema; alembic compares against it."""
+    """The metadata of the schema."""
 
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON}
 
 
 class EmbeddingSpaceRow(Base):
-    """A model as far as its vectors are concerned."""
+    """The embedding space of a model, identified by its digest."""
 
     __tablename__ = "embedding_spaces"
 
@@ -61,9 +61,12 @@ class EmbeddingSpaceRow(Base):
 
 
 class CollectionRow(Base):
-    """A gallery, a vocabulary, or a gallery's shadow. `revision` is that of its newest journal
-    row, `size` counts entries; both change only under the lock that a writer takes on this row.
-    `options` say how a vocabulary looks words up."""
+    """A gallery, a vocabulary, or the shadow collection of the gallery `shadow_of`.
+
+    `revision` is that of the latest journal row, `size` the number of entries and
+    `largest_support_set` an upper bound of the templates per entry. They change only while a writer
+    holds the lock on this row. `options` are the lookup rules of a vocabulary.
+    """
 
     __tablename__ = "collections"
     __table_args__ = (
@@ -84,7 +87,10 @@ class CollectionRow(Base):
 
 
 class EntryRow(Base):
-    """A person or a word. `rank` is a word's place by frequency, from 1; none for people."""
+    """A person or a word. `rank` counts words from 1 by frequency; people have none.
+
+    `attributes` are the metadata of a person, see `app.store.db.encryption`.
+    """
 
     __tablename__ = "entries"
     __table_args__ = (
@@ -108,20 +114,20 @@ class EntryRow(Base):
     name: Mapped[str] = mapped_column(String(400))
     external_id: Mapped[str | None] = mapped_column(String(200))
     rank: Mapped[int | None]
-    attributes: Mapped[Any] = mapped_column("metadata", JSON, default=dict)  # see store/sealing
+    attributes: Mapped[Any] = mapped_column("metadata", JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class TemplateRow(Base):
-    """One stored embedding. Ids are never used twice, so an index can't confuse two.
+    """A stored embedding. Row ids are never reused, so an index cannot mix up two templates.
 
-    `origin` is the public id of the template that its photo was enrolled as, where the photo was
-    embedded anew for another model: clients know both by that id.
+    The encryption of the vector is bound to `public_id`. In a shadow collection, `origin` is the
+    public id of the gallery template of the same photo; clients use that id for both.
     """
 
     __tablename__ = "templates"
     __table_args__ = (
-        Index("ix_templates_entry", "entry_id"),
+        Index("ix_templates_support_set", "entry_id", "collection_id"),
         Index("ix_templates_collection", "collection_id", "id"),
         Index("ix_templates_origin", "origin"),
         {"sqlite_autoincrement": True},
@@ -138,7 +144,7 @@ class TemplateRow(Base):
 
     @hybrid_property
     def template_id(self) -> str | None:
-        """The id that clients know; it stays when the photo is embedded anew."""
+        """The id that clients use; it is the same in the gallery and its shadow collection."""
         return self.origin or self.public_id
 
     @template_id.inplace.expression
@@ -148,7 +154,7 @@ class TemplateRow(Base):
 
 
 class PhotoRow(Base):
-    """A photo that was kept, sealed; it goes with its template, and when its time is over."""
+    """The encrypted image file of a template. It is deleted with the template, or on expiry."""
 
     __tablename__ = "photos"
     __table_args__ = (Index("ix_photos_kept_until", "kept_until"),)
@@ -157,11 +163,11 @@ class PhotoRow(Base):
         "template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
     )
     ciphertext: Mapped[bytes] = mapped_column("sealed", LargeBinary)
-    kept_until: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column("kept_until")
 
 
 class ErasureRow(Base):
-    """What a deletion removed; nothing of whom, but a digest that only the id can be held to."""
+    """The receipt of a deletion. `subject` is a digest of the deleted id."""
 
     __tablename__ = "erasures"
 
@@ -176,9 +182,9 @@ class ErasureRow(Base):
 
 
 class JournalRow(Base):
-    """What happened to a collection, in order; written with the change itself.
+    """One change of a collection, written in the same transaction as the change.
 
-    `rebuild` stands for a bulk import: read the templates table instead.
+    `rebuild` makes an index reload all templates; it represents a bulk import.
     """
 
     __tablename__ = "journal"
@@ -192,8 +198,11 @@ class JournalRow(Base):
 
 
 class ProjectionRow(Base):
-    """A map from one space to the words of a vocabulary. `matrices` are float64, little endian:
-    the map, the centre of the source, the covariance of the outputs, one after the other."""
+    """A linear map from one space to the space of a vocabulary.
+
+    `matrices` are float64, little endian, concatenated: the map, the mean of its inputs and the
+    second moment of its outputs.
+    """
 
     __tablename__ = "projections"
 
@@ -209,8 +218,8 @@ class ProjectionRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
-class EnrollKeyRow(Base):
-    """The `Idempotency-Key` of an enrollment, with the digest of the request that brought it."""
+class IdempotencyKeyRow(Base):
+    """The `Idempotency-Key` of an enrollment, and the digest of its request."""
 
     __tablename__ = "enroll_keys"
     __table_args__ = (
