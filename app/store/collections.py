@@ -26,7 +26,7 @@ from app.store.db.tables import (
 from app.vectors import EmbeddingSpace
 
 # Composing a statement takes longer than its execution by SQLite, so it is composed once. It
-# selects columns instead of ORM objects: a session that read a collection before reads it anew.
+# selects columns instead of ORM objects, which a session would not refresh on the next read.
 COLLECTIONS = select(
     CollectionRow.row_id,
     CollectionRow.name,

@@ -22,7 +22,7 @@ class Erasure:
     """The receipt of a deletion.
 
     `subject` is the SHA-256 of the deleted person_id or template_id, so the receipt identifies
-    nobody, but a holder of the id can verify it. Searches find nothing from `erased_at` on; by
+    no one, but a holder of the id can verify it. Searches find nothing from `erased_at` on; by
     `complete_by` the bytes are purged from tables, write-ahead log and index snapshots. `digest` is
     the SHA-256 of the other fields.
     """
