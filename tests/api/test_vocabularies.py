@@ -239,3 +239,10 @@ def test_a_vocabulary_is_deleted_through_either_path(client: TestClient, path: s
     assert client.delete(path).status_code == 204
     assert client.get("/vocabularies/mine").json()["code"] == "vocabulary_not_found"
     assert client.delete("/vocabularies/mine").json()["code"] == "vocabulary_not_found"
+
+
+def test_embeddings_of_another_dimension_are_refused(client: TestClient) -> None:
+    upload(client, text_file())
+    body = {"model": "mine", "input": "word1 word2", "dimensions": 9}
+    refused = client.post("/v1/embeddings", json=body).json()
+    assert refused["errors"] == [{"where": "dimensions", "message": "dimensions is 9; mine has 8"}]
