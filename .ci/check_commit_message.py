@@ -11,7 +11,7 @@ MOST_CHARACTERS = 72
 
 
 def problem(message: str) -> str | None:
-    """What is wrong with the message, or None. Lines that begin with `#` are comments."""
+    """Returns the violated rule, or None. Lines that begin with `#` are comments."""
     lines = [line.rstrip() for line in message.splitlines() if not line.startswith("#")]
     while lines and not lines[0]:
         lines.pop(0)

@@ -107,7 +107,7 @@ def _rule(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _describe(value: object, quote: bool, secret: bool) -> str:
-    """What was sent, in a few words."""
+    """Quotes short numbers and options; describes other values by type and length."""
     number = isinstance(value, int | float)  # includes true and false
     if value is None or (not secret and (number or (quote and isinstance(value, str)))):
         quoted = json.dumps(value, ensure_ascii=False)

@@ -19,7 +19,7 @@ _log = get_logger("sima.access")
 
 
 class Metrics:
-    """Prometheus metrics of one application, in a registry of its own."""
+    """Prometheus metrics of one application, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -62,7 +62,7 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
     """Create a vocabulary from a vector file, most frequent words first.
 
     Formats: word2vec text or binary, GloVe text, or .npy with the word list `words`; each may be
-    compressed by gzip. An invalid file is refused with its line, and nothing is stored.
+    compressed by gzip. For an invalid file, the error names the line and nothing is stored.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMediaType("Content-Type must be multipart/form-data")

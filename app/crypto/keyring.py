@@ -1,7 +1,7 @@
 """Encrypts short texts with AES-256-GCM (NIST SP 800-38D) and keys that can be rotated.
 
 A ciphertext is `version (1 byte) | key id (4) | nonce (12) | ciphertext and tag (16)`. The first
-key encrypts; every key decrypts. To rotate, put a new key in front, encrypt everything again with
+key encrypts; every key decrypts. To rotate, prepend a new key, encrypt everything again with
 it, and then delete the old key. `app.crypto.stream` encrypts files.
 """
 

@@ -71,7 +71,7 @@ class ModelChange:
 
 
 class GalleryMigration:
-    """Creates, fills and deletes shadow collections, beside a running service."""
+    """Creates, fills and deletes shadow collections, also while a service is running."""
 
     def __init__(self, database: Database, index_sync: IndexSync) -> None:
         self._database, self._index_sync = database, index_sync
@@ -89,8 +89,9 @@ class GalleryMigration:
     ) -> MigrationResult:
         """Fills the shadow collection; calls `progress` with the number of processed photos.
 
-        Can be interrupted and repeated: photos that have a shadow template are skipped. Brings the
-        shadow index up to date, so that a cut-over finds it ready. Raises DecryptionFailed.
+        Can be interrupted and repeated: photos that have a shadow template are skipped. The
+        shadow index is updated, too, so that the first search after a cut-over is fast. Raises
+        DecryptionFailed.
         """
         gallery, shadow = plan.gallery, plan.shadow
         refused: Counter[str] = Counter()

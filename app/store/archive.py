@@ -147,6 +147,6 @@ def _time(written: str) -> datetime:
 
 
 def _unused_id(session: Session, table: type[EntryRow] | type[TemplateRow], wanted: str) -> str:
-    """Returns the public id, or a new one if it is in use, as beside the exported original."""
+    """Returns the public id, or a new one if it is in use, for example by the exported original."""
     used = session.scalar(select(table.row_id).where(table.public_id == wanted))
     return wanted if used is None else secrets.token_hex(12)

@@ -57,7 +57,7 @@ class CommonComponent:
 
 @dataclass(frozen=True, slots=True)
 class _Statistics:
-    """What is computed once per vocabulary."""
+    """The statistics that are computed once per vocabulary."""
 
     common: CommonComponent
     background: list[TokenVectors]

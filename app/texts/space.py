@@ -24,7 +24,7 @@ class Label:
     attributes: Mapping[str, float] = field(default_factory=dict)
 
     def alternatives(self) -> list["Label"]:
-        """One label per name between slashes: *Science/Technology* means either of them."""
+        """One label per name between slashes: *Science/Technology* has two alternatives."""
         if "/" not in self.name:
             return [self]
         names = [part.strip() for part in self.name.split("/") if part.strip()]

@@ -27,7 +27,7 @@ FACES = "faces"
 
 @dataclass(frozen=True, slots=True)
 class ScoreInput:
-    """What is scored: exactly one of the fields. `image` is an encoded image file."""
+    """The input of a scoring, in exactly one of the fields. `image` is an encoded image file."""
 
     text: str | None = None
     word: str | None = None

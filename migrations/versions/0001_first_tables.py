@@ -12,7 +12,7 @@ _NOW = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Create everything."""
+    """Create all tables."""
     op.create_table(
         "embedding_spaces",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -83,7 +83,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop everything, children first."""
+    """Drop all tables, referencing tables first."""
     for table in ("journal", "templates", "entries", "collections", "embedding_spaces"):
         op.drop_table(table)
 

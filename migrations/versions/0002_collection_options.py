@@ -10,11 +10,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Collections get options; those that are there have none."""
+    """Add the column; existing collections get no options."""
     options = sa.Column("options", sa.JSON, nullable=False, server_default="{}")
     op.add_column("collections", options)
 
 
 def downgrade() -> None:
-    """Forget them."""
+    """Drop the column."""
     op.drop_column("collections", "options")

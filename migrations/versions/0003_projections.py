@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """An empty table."""
+    """Create the table."""
     op.create_table(
         "projections",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -27,5 +27,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget them."""
+    """Drop the table."""
     op.drop_table("projections")

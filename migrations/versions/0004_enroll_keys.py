@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """An empty table."""
+    """Create the table."""
     op.create_table(
         "enroll_keys",
         sa.Column("key", sa.String(200), primary_key=True),
@@ -28,5 +28,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget them."""
+    """Drop the table."""
     op.drop_table("enroll_keys")

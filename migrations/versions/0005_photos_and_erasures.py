@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Two empty tables."""
+    """Create both tables."""
     op.create_table(
         "photos",
         sa.Column(
@@ -37,6 +37,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget photos and receipts."""
+    """Drop both tables."""
     op.drop_table("erasures")
     op.drop_table("photos")

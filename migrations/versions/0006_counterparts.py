@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Two columns, empty for all that is there."""
+    """Add two columns, empty in existing rows."""
     op.add_column("collections", sa.Column("counterpart_of", sa.Integer, nullable=True))
     op.create_index("uq_collections_counterpart", "collections", ["counterpart_of"], unique=True)
     op.add_column("templates", sa.Column("origin", sa.String(40), nullable=True))
@@ -18,7 +18,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the counterparts with what was embedded for them; the galleries stay."""
+    """Delete the shadow collections with their templates and drop the columns."""
     counterparts = "SELECT id FROM collections WHERE counterpart_of IS NOT NULL"
     for table in ("journal", "templates"):
         op.execute(f"DELETE FROM {table} WHERE collection_id IN ({counterparts})")

@@ -39,7 +39,7 @@ def test_a_restart_applies_only_newer_journal_rows(database: Database, tmp_path:
     find(database, first, 1)
     first.close()
     add(database, 99)
-    with database.write() as session:  # what the snapshot holds is not asked for again
+    with database.write() as session:  # templates of the snapshot are not read again
         session.execute(text("DELETE FROM journal WHERE revision <= 20"))
     second = index_sync(tmp_path)
     assert find(database, second, 99)[0] == "P99"

@@ -50,7 +50,7 @@ class Photos:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What the batches of every stage are made from."""
+    """The data that the batches of every stage are drawn from."""
 
     photos: Photos
     spec: CropSpec

@@ -15,7 +15,7 @@ from app.vectors import similarity_to_distance
 
 
 class NoFields(Request):
-    """No fields beside the image."""
+    """No fields except the image."""
 
 
 class EmbedFields(Request):

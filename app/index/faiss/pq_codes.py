@@ -37,7 +37,7 @@ class PQCodes:
 
     @property
     def fine(self) -> bool:
-        """Whether every dimension has a sub-quantizer of its own."""
+        """Whether every dimension has a separate sub-quantizer."""
         assert isinstance(self.index, faiss.IndexPQFastScan)
         return int(self.index.pq.M) == int(self.index.d)
 

@@ -23,7 +23,7 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 @dataclass(frozen=True, slots=True)
 class SnapshotHeader:
     """`key` identifies the collection, `kind` the layout of the rows in the body, `revision` the
-    last journal revision that the rows contain; `encrypted` says whether the body is encrypted."""
+    last journal revision that the rows contain; `encrypted` is true if the body is encrypted."""
 
     key: str
     kind: str
