@@ -71,21 +71,28 @@ class Accuracy(_Part):
 
 
 class Calibration(_Part):
-    """False match rate as a function of similarity, measured on impostor pairs.
+    """Error rates by score, measured on pairs of faces whose people are known.
 
+    The score is the cosine, or with score normalisation the normalised score of an average pair.
     `similarity` is strictly increasing and `fmr` strictly decreasing; both have one entry per
-    knot. The last knot is the lowest rate that can be measured with this number of `pairs`.
+    knot. Rates below `measured_to` are extrapolated. `fnmr` is the share of `genuine_pairs` below
+    each knot; empty if it was not measured.
     """
 
     population: str
     pairs: Annotated[int, Field(ge=1)]
     similarity: tuple[float, ...]
     fmr: tuple[float, ...]
+    measured_to: float | None = None
+    fnmr: tuple[float, ...] = ()
+    genuine_pairs: int = 0
 
     @model_validator(mode="after")
     def _monotone(self) -> "Calibration":
         if len(self.similarity) != len(self.fmr) or len(self.fmr) < 2:
             raise ValueError("similarity and fmr must have the same length of at least 2")
+        if self.fnmr and len(self.fnmr) != len(self.fmr):
+            raise ValueError("fnmr must be empty or have the length of fmr")
         if any(b <= a for a, b in zip(self.similarity, self.similarity[1:], strict=False)):
             raise ValueError("similarity must be strictly increasing")
         if any(b >= a for a, b in zip(self.fmr, self.fmr[1:], strict=False)):
@@ -93,6 +100,22 @@ class Calibration(_Part):
         if not all(0.0 < rate <= 1.0 for rate in self.fmr):
             raise ValueError("fmr must be in (0, 1]")
         return self
+
+
+class ScoreNormalisation(_Part):
+    """How scores of this model are normalised (`app.faces.decisions.normalisation`).
+
+    `file` predicts a face's impostor mean from its embedding; `weight` is b in
+    `s - b * (m1 + m2) / 2`; `average` is the mean of m over many faces; `correlation` is between
+    predicted and measured impostor means of faces that the fit did not use.
+    """
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    weight: Annotated[float, Field(ge=0.0, le=1.0)]
+    average: float
+    cohort: str
+    correlation: float
 
 
 class Manifest(_Part):
@@ -109,6 +132,7 @@ class Manifest(_Part):
     alignment: Annotated[FivePoint | BoxMargin, Field(discriminator="kind")]
     training: Training
     calibration: Calibration | None = None
+    normalisation: ScoreNormalisation | None = None
     accuracy: tuple[Accuracy, ...] = ()
 
     @property

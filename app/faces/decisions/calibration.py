@@ -1,109 +1,92 @@
-"""Builds a calibration table (similarity -> false match rate) that holds for every group."""
+"""Measures false match and false non-match rates of a model and makes its calibration table."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import ModelError
+from app.faces.decisions.scores import STEP, ScoreDistribution
+from app.faces.decisions.tail import ParetoTail, fit_tail
 from app.inference.manifest import Calibration
-from app.vectors import Matrix
 
-_RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 5e-4, 2e-4, 1e-4, 5e-5)
-_SUPPORT = 10  # a rate is stated only where at least this many impostor pairs reach its threshold
-_SMALLEST_STEP = 1e-4
+_RATES = tuple(m * 10.0**e for e in range(-1, -10, -1) for m in (5, 2, 1))
+_SUPPORT = 10  # a rate counts as measured where at least so many impostor pairs reach it
 _FEWEST_PAIRS = 20_000
+_TAIL_SHARE, _TAIL_LEAST, _TAIL_MOST = 5e-3, 100, 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRate:
-    """The false match rate of one group at one threshold; `fmr` is a fraction of `pairs`."""
+    """The false match rate of one group at a given threshold."""
 
     group: str
     pairs: int
     fmr: float
 
 
-def impostors_by_group(
-    embeddings: Matrix, group: NDArray[np.str_], person: NDArray[np.str_]
-) -> dict[str, NDArray[np.float32]]:
-    """Similarities of all pairs of different people within each named group; rows without a
-    group (an empty string) are skipped.
+class GroupTail:
+    """Thresholds of one group: measured where its pairs support the rate, else extrapolated."""
+
+    def __init__(self, scores: ScoreDistribution) -> None:
+        self._scores = scores
+        count = int(np.clip(_TAIL_SHARE * scores.pairs, _TAIL_LEAST, _TAIL_MOST))
+        self._tail: ParetoTail = fit_tail(scores.largest(count), scores.pairs)
+
+    def measures(self, rate: float) -> bool:
+        """Whether enough pairs reach the threshold of `rate`."""
+        return rate * self._scores.pairs >= _SUPPORT
+
+    def threshold_at(self, rate: float) -> float:
+        """The lowest threshold that a share of at most `rate` reaches."""
+        if self.measures(rate):
+            return self._scores.threshold_at(rate)
+        return self._tail.threshold_at(rate)
+
+
+def calibrate(
+    impostors: Mapping[str, ScoreDistribution],
+    genuine: ScoreDistribution | None,
+    population: str,
+) -> Calibration:
+    """For each rate the highest threshold that any group needs, from 0.5 down to 1e-9.
+
+    Groups of fewer than 20,000 pairs are measured (`rates_at`) but set no knot, unless all are
+    smaller. `genuine` scores give each knot's false non-match rate. Raises ModelError where there
+    are too few pairs.
     """
-    return {
-        str(name): impostors_between(embeddings[group == name], person[group == name])
-        for name in np.unique(group[group != ""])
-    }
-
-
-def impostors_between(embeddings: Matrix, identity: NDArray[np.str_]) -> NDArray[np.float32]:
-    """Similarities of all pairs of rows with different identities, shape (pairs,).
-
-    `embeddings` has shape (n, dimension), unit rows; `identity` has shape (n,).
-    """
-    first, second = np.triu_indices(len(embeddings), 1)
-    other = identity[first] != identity[second]
-    similarity: NDArray[np.float32] = (embeddings @ embeddings.T)[first[other], second[other]]
-    return similarity
-
-
-def genuine_similarities(embeddings: Matrix, identity: NDArray[np.str_]) -> NDArray[np.float32]:
-    """Similarities of all pairs of rows with the same identity, shape (pairs,).
-
-    Rows without an identity (an empty string) are skipped.
-    """
-    known = identity != ""
-    rows, names = embeddings[known], identity[known]
-    first, second = np.triu_indices(len(rows), 1)
-    same = names[first] == names[second]
-    similarities: NDArray[np.float32] = (rows[first[same]] * rows[second[same]]).sum(axis=1)
-    return similarities
-
-
-def calibrate(impostors: dict[str, NDArray[np.float32]], population: str) -> Calibration:
-    """The calibration table: for each rate, the highest threshold that any group needs.
-
-    The table ends at the lowest rate that the smallest group has enough pairs for. Groups of
-    fewer than 20,000 pairs set no knot, unless all groups are that small. Raises ModelError if
-    there are too few pairs for two knots.
-    """
-    large = [pairs for pairs in impostors.values() if len(pairs) >= _FEWEST_PAIRS]
+    large = [scores for scores in impostors.values() if scores.pairs >= _FEWEST_PAIRS]
     large = large or list(impostors.values())
-    fewest = min((len(pairs) for pairs in large), default=0)
-    if fewest < _SUPPORT / _RATES[1]:
+    fewest = min((scores.pairs for scores in large), default=0)
+    if fewest < 5 * _SUPPORT:
         raise ModelError(
-            f"{fewest} impostor pairs are too few for a calibration table; at least "
-            f"{_SUPPORT / _RATES[1]:.0f} are needed, about 10,000 for a useful one"
+            f"{fewest} pairs of two different people are too few for a calibration table; "
+            f"at least {5 * _SUPPORT} are needed, and 10,000 for a useful one"
         )
+    tails = [GroupTail(scores) for scores in large]
     similarity: list[float] = []
-    fmr: list[float] = []
+    measured_to = _RATES[0]
     for rate in _RATES:
-        if rate * fewest < _SUPPORT:
-            break
-        needed = max(threshold_at_fmr(pairs, rate) for pairs in large)
-        if similarity:
-            needed = max(needed, similarity[-1] + _SMALLEST_STEP)
-        similarity.append(math.ceil(needed * 1e5) / 1e5)  # rounding down would accept more pairs
-        fmr.append(rate)
+        highest = max(tails, key=lambda tail: tail.threshold_at(rate))
+        needed = math.ceil(highest.threshold_at(rate) / STEP - 1e-6) * STEP
+        similarity.append(round(max(needed, similarity[-1] + STEP) if similarity else needed, 6))
+        if highest.measures(rate):
+            measured_to = rate
     return Calibration(
         population=population,
-        pairs=sum(len(pairs) for pairs in large),
+        pairs=sum(scores.pairs for scores in large),
         similarity=tuple(similarity),
-        fmr=tuple(fmr),
+        fmr=tuple(float(f"{rate:.0e}") for rate in _RATES),
+        measured_to=float(f"{measured_to:.0e}"),
+        fnmr=tuple(1.0 - genuine.share_at(s) for s in similarity) if genuine else (),
+        genuine_pairs=genuine.pairs if genuine else 0,
     )
 
 
-def threshold_at_fmr(impostors: NDArray[np.floating], fmr: float) -> float:
-    """The lowest float32 threshold that at most a fraction `fmr` of the impostor pairs reaches."""
-    ordered = np.sort(impostors)[::-1]
-    allowed = int(np.floor(fmr * len(ordered)))
-    return float(np.nextafter(np.float32(ordered[allowed]), np.float32(2.0)))
-
-
-def rates_at(impostors: dict[str, NDArray[np.float32]], threshold: float) -> list[GroupRate]:
+def rates_at(impostors: Mapping[str, ScoreDistribution], threshold: float) -> list[GroupRate]:
     """The measured false match rate of each group at one threshold."""
     return [
-        GroupRate(group, len(pairs), float((pairs >= threshold).mean()))
-        for group, pairs in impostors.items()
+        GroupRate(group, scores.pairs, scores.share_at(threshold))
+        for group, scores in impostors.items()
     ]

@@ -7,7 +7,7 @@ import numpy as np
 from app.errors import ModelError
 from app.inference.manifest import Calibration, Manifest
 
-_HIGHEST = 0.999  # a higher threshold could reject two copies of the same photo
+HIGHEST_THRESHOLD = 0.999  # a higher threshold could reject two copies of the same photo
 
 
 class Thresholds:
@@ -35,7 +35,7 @@ class Thresholds:
         if wanted < self._log_fmr[-1]:
             slope = self._tail_slope()
             reached = float(self._similarity[-1] + (wanted - self._log_fmr[-1]) / slope)
-            return min(reached, _HIGHEST)
+            return min(reached, HIGHEST_THRESHOLD)
         return float(np.interp(-wanted, -self._log_fmr, self._similarity))
 
     def for_fpir(self, target: float, gallery_size: int) -> float:

@@ -1,0 +1,69 @@
+"""Decides whether two faces match: the pair's own threshold and its estimated false match rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.faces.decisions.normalisation import ScoreNormaliser
+from app.faces.decisions.thresholds import HIGHEST_THRESHOLD, Thresholds
+from app.vectors import Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A compared pair. `similarity` is the cosine; a match is `similarity >= threshold`.
+
+    `threshold` belongs to this pair; `estimated_fmr` is the false match rate of the threshold that
+    this pair would just reach.
+    """
+
+    similarity: float
+    threshold: float
+    estimated_fmr: float
+
+    @property
+    def matches(self) -> bool:
+        """Whether the similarity reaches the threshold."""
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a comparison must reach: `threshold` holds for an average pair.
+
+    `fixed` thresholds are cosines that hold for every pair: normalisation is not applied.
+    """
+
+    threshold: float
+    fixed: bool = False
+
+
+class DecisionPolicy:
+    """Thresholds and score normalisation of one model, or of one collection's calibration."""
+
+    def __init__(self, thresholds: Thresholds, normaliser: ScoreNormaliser) -> None:
+        self._thresholds, self._normaliser = thresholds, normaliser
+
+    def for_fmr(self, target: float) -> Limit:
+        """The limit with a false match rate of at most `target` in a 1:1 comparison."""
+        return Limit(self._thresholds.for_fmr(target))
+
+    def for_fpir(self, target: float, gallery_size: int) -> Limit:
+        """The limit with a false positive rate of at most `target` in a search of the gallery."""
+        return Limit(self._thresholds.for_fpir(target, gallery_size))
+
+    def corrections(self, embeddings: Matrix) -> NDArray[np.float32]:
+        """What each face takes off a score, shape (n,)."""
+        return self._normaliser.corrections(embeddings)
+
+    def judge(self, similarity: float, correction: float, limit: Limit) -> Judgement:
+        """Compare a pair; `correction` is the sum of both faces' corrections."""
+        threshold = limit.threshold if limit.fixed else limit.threshold + correction
+        rate = self._thresholds.fmr_at(similarity - correction)
+        return Judgement(similarity, min(threshold, HIGHEST_THRESHOLD), rate)
+
+
+def no_corrections(embeddings: Matrix) -> NDArray[np.float32]:
+    """Zeros, shape (n,): scores are cosines."""
+    return np.zeros(len(embeddings), dtype=np.float32)

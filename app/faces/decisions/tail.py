@@ -1,0 +1,42 @@
+"""Extrapolates the upper tail of a score distribution by extreme-value theory.
+
+Exceedances over a high threshold follow a generalised Pareto distribution (Pickands 1975, Balkema
+& de Haan 1974). Its parameters are fitted by probability-weighted moments (Hosking & Wallis 1987).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LARGEST_SHAPE = 0.0  # scores have an upper bound, so the tail is not heavier than exponential
+
+
+@dataclass(frozen=True, slots=True)
+class ParetoTail:
+    """P(score > x) = rate * (1 + shape * (x - start) / scale) ** (-1 / shape) for x > start."""
+
+    start: float
+    rate: float
+    shape: float
+    scale: float
+
+    def threshold_at(self, rate: float) -> float:
+        """The score that a share of `rate` exceeds; `rate` is at most `self.rate`."""
+        ratio = rate / self.rate
+        if abs(self.shape) < 1e-9:
+            return self.start - self.scale * math.log(ratio)
+        return self.start + self.scale * (math.pow(ratio, -self.shape) - 1.0) / self.shape
+
+
+def fit_tail(largest: NDArray[np.float64], pairs: int) -> ParetoTail:
+    """The tail of `pairs` scores from the largest of them, ascending; at least ten."""
+    start, exceedances = float(largest[0]), largest[1:] - largest[0]
+    n = len(exceedances)
+    mean = float(exceedances.mean())
+    ranks = (np.arange(1, n + 1) - 0.35) / n
+    weighted = float(((1.0 - ranks) * exceedances).mean())
+    shape = min(2.0 - mean / (mean - 2.0 * weighted), _LARGEST_SHAPE)
+    # The mean of a generalised Pareto distribution is scale / (1 - shape).
+    return ParetoTail(start, n / pairs, shape, mean * (1.0 - shape))

@@ -1,0 +1,82 @@
+"""Score normalisation: fit, file, and what it does to groups with different impostor means."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import ModelError
+from app.faces.decisions.cohort import balanced, impostor_means
+from app.faces.decisions.fitting import FEWEST_PEOPLE, corrections, fit_means, try_weights
+from app.faces.decisions.normalisation import LearnedNormalisation
+from app.faces.decisions.scores import LabelledFaces, impostor_scores
+from app.inference.manifest import ScoreNormalisation
+from app.inference.session import OnnxSession
+from app.vectors import l2_normalize
+
+
+def crowded_and_spread(people: int = 900) -> LabelledFaces:
+    """Two faces a person; the faces of group `crowded` resemble one another, those of `spread`
+    do not."""
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(people, 32))
+    centres[: people // 2, :6] += 2.2
+    rows = np.repeat(centres, 2, axis=0) + rng.normal(0, 0.6, (2 * people, 32))
+    person = np.repeat(np.arange(people), 2).astype(str)
+    group = np.where(np.arange(2 * people) < people, "crowded", "spread")
+    nothing = np.zeros(2 * people, dtype=np.float32)
+    return LabelledFaces(l2_normalize(rows).astype(np.float32), person, group, nothing)
+
+
+def test_cohort_has_one_face_a_person_and_as_many_people_of_each_group() -> None:
+    faces = crowded_and_spread()
+    rows = balanced(faces.group, faces.person, most=200)
+    assert len(np.unique(faces.person[rows])) == len(rows) == 400
+    assert (faces.group[rows] == "crowded").sum() == 200
+
+
+def test_impostor_means_leave_out_the_person_itself() -> None:
+    faces = crowded_and_spread(100)
+    found = impostor_means(faces.embeddings, faces.person, faces.embeddings, faces.person)
+    similarity = faces.embeddings[0] @ faces.embeddings.T
+    others = np.sort(similarity[faces.person != faces.person[0]])
+    assert found[0] == pytest.approx(others[-50:].mean(), abs=1e-5)
+
+
+def test_normalisation_serves_both_groups_with_one_threshold(tmp_path: Path) -> None:
+    faces = crowded_and_spread()
+    everybody = np.ones(len(faces), dtype=np.bool_)
+    fitted = fit_means(faces, faces.group, everybody)
+    assert fitted.correlation > 0.9
+    groups = [faces.take(faces.group == name) for name in ("crowded", "spread")]
+    trials = {trial.weight: trial for trial in try_weights(fitted, faces, groups)}
+    assert trials[1.0].accepted > trials[0.0].accepted + 0.05
+    needed = {}
+    for weight in (0.0, 1.0):
+        scores = [
+            impostor_scores(g.corrected_by(corrections(fitted, g.embeddings, weight)))
+            for g in groups
+        ]
+        needed[weight] = abs(scores[0].threshold_at(1e-3) - scores[1].threshold_at(1e-3))
+    assert needed[1.0] < needed[0.0] / 2
+
+    content = fitted.network.to_onnx()
+    spec = ScoreNormalisation(
+        file="impostor_mean.onnx",
+        sha256=hashlib.sha256(content).hexdigest(),
+        weight=0.75,
+        average=fitted.average,
+        cohort="synthetic",
+        correlation=fitted.correlation,
+    )
+    served = LearnedNormalisation(spec, OnnxSession(content, ["CPUExecutionProvider"]))
+    found = served.corrections(faces.embeddings)
+    assert np.abs(found - corrections(fitted, faces.embeddings, 0.75)).max() < 1e-5
+    assert served.corrections(faces.embeddings[:0]).shape == (0,)
+
+
+def test_too_few_people_are_refused() -> None:
+    faces = crowded_and_spread(FEWEST_PEOPLE - 2)
+    with pytest.raises(ModelError, match=f"at least {FEWEST_PEOPLE} people"):
+        fit_means(faces, faces.group, np.ones(len(faces), dtype=np.bool_))
