@@ -127,6 +127,19 @@ def compare(
 
 
 @faces.command()
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
+    data: Data,
+    plot: Annotated[Path | None, typer.Option(help="PNG file of the error rates.")] = None,
+) -> None:
+    """Fit score normalisation and a calibration table to a model on held-out crops."""
+    from training.faces.publish import calibrate_into
+    from training.faces.sources import read_crops
+
+    calibrate_into(model, read_crops(data), plot)
+
+
+@faces.command()
 def quantize(
     model: Annotated[Path, typer.Argument(help="A model folder with manifest.toml.")],
     data: Data,

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from app.faces.pipeline.types import Image
 
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-_ADULT = 18
+ADULT = 18
+"""Age in years from which a face counts as an adult."""
 
 CALIBRATION_SOURCES = ("mebeauty",)
 """Sources used for calibration only: one photo per person, six origins, about 320 people each."""
@@ -63,11 +64,6 @@ def held_out(crops: CropSet) -> NDArray[np.bool_]:
     keys = np.where(crops.identity == "", crops.files, crops.identity)
     eighth = np.array([zlib.crc32(str(key).encode()) % 8 == 0 for key in keys])
     return eighth | np.isin(crops.source, CALIBRATION_SOURCES)
-
-
-def adults(crops: CropSet) -> NDArray[np.bool_]:
-    """Mask of the crops labelled 18 or older, shape (len(crops),)."""
-    return crops.age >= _ADULT
 
 
 def read_shards(folder: Path, limit: int | None = None) -> CropSet:

@@ -7,6 +7,11 @@ import cv2
 import numpy as np
 import orjson
 
+from app.faces.decisions.normalisation import (
+    NoNormalisation,
+    ScoreNormaliser,
+    load_normaliser,
+)
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.decode import ImageLimits
 from app.faces.pipeline.embed import Embedder
@@ -22,11 +27,11 @@ from training.faces.lfw import (
     PhotoVectors,
     embed_photos,
     identity_of,
-    pair_similarities,
+    pair_scores,
     read_pairs,
 )
 from training.faces.metrics import Similarities, error_curve, tar_at_far, ten_fold_accuracy
-from training.faces.oneshot import Identities, episodes, one_shot_rank1, open_set
+from training.faces.oneshot import Correction, Identities, episodes, one_shot_rank1, open_set
 from training.faces.plots import plot_errors
 from training.faces.sources import read_crops
 from training.faces.targets import embed_crops
@@ -111,15 +116,17 @@ def evaluate(
     """
     cv2.setNumThreads(1)
     embedder = load_teacher(model, weights)
+    normaliser = load_normaliser(model, embedder.manifest)
     verification: dict[str, Verification] = {}
     stated = lfw_one_shot = None
     if lfw is not None:
         pairs = read_pairs(lfw / "pairs.txt")
         seen = embed_photos(lfw / "lfw-pairs-images.tar", _pipeline(embedder))
-        ways = _similarities_by_face(pairs, seen)
+        ways = _scores_by_face(pairs, seen, normaliser)
         verification = {name: _verification(found, pairs) for name, found in ways.items()}
         stated = _at_stated_fmr(embedder, ways["subject"], pairs)
-        lfw_one_shot = identification(*_labelled(seen))
+        vectors, identity = _labelled(seen)
+        lfw_one_shot = identification(vectors, identity, normaliser.corrections(vectors))
         if plot is not None:
             curves = {name: error_curve(found, pairs.same) for name, found in ways.items()}
             plot_errors(curves, plot)
@@ -129,13 +136,21 @@ def evaluate(
         lfw=verification,
         lfw_at_stated_fmr_1e3=stated,
         lfw_one_shot=lfw_one_shot,
-        held_out_one_shot=None if crops is None else _held_out_people(embedder, crops, limit),
+        held_out_one_shot=(
+            None if crops is None else _held_out_people(embedder, normaliser, crops, limit)
+        ),
     )
 
 
-def identification(embeddings: Matrix, identity: Identities) -> Identification:
-    """One-shot identification metrics of embeddings (n, dimension) with identities (n,)."""
-    closed, opened = one_shot_rank1(embeddings, identity), open_set(embeddings, identity)
+def identification(
+    embeddings: Matrix, identity: Identities, correction: Correction | None = None
+) -> Identification:
+    """One-shot identification metrics of embeddings (n, dimension) with identities (n,).
+
+    Rank-1 and the open set use scores less `correction`, episodes the cosine.
+    """
+    closed = one_shot_rank1(embeddings, identity, correction)
+    opened = open_set(embeddings, identity, correction)
     return Identification(
         people=closed.people,
         probes=closed.probes,
@@ -163,7 +178,11 @@ def _pipeline(embedder: Embedder) -> FacePipeline:
     return FacePipeline(detector, embedder, ImageLimits(), QualityLimits())
 
 
-def _similarities_by_face(pairs: Pairs, seen: dict[str, PhotoVectors]) -> dict[str, Similarities]:
+def _scores_by_face(
+    pairs: Pairs, seen: dict[str, PhotoVectors], normaliser: ScoreNormaliser
+) -> dict[str, Similarities]:
+    """Normalised scores by choice of face, and the plain cosine of the subjects."""
+
     def subject(name: str) -> Vector | None:
         return seen[name].subject
 
@@ -174,9 +193,10 @@ def _similarities_by_face(pairs: Pairs, seen: dict[str, PhotoVectors]) -> dict[s
         return seen[name].aligned
 
     return {
-        "subject": pair_similarities(pairs, subject),
-        "largest": pair_similarities(pairs, largest),
-        "aligned": pair_similarities(pairs, aligned),
+        "subject": pair_scores(pairs, subject, normaliser),
+        "subject_cosine": pair_scores(pairs, subject, NoNormalisation()),
+        "largest": pair_scores(pairs, largest, normaliser),
+        "aligned": pair_scores(pairs, aligned, normaliser),
     }
 
 
@@ -214,7 +234,10 @@ def _labelled(seen: dict[str, PhotoVectors]) -> tuple[Matrix, Identities]:
     return np.stack(rows), np.array([identity_of(name) for name in names])
 
 
-def _held_out_people(embedder: Embedder, folder: Path, limit: int | None) -> Identification:
+def _held_out_people(
+    embedder: Embedder, normaliser: ScoreNormaliser, folder: Path, limit: int | None
+) -> Identification:
     crops = read_crops(folder, limit)
     people = crops.take(held_out(crops) & (crops.identity != ""))
-    return identification(embed_crops(embedder, people), people.identity)
+    embeddings = embed_crops(embedder, people)
+    return identification(embeddings, people.identity, normaliser.corrections(embeddings))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.errors import SimaError
+from app.faces.decisions.normalisation import ScoreNormaliser
 from app.faces.pipeline.decode import ImageLimits, decode
 from app.faces.pipeline.pipeline import FacePipeline, ImageAnalysis
 from app.faces.pipeline.types import Box, Detection, Face, Image
@@ -114,13 +115,21 @@ def _funneled_face(photo: Image) -> Detection:
     return Detection(box, _FUNNELED * side, 1.0)
 
 
-def pair_similarities(pairs: Pairs, embed: Callable[[str], Vector | None]) -> NDArray[np.float64]:
-    """Cosine of every pair, shape (pairs,); NaN if `embed` returns None for one of the photos."""
+def pair_scores(
+    pairs: Pairs, embed: Callable[[str], Vector | None], normaliser: ScoreNormaliser
+) -> NDArray[np.float64]:
+    """Normalised score of each pair, shape (n,); NaN where a photo has no face."""
+    names = sorted({*pairs.a, *pairs.b})
+    found = {name: vector for name in names if (vector := embed(name)) is not None}
+    corrections = normaliser.corrections(np.array(list(found.values())))
+    correction = dict(zip(found, corrections.tolist(), strict=True))
 
-    def similarity(a: Vector | None, b: Vector | None) -> float:
-        return float("nan") if a is None or b is None else float(a @ b)
+    def score(a: str, b: str) -> float:
+        if a not in found or b not in found:
+            return float("nan")
+        return float(found[a] @ found[b]) - correction[a] - correction[b]
 
-    return np.array([similarity(embed(a), embed(b)) for a, b in zip(pairs.a, pairs.b, strict=True)])
+    return np.array([score(a, b) for a, b in zip(pairs.a, pairs.b, strict=True)])
 
 
 def identity_of(photo: str) -> str:

@@ -11,6 +11,10 @@ Identities = NDArray[np.str_]
 """Identity of each photo, shape (n,); empty if unknown."""
 
 
+Correction = NDArray[np.float32]
+"""What each face takes off a comparison score (score normalisation), shape (n,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class OneShotResult:
     """Closed-set rank-1 rate of `probes` photos among `people` enrolled; NaN without probes."""
@@ -52,20 +56,27 @@ class _Search:
     strangers: NDArray[np.float32]
 
 
-def one_shot_rank1(embeddings: Matrix, identity: Identities) -> OneShotResult:
+def one_shot_rank1(
+    embeddings: Matrix, identity: Identities, correction: Correction | None = None
+) -> OneShotResult:
     """Enroll the first photo of every person with at least two; the other photos are probes."""
-    found = _search(embeddings, identity)
+    found = _search(embeddings, identity, correction)
     rank1 = float(found.correct.mean()) if len(found.correct) else float("nan")
     return OneShotResult(rank1, found.people, len(found.correct))
 
 
-def open_set(embeddings: Matrix, identity: Identities, fpir: float = 0.01) -> OpenSetResult:
+def open_set(
+    embeddings: Matrix,
+    identity: Identities,
+    correction: Correction | None = None,
+    fpir: float = 0.01,
+) -> OpenSetResult:
     """FNIR(N, R=1, T) at a given FPIR (ISO/IEC 19795-1, Grother & Ngan 2014).
 
     The gallery is that of `one_shot_rank1`; people with a single photo are the strangers. A probe
     is missed if its person is not the nearest one or not above the threshold.
     """
-    found = _search(embeddings, identity)
+    found = _search(embeddings, identity, correction)
     ordered = np.sort(found.strangers)[::-1]
     if not len(ordered) or not len(found.correct):
         return OpenSetResult(fpir, float("nan"), len(ordered))
@@ -97,7 +108,8 @@ def episodes(
     return EpisodeResult(ways, float(scores.mean()), float(margin), count)
 
 
-def _search(embeddings: Matrix, identity: Identities) -> _Search:
+def _search(embeddings: Matrix, identity: Identities, correction: Correction | None) -> _Search:
+    off = np.zeros(len(identity), dtype=np.float32) if correction is None else correction
     names, first, count = np.unique(identity, return_index=True, return_counts=True)
     keep = (names != "") & (count >= 2)
     gallery = first[keep]
@@ -108,10 +120,12 @@ def _search(embeddings: Matrix, identity: Identities) -> _Search:
         empty = np.empty(0, dtype=np.float32)
         return _Search(empty, np.empty(0, dtype=np.bool_), 0, empty)
     similarity = embeddings[is_probe] @ embeddings[gallery].T
+    similarity -= off[is_probe, None] + off[None, gallery]
+    others = embeddings[alone] @ embeddings[gallery].T - off[alone, None] - off[None, gallery]
     nearest = similarity.argmax(axis=1)
     return _Search(
         similarity=similarity.max(axis=1),
         correct=identity[gallery][nearest] == identity[is_probe],
         people=len(gallery),
-        strangers=(embeddings[alone] @ embeddings[gallery].T).max(axis=1),
+        strangers=others.max(axis=1),
     )

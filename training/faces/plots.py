@@ -8,11 +8,13 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from app.faces.decisions.measurement import Measurement
 from training.faces.metrics import Curve
 
 mpl.use("Agg")  # renders to files, needs no display
 from matplotlib import pyplot as plt
 
+_LOWEST_RATE = 1e-6
 _FLOOR = 1e-4  # lower rates are drawn here
 
 
@@ -29,6 +31,27 @@ def plot_errors(curves: Mapping[str, Curve], path: Path) -> None:
     roc.set(title="ROC", xlabel="false accept rate", ylabel="true accept rate", ylim=(0.8, 1.002))
     det.set(title="DET", xlabel="false match rate", ylabel="false non-match rate")
     _finish(figure, (roc, det), path)
+
+
+def plot_decisions(measurement: Measurement, path: Path) -> None:
+    """Plot FMR by group against the threshold, and DET, before and after normalisation."""
+    figure, (before, after, det) = plt.subplots(1, 3, figsize=(16, 4.8))
+    thresholds = np.linspace(-0.1, 0.9, 400)
+    stages = (
+        (before, "cosine", measurement.plain),
+        (after, "normalised score", measurement.normalised),
+    )
+    for axes, name, scores in stages:
+        for group, impostors in scores.impostors.items():
+            rates = [max(impostors.share_at(t), _LOWEST_RATE) for t in thresholds]
+            axes.semilogy(thresholds, rates, label=group)
+        axes.axhline(1e-3, color="grey", linewidth=0.8, linestyle="--")
+        axes.set(title=f"FMR by group, {name}", xlabel="threshold", ylim=(_LOWEST_RATE, 1))
+        worst = [max(i.share_at(t) for i in scores.impostors.values()) for t in thresholds]
+        missed = [1.0 - scores.genuine.share_at(t) for t in thresholds]
+        det.loglog(np.maximum(worst, _LOWEST_RATE), np.maximum(missed, 1e-3), label=name)
+    det.set(title="Held-out people", xlabel="FMR of the worst-served group", ylabel="FNMR")
+    _finish(figure, (before, after, det), path)
 
 
 def read_log(path: Path) -> dict[str, NDArray[np.float64]]:

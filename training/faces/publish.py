@@ -5,38 +5,29 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import ModelError
-from app.faces.decisions.calibration import (
-    calibrate,
-    genuine_similarities,
-    impostors_between,
-    impostors_by_group,
-    rates_at,
-)
+from app.faces.decisions.calibration import rates_at
+from app.faces.decisions.measurement import Measurement, measure, write_measurement
+from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.embed import load_embedder
-from app.inference.manifest import Calibration, Manifest, Training, write_manifest
+from app.inference.manifest import Training, write_manifest
 from app.inference.session import choose_providers
-from app.vectors import Matrix
 from training.faces.checkpoint import read_average
 from training.faces.config import DistillConfig, read_config
-from training.faces.crops import CropSet, adults, held_out
+from training.faces.crops import CropSet, held_out
 from training.faces.export import export_onnx, manifest_for, parity
-from training.faces.oneshot import one_shot_rank1
-from training.faces.same_person import people_of
+from training.faces.plots import plot_decisions
+from training.faces.population import measured_population
 from training.faces.sources import read_crops
-from training.faces.targets import crop_for, embed_crops
+from training.faces.targets import crop_for
 from training.faces.teacher import TeacherFiles
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _DATA = "{crops:,} aligned face crops ({sources}); held-out crops are excluded"
-_BY_GROUP = (
-    "held-out adults, impostor pairs within each of {groups} groups; every knot is the highest "
-    "threshold of any group"
-)
-_BY_PERSON = "held-out people, all impostor pairs; no groups are known"
+_COHORT = "held-out adults of every group and source, at most 500 people each"
+_REPORTED = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ def run_export(options: ExportOptions) -> None:
     embedder = load_embedder(out, choose_providers("cpu"))
     shown = [crop_for(embedder, crops, row) for row in np.flatnonzero(unseen)[:32]]
     print(f"parity with torch: {parity(network, content, shown, net):.1e}")
-    calibrate_into(out, manifest, crops)
+    calibrate_into(out, crops)
 
 
 def _training(teachers: TeacherFiles, crops: CropSet, samples: int) -> Training:
@@ -88,51 +79,41 @@ def _training(teachers: TeacherFiles, crops: CropSet, samples: int) -> Training:
     )
 
 
-def calibrate_into(folder: Path, manifest: Manifest, crops: CropSet) -> None:
-    """Measure a calibration table on held-out crops and write it into the manifest in `folder`.
+def calibrate_into(folder: Path, crops: CropSet, plot: Path | None = None) -> None:
+    """Fit score normalisation and a calibration table and write them into the model in `folder`.
 
-    Prints a message instead if there are too few pairs.
+    Prints the error rates, or a message if there are too few pairs; `plot` draws them.
     """
+    embedder = load_embedder(folder, choose_providers("cpu"))
     try:
-        calibration = measure_held_out(folder, crops)
-    except ModelError as error:
+        population = measured_population(embedder, crops)
+        measurement = measure(population, load_normaliser(folder, embedder.manifest))
+    except (ModelError, ValueError) as error:
         print(f"no calibration table, the model cannot be served: {error}")
-    else:
-        write_manifest(folder, manifest.model_copy(update={"calibration": calibration}))
+        return
+    write_measurement(folder, measurement, _COHORT)
+    print(summary(measurement))
+    if plot is not None:
+        plot_decisions(measurement, plot)
 
 
-def measure_held_out(model: Path, crops: CropSet) -> Calibration:
-    """Measure the calibration table of a model on held-out crops; prints the error rates."""
-    embedder = load_embedder(model, choose_providers("cpu"))
-    unseen = held_out(crops)
-    people = crops.take(unseen & (crops.identity != ""))
-    embeddings = embed_crops(embedder, people)
-    grouped = crops.take(unseen & adults(crops) & (crops.group != ""))
-    if len(grouped):
-        vectors = embed_crops(embedder, grouped)
-        impostors = impostors_by_group(vectors, grouped.group, people_of(grouped))
-        population = _BY_GROUP.format(groups=len(impostors))
-    else:
-        impostors = {"all": impostors_between(embeddings, people.identity)}
-        population = _BY_PERSON
-    calibration = calibrate(impostors, population)
-    report_held_out(calibration, impostors, embeddings, people.identity)
-    return calibration
-
-
-def report_held_out(
-    calibration: Calibration,
-    impostors: dict[str, NDArray[np.float32]],
-    embeddings: Matrix,
-    identity: NDArray[np.str_],
-) -> None:
-    """Print rank-1 and FNMR on held-out people, and the FMR of each group, at two target FMRs."""
-    genuine = genuine_similarities(embeddings, identity)
-    thresholds = Thresholds(calibration)
-    print(f"held-out one-shot rank-1: {one_shot_rank1(embeddings, identity)}")
-    for target in (1e-2, 1e-3):
+def summary(measurement: Measurement) -> str:
+    """Rates of each group at the thresholds of four target rates, as a Markdown table."""
+    groups = list(measurement.normalised.impostors)
+    header = ["target FMR", "threshold", "refused genuine pairs", *groups]
+    lines = [" | ".join(header), " | ".join(["---"] * len(header))]
+    thresholds = Thresholds(measurement.calibration)
+    for target in _REPORTED:
         at = thresholds.for_fmr(target)
-        missed = float((genuine < at).mean())
-        print(f"FMR {target:g}: threshold {at:.4f}, held-out FNMR {missed:.4f}")
-        for rate in rates_at(impostors, at):
-            print(f"  {rate.group:10} {rate.pairs:8} pairs  FMR {rate.fmr:.5f}")
+        refused = 1.0 - measurement.normalised.genuine.share_at(at)
+        rates = rates_at(measurement.normalised.impostors, at)
+        cells = [f"{target:g}", f"{at:.4f}", f"{refused:.4f}", *(f"{r.fmr:.2e}" for r in rates)]
+        lines.append(" | ".join(cells))
+    pairs = ", ".join(f"{r.group} {r.pairs:,}" for r in rates)
+    trials = [
+        f"weight {t.weight}: threshold {t.threshold:.4f}, accepted {t.accepted:.4f}"
+        for t in measurement.trials
+    ]
+    if measurement.fitted is not None:
+        trials.append(f"correlation of the regressor: {measurement.fitted.correlation:.4f}")
+    return "\n".join([*(f"| {line} |" for line in lines), f"pairs: {pairs}", *trials])

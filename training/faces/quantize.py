@@ -59,7 +59,7 @@ def run_quantize(model: Path, data: Path, kind: Literal["int8", "fp16"], out: Pa
         }
     )
     write_manifest(out, variant)
-    calibrate_into(out, variant, crops)
+    calibrate_into(out, crops)
     shown = crops.take(np.flatnonzero(held_out(crops))[:_CALIBRATION_CROPS])
     images = [crop_for(embedder, shown, row) for row in range(len(shown))]
     agreement = (load_teacher(out, None).embed(images) * embedder.embed(images)).sum(axis=1)

@@ -11,13 +11,14 @@ from PIL import Image
 
 pytest.importorskip("torch", reason="requires the extra `train`")
 
+from app.faces.decisions.normalisation import NoNormalisation
 from app.faces.pipeline.decode import ImageLimits
 from app.faces.pipeline.embed import load_embedder
 from app.faces.pipeline.mtcnn import Mtcnn
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
 from tests.models import SHIPPED
-from training.faces.lfw import embed_photos, identity_of, pair_similarities, read_pairs
+from training.faces.lfw import embed_photos, identity_of, pair_scores, read_pairs
 
 CPU = ["CPUExecutionProvider"]
 LINES = ["2\t1", "Ada\t1\t2", "Ada\t1\tGrace\t1", "Ada\t2\t3", "Ada\t2\tGrace\t1"]
@@ -61,6 +62,8 @@ def test_a_photo_without_a_face_has_an_aligned_vector_only(tmp_path: Path) -> No
 
     file = tmp_path / "pairs.txt"
     file.write_text("1\t1\nAda\t1\t1\nAda\t1\tAda\t2\n")
-    similarities = pair_similarities(read_pairs(file), lambda name: vectors[name].subject)
+    similarities = pair_scores(
+        read_pairs(file), lambda name: vectors[name].subject, NoNormalisation()
+    )
     assert similarities[0] == pytest.approx(1.0, abs=1e-5)
     assert np.isnan(similarities[1])
