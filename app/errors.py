@@ -104,7 +104,7 @@ class AlreadyEnrolled(SimaError):
 
     code = "already_enrolled"
 
-    def __init__(self, person_id: str, name: str, similarity: float) -> None:
+    def __init__(self, person_id: str, name: str, similarity: float, threshold: float) -> None:
         super().__init__(
             "this face is already enrolled as another person; send that person_id to add a photo, "
             "or on_duplicate=allow"
@@ -112,6 +112,7 @@ class AlreadyEnrolled(SimaError):
         self.person_id = person_id
         self.name = name
         self.similarity = similarity
+        self.threshold = threshold
 
 
 class PersonNotFound(SimaError):

@@ -58,14 +58,21 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
         _reject_other_images(images, {"image"})
         result = await ctx.run(
             lambda: recognizer.verify_person(
-                image, person_id, fields.collection, fields.target_fmr, timings
+                image,
+                person_id,
+                fields.collection,
+                fields.target_fmr,
+                fields.threshold,
+                timings,
             )
         )
     else:
         _reject_other_images(images, {"image_a", "image_b"})
         a, b = require_image(images, "image_a"), require_image(images, "image_b")
-        result = await ctx.run(lambda: recognizer.verify_photos(a, b, fields.target_fmr, timings))
-    return schemas.Verified.of(result, fields.target_fmr, active_model(ctx))
+        result = await ctx.run(
+            lambda: recognizer.verify_photos(a, b, fields.target_fmr, fields.threshold, timings)
+        )
+    return schemas.Verified.of(result, fields.effective_target(), active_model(ctx))
 
 
 @router.post(
@@ -83,11 +90,12 @@ async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schem
             fields.collection,
             fields.top_k,
             fields.target_fpir,
+            fields.threshold,
             fields.faces == "largest",
             timings,
         )
     )
-    return schemas.Identified.of(result, fields.target_fpir, active_model(ctx))
+    return schemas.Identified.of(result, fields.effective_target(), active_model(ctx))
 
 
 def active_model(ctx: Context) -> str:

@@ -199,7 +199,11 @@ def _more(error: SimaError) -> dict[str, Any]:
     match error:
         case AlreadyEnrolled():
             person = EnrolledPerson(person_id=error.person_id, name=error.name)
-            return {"person": person, "similarity": error.similarity}
+            return {
+                "person": person,
+                "similarity": error.similarity,
+                "threshold": error.threshold,
+            }
         case PoorQuality():
             return {
                 "reasons": [

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.progress import (
     BarColumn,
@@ -18,8 +17,7 @@ from rich.progress import (
 
 from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.errors import ModelError, SimaError
-from app.faces.decisions.calibration import calibrate, impostors_between
-from app.faces.pipeline.pipeline import FacePipeline
+from app.faces.model_calibration import calibrate_model, photos_of_people
 from app.inference.catalog.download import Source, SourceUnavailable, download, file_sha256
 from app.inference.catalog.install import install
 from app.inference.catalog.published import (
@@ -29,10 +27,8 @@ from app.inference.catalog.published import (
     find_by_name,
     find_by_sha256,
 )
-from app.inference.manifest import Manifest, read_manifest, write_manifest
+from app.inference.manifest import Manifest
 from app.settings import PROJECT, Settings
-from app.timings import Timings
-from app.vectors import Matrix
 from app.wiring.services import available_models, open_pipeline
 
 models = typer.Typer(no_args_is_help=True, help="Face models: list, download, import, calibrate.")
@@ -41,8 +37,6 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a model of the sam
 Name = Annotated[
     str, typer.Argument(help=" or ".join(known.name for known in PUBLISHED_MODELS) + ".")
 ]
-
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 @models.command("list")
@@ -106,31 +100,34 @@ def import_model(
 
 
 @models.command("calibrate")
-def calibrate_model(
+def calibrate(
     name: Annotated[str, typer.Argument(help="A model in the models folder.")],
-    photos: Annotated[Path, typer.Argument(help="Folder with one sub-folder per person.")],
+    photos: Annotated[
+        Path, typer.Argument(help="person/photo.jpg, or group/person/photo.jpg for several groups.")
+    ],
 ) -> None:
-    """Measure false match rates between the people in PHOTOS and write them to the manifest.
+    """Measure error rates on the people in PHOTOS and write them to the manifest.
 
-    The service derives its thresholds from these rates. Use 150 or more people who resemble the
-    service's users; every pair of two people is compared.
+    The service derives its thresholds from these rates, so that they hold in every group. Use 150
+    or more people who resemble the service's users. With 600 or more, score normalisation is
+    fitted to the model, too. Every pair of two folders must show two different people.
     """
     with exit_on_error():
         settings = Settings().model_copy(update={"face_model": name})
-        files = sorted(f for f in photos.glob("*/*") if f.suffix.lower() in _IMAGE_SUFFIXES)
-        if not files:
-            raise ModelError(f"{photos} contains no photos; expected person/photo.jpg")
-        people, vectors = _embed_subjects(open_pipeline(settings), files)
-        if not people:
-            raise ModelError(f"no face was found in any of the {len(files)} photos")
-        impostors = {"everybody": impostors_between(vectors, np.array(people))}
-        population = f"{len(set(people))} people of {photos.resolve().name}, all pairs of two"
-        table = calibrate(impostors, population)
-        folder = settings.face_model_dir
-        manifest = read_manifest(folder)
-        write_manifest(folder, manifest.model_copy(update={"calibration": table}))
-    rows = list(zip(table.fmr, table.similarity, strict=True))
-    print_table(("false match rate", "similarity"), rows)
+        files = photos_of_people(photos)
+        pipeline = open_pipeline(settings)
+        shown = track(files, description="embedding photos")
+        measured = calibrate_model(settings.face_model_dir, pipeline, photos, shown, _report)
+    if measured.fitted is not None:
+        typer.echo(
+            f"score normalisation: weight {measured.weight}, "
+            f"correlation {measured.fitted.correlation:.3f}"
+        )
+    table = measured.calibration
+    refused = [f"{rate:.4f}" for rate in table.fnmr] or ["unknown"] * len(table.fmr)
+    rates = [f"{rate:g}" for rate in table.fmr]
+    rows = list(zip(rates, table.similarity, refused, strict=True))
+    print_table(("false match rate", "threshold", "refused genuine pairs"), rows)
 
 
 def _find(name: str) -> PublishedModel:
@@ -179,16 +176,5 @@ def _print_next_steps(manifest: Manifest) -> None:
     )
 
 
-def _embed_subjects(pipeline: FacePipeline, files: Sequence[Path]) -> tuple[list[str], Matrix]:
-    """Returns the person (folder name) and the embedding of each photo that shows a face."""
-    people: list[str] = []
-    rows: list[np.ndarray] = []
-    for file in track(files, description="embedding photos"):
-        try:
-            face = pipeline.analyze(file.read_bytes(), Timings()).subject()
-        except SimaError as error:
-            typer.echo(f"skipping {file.name}: {error}", err=True)
-            continue
-        people.append(file.parent.name)
-        rows.append(pipeline.embed([face], Timings())[0])
-    return people, np.array(rows)
+def _report(file: Path, reason: SimaError) -> None:
+    typer.echo(f"skipping {file.name}: {reason}", err=True)

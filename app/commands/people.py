@@ -50,15 +50,22 @@ def identify(
     """Identify the people in a photo: match, unknown or ambiguous for each face."""
     with open_services() as services:
         result = services.recognizer.identify(
-            file.read_bytes(), collection, top_k, target_fpir, False, Timings()
+            file.read_bytes(), collection, top_k, target_fpir, None, False, Timings()
         )
     rows = [
-        (number, face.decision, found.person.name, found.similarity, found.person.person_id)
+        (
+            number,
+            face.decision,
+            found.person.name,
+            found.judgement.similarity,
+            found.judgement.threshold,
+            found.person.person_id,
+        )
         for number, face in enumerate(result.faces, start=1)
         for found in face.candidates
     ]
     if as_json:
-        keys = ("face", "decision", "name", "similarity", "person_id")
+        keys = ("face", "decision", "name", "similarity", "threshold", "person_id")
         print_json(
             {
                 "threshold": result.threshold,
@@ -67,8 +74,11 @@ def identify(
             }
         )
     else:
-        print_table(("face", "decision", "nearest", "similarity", "person_id"), rows)
-        typer.echo(f"threshold {result.threshold:.4f} for {result.gallery_size} people")
+        print_table(("face", "decision", "nearest", "similarity", "threshold", "person_id"), rows)
+        typer.echo(
+            f"an average pair needs {result.threshold:.4f} in a gallery of "
+            f"{result.gallery_size} people"
+        )
 
 
 def verify(
@@ -80,21 +90,21 @@ def verify(
     """Compare the people in two photos; exit status 0 for a match, 2 for no match."""
     with open_services() as services:
         result = services.recognizer.verify_photos(
-            a.read_bytes(), b.read_bytes(), target_fmr, Timings()
-        )
+            a.read_bytes(), b.read_bytes(), target_fmr, None, Timings()
+        ).judgement
     if as_json:
         print_json(
             {
-                "verified": result.verified,
+                "verified": result.matches,
                 "similarity": result.similarity,
                 "threshold": result.threshold,
                 "estimated_fmr": result.estimated_fmr,
             }
         )
     else:
-        word = "match" if result.verified else "no match"
+        word = "match" if result.matches else "no match"
         typer.echo(f"{word}: similarity {result.similarity:.4f}, threshold {result.threshold:.4f}")
-    raise typer.Exit(0 if result.verified else 2)
+    raise typer.Exit(0 if result.matches else 2)
 
 
 @persons.command("list")

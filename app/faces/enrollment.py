@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from app.errors import AlreadyEnrolled, InvalidRequest, PersonNotFound, PoorQuality
-from app.faces.decisions.thresholds import Thresholds
+from app.faces.decisions.policy import DecisionPolicy
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.types import Face
 from app.store.collections import (
@@ -71,13 +71,13 @@ class Enroller:
     def __init__(
         self,
         pipeline: FacePipeline,
-        thresholds: Thresholds,
+        policy: DecisionPolicy,
         database: Database,
         index_sync: IndexSync,
         duplicate_fpir: float,
         photo_lifetime: timedelta | None = None,
     ) -> None:
-        self._pipeline, self._thresholds = pipeline, thresholds
+        self._pipeline, self._policy = pipeline, policy
         self._database, self._index_sync = database, index_sync
         self._duplicate_fpir = duplicate_fpir
         self._photo_lifetime = photo_lifetime
@@ -153,15 +153,22 @@ class Enroller:
         if order.allow_duplicate:
             return
         nearest = self._nearest_other(session, gallery, probe, order.person_id)
-        threshold = self._thresholds.for_fpir(self._duplicate_fpir, gallery.size)
-        if nearest is not None and nearest.similarity >= threshold:
+        if nearest is None:
+            return
+        limit = self._policy.for_fpir(self._duplicate_fpir, gallery.size)
+        [own] = self._policy.corrections(probe).tolist()
+        judgement = self._policy.judge(nearest.similarity, own + nearest.correction, limit)
+        if judgement.matches:
             person = nearest.person
-            raise AlreadyEnrolled(person.person_id, person.name, nearest.similarity)
+            raise AlreadyEnrolled(
+                person.person_id, person.name, judgement.similarity, judgement.threshold
+            )
 
     def _nearest_other(
         self, session: Session, gallery: Collection, probe: Matrix, person_id: str | None
     ) -> NearestPerson | None:
-        [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2)
+        corrections = self._policy.corrections
+        [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
         return next((found for found in nearest if found.person.person_id != person_id), None)
 
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from app.errors import NoFace, PersonNotFound
-from app.faces.decisions.thresholds import Thresholds
+from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
 from app.faces.pipeline.pipeline import FacePipeline, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import get_collection
@@ -15,7 +17,7 @@ from app.store.people import Person, get_person
 from app.store.search import NearestPerson, nearest_people
 from app.store.templates import support_set
 from app.timings import Timings
-from app.vectors import Vector, cosine
+from app.vectors import Matrix, Vector, cosine
 
 Decision = Literal["match", "unknown", "ambiguous"]
 
@@ -30,27 +32,27 @@ class EmbeddedFace:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A 1:1 comparison with another face, or with an enrolled person: `face_b` or `person` is set.
+    """A 1:1 comparison with another face or an enrolled person: `face_b` or `person` is set."""
 
-    `estimated_fmr` is the false match rate at a threshold equal to the similarity.
-    """
-
-    similarity: float
-    threshold: float
-    estimated_fmr: float
+    judgement: Judgement
     face_a: Face
     face_b: Face | None
     person: Person | None
 
-    @property
-    def verified(self) -> bool:
-        """Whether the similarity reaches the threshold."""
-        return self.similarity >= self.threshold
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person near a face, with the decision about this pair."""
+
+    person: Person
+    template_id: str
+    judgement: Judgement
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedFace:
-    """A face with its nearest people, most similar first.
+    """A face with its nearest people, best normalised score first.
 
     `person` is set if the decision is `match`.
     """
@@ -58,12 +60,15 @@ class IdentifiedFace:
     face: Face
     decision: Decision
     person: Person | None
-    candidates: tuple[NearestPerson, ...]
+    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """An open-set 1:N search for the faces of an image."""
+    """An open-set 1:N search for the faces of an image.
+
+    `threshold` is what an average pair needs; each candidate's own threshold decides.
+    """
 
     faces: tuple[IdentifiedFace, ...]
     gallery_size: int
@@ -76,12 +81,12 @@ class Recognizer:
     def __init__(
         self,
         pipeline: FacePipeline,
-        thresholds: Thresholds,
+        policy: DecisionPolicy,
         database: Database,
         index_sync: IndexSync,
         ambiguity_margin: float,
     ) -> None:
-        self._pipeline, self._thresholds = pipeline, thresholds
+        self._pipeline, self._policy = pipeline, policy
         self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
 
@@ -93,14 +98,22 @@ class Recognizer:
         return [EmbeddedFace(face, row) for face, row in zip(faces, embeddings, strict=True)]
 
     def verify_photos(
-        self, image_a: bytes, image_b: bytes, target_fmr: float, timings: Timings
+        self,
+        image_a: bytes,
+        image_b: bytes,
+        target_fmr: float,
+        threshold: float | None,
+        timings: Timings,
     ) -> Verification:
         """Compares the subjects of two images. Raises the image errors, NoFace."""
         a = _subject(self._pipeline.analyze(image_a, timings), "image_a")
         b = _subject(self._pipeline.analyze(image_b, timings), "image_b")
         vectors = self._pipeline.embed([a, b], timings)
-        similarity = cosine(vectors[0], vectors[1])
-        return self._verification(similarity, target_fmr, a, b, None)
+        correction = float(self._policy.corrections(vectors).sum())
+        judgement = self._policy.judge(
+            cosine(vectors[0], vectors[1]), correction, self._verify_limit(target_fmr, threshold)
+        )
+        return Verification(judgement, a, b, None)
 
     def verify_person(
         self,
@@ -108,6 +121,7 @@ class Recognizer:
         person_id: str,
         collection: str | None,
         target_fmr: float,
+        threshold: float | None,
         timings: Timings,
     ) -> Verification:
         """Compares the subject of an image with the most similar template of a person.
@@ -124,8 +138,18 @@ class Recognizer:
             templates = support_set(session, gallery, person)
         face = _subject(self._pipeline.analyze(image, timings), "image")
         probe = self._pipeline.embed([face], timings)
-        similarity = max((cosine(probe[0], row) for row in templates), default=-1.0)
-        return self._verification(similarity, target_fmr, face, None, person)
+        limit = self._verify_limit(target_fmr, threshold)
+        return Verification(self._judge_best(probe, templates, limit), face, None, person)
+
+    def _judge_best(self, probe: Matrix, templates: Matrix, limit: Limit) -> Judgement:
+        """Judges the template with the best normalised score; similarity -1 if there is none."""
+        if not len(templates):
+            return self._policy.judge(-1.0, 0.0, limit)
+        [own] = self._policy.corrections(probe)
+        corrections = own + self._policy.corrections(templates)
+        similarities = templates @ probe[0]
+        best = int(np.argmax(similarities - corrections))
+        return self._policy.judge(float(similarities[best]), float(corrections[best]), limit)
 
     def identify(
         self,
@@ -133,6 +157,7 @@ class Recognizer:
         collection: str,
         top_k: int,
         target_fpir: float,
+        threshold: float | None,
         largest_only: bool,
         timings: Timings,
     ) -> Identification:
@@ -147,47 +172,52 @@ class Recognizer:
         with timings.stage("search"), self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
-            threshold = self._thresholds.for_fpir(target_fpir, gallery.size)
+            limit = (
+                self._policy.for_fpir(target_fpir, gallery.size)
+                if threshold is None
+                else Limit(threshold, fixed=True)
+            )
             # The decision needs the two nearest people, even if only one is returned.
-            nearest = nearest_people(session, self._index_sync, gallery, probes, max(top_k, 2))
+            nearest = nearest_people(
+                session,
+                self._index_sync,
+                gallery,
+                probes,
+                max(top_k, 2),
+                self._policy.corrections if threshold is None else no_corrections,
+            )
+        own = self._policy.corrections(probes).tolist()
         identified = tuple(
-            self._identify(face, candidates, threshold, top_k)
-            for face, candidates in zip(faces, nearest, strict=True)
+            self._identify(face, [self._candidate(f, correction, limit) for f in found], top_k)
+            for face, correction, found in zip(faces, own, nearest, strict=True)
         )
-        return Identification(identified, gallery.size, threshold)
+        return Identification(identified, gallery.size, limit.threshold)
 
-    def _identify(
-        self, face: Face, candidates: list[NearestPerson], threshold: float, top_k: int
-    ) -> IdentifiedFace:
-        decision = self._decide(candidates, threshold)
+    def _candidate(self, found: NearestPerson, own: float, limit: Limit) -> Candidate:
+        similarity = min(found.similarity, 1.0)  # rounding may exceed 1
+        correction = own + found.correction
+        judgement = self._policy.judge(similarity, correction, limit)
+        score = similarity if limit.fixed else similarity - correction
+        return Candidate(found.person, found.template_id, judgement, score)
+
+    def _identify(self, face: Face, candidates: list[Candidate], top_k: int) -> IdentifiedFace:
+        decision = self._decide(candidates)
         person = candidates[0].person if decision == "match" else None
         return IdentifiedFace(face, decision, person, tuple(candidates[:top_k]))
 
-    def _decide(self, candidates: list[NearestPerson], threshold: float) -> Decision:
-        """Ambiguous if a second person reaches the threshold and is almost as similar."""
-        if not candidates or candidates[0].similarity < threshold:
+    def _decide(self, candidates: list[Candidate]) -> Decision:
+        """Ambiguous if a second person reaches its threshold with almost the same score."""
+        if not candidates or not candidates[0].judgement.matches:
             return "unknown"
-        rivals = [rival for rival in candidates[1:] if rival.similarity >= threshold]
-        if rivals and candidates[0].similarity - rivals[0].similarity < self._ambiguity_margin:
+        rivals = [rival for rival in candidates[1:] if rival.judgement.matches]
+        if rivals and candidates[0].score - rivals[0].score < self._ambiguity_margin:
             return "ambiguous"
         return "match"
 
-    def _verification(
-        self,
-        similarity: float,
-        target_fmr: float,
-        face_a: Face,
-        face_b: Face | None,
-        person: Person | None,
-    ) -> Verification:
-        return Verification(
-            similarity,
-            self._thresholds.for_fmr(target_fmr),
-            self._thresholds.fmr_at(similarity),
-            face_a,
-            face_b,
-            person,
-        )
+    def _verify_limit(self, target_fmr: float, threshold: float | None) -> Limit:
+        if threshold is not None:
+            return Limit(threshold, fixed=True)
+        return self._policy.for_fmr(target_fmr)
 
 
 def _subject(analysis: ImageAnalysis, field: str) -> Face:

@@ -1,25 +1,41 @@
 """Nearest people and nearest words: index search, joined with the entries of the templates."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
+from app.store.db.encryption import decrypt_vectors
 from app.store.db.statements import fetch_in_blocks
 from app.store.db.tables import CollectionRow, EntryRow, TemplateRow
 from app.store.index_sync import IndexSync
 from app.store.people import PERSON_COLUMNS, Person, to_person
-from app.vectors import Matrix, Neighbor
+from app.vectors import Matrix
+
+Corrections: TypeAlias = Callable[[Matrix], NDArray[np.float32]]
+"""What each of n templates, shape (n, dimension), takes off a comparison score; shape (n,)."""
 
 _Row = Sequence[Any]
 """The row_id of a template, the row_id of its entry, and further columns."""
 
+_RERANKED = 15  # people beyond the requested ones whose corrected scores are compared, too
+
 _BY_ROW_ID = TemplateRow.row_id.in_(bindparam("row_ids", expanding=True))
 _PEOPLE: Select[*tuple[Any, ...]] = (
-    select(TemplateRow.row_id, EntryRow.row_id, TemplateRow.template_id, *PERSON_COLUMNS)
+    select(
+        TemplateRow.row_id,
+        EntryRow.row_id,
+        TemplateRow.template_id,
+        TemplateRow.public_id,
+        TemplateRow.vector,
+        *PERSON_COLUMNS,
+    )
     .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
     .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
     .where(_BY_ROW_ID)
@@ -33,9 +49,13 @@ _WORDS: Select[*tuple[Any, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class NearestPerson:
-    """A person with the template most similar to a probe; `similarity` is the cosine."""
+    """A person with the best template for a probe.
+
+    `similarity` is the cosine, `correction` what the template takes off the score.
+    """
 
     similarity: float
+    correction: float
     template_id: str
     person: Person
 
@@ -54,19 +74,32 @@ class NearestWord:
 
 
 def nearest_people(
-    session: Session, index_sync: IndexSync, gallery: Collection, probes: Matrix, k: int
+    session: Session,
+    index_sync: IndexSync,
+    gallery: Collection,
+    probes: Matrix,
+    k: int,
+    corrections: Corrections,
 ) -> list[list[NearestPerson]]:
-    """Returns for each probe the `k` nearest people, most similar first.
+    """Returns for each probe the `k` best people, by similarity less correction.
 
-    `probes` are unit vectors, shape (n, dimension). Raises DecryptionFailed.
+    The index ranks by similarity, so more than `k` people are fetched and ranked again. `probes`
+    are unit vectors, shape (n, dimension). Raises DecryptionFailed.
     """
-    return [
-        [
-            NearestPerson(similarity, row[2], to_person(session, row[3:]))
-            for similarity, row in nearest
-        ]
-        for nearest in _nearest(session, index_sync, gallery, probes, k, _PEOPLE)
-    ]
+    found = _nearest(session, index_sync, gallery, probes, k + _RERANKED, _PEOPLE)
+    stored = {row[0]: (row[3], row[4]) for templates in found for _, row in templates}
+    vectors = decrypt_vectors(session, list(stored.values()), gallery.space.dimension)
+    correction = dict(zip(stored, corrections(vectors).tolist(), strict=True))
+    people = []
+    for templates in found:
+        best = sorted(templates, key=lambda template: correction[template[1][0]] - template[0])
+        people.append(
+            [
+                NearestPerson(similarity, correction[row[0]], row[2], to_person(session, row[5:]))
+                for similarity, row in islice(_first_per_entry(best), k)
+            ]
+        )
+    return people
 
 
 def nearest_words(
@@ -77,8 +110,11 @@ def nearest_words(
     `probes` are unit vectors, shape (n, dimension).
     """
     return [
-        [NearestWord(row[1], similarity, row[2], row[3]) for similarity, row in nearest]
-        for nearest in _nearest(session, index_sync, vocabulary, probes, k, _WORDS)
+        [
+            NearestWord(row[1], similarity, row[2], row[3])
+            for similarity, row in islice(_first_per_entry(templates), k)
+        ]
+        for templates in _nearest(session, index_sync, vocabulary, probes, k, _WORDS)
     ]
 
 
@@ -90,7 +126,8 @@ def _nearest(
     k: int,
     statement: Select[*tuple[Any, ...]],
 ) -> list[list[tuple[float, _Row]]]:
-    """Returns for each probe the similarities and rows of the `k` nearest entries.
+    """Returns for each probe similarities and rows of templates that belong to at least `k`
+    entries, or to all of them; most similar first.
 
     With at most m templates per entry, the nearest (k - 1) m + 1 templates belong to at least k
     entries. Where this number is large, a smaller request usually suffices and is tried first. More
@@ -103,23 +140,23 @@ def _nearest(
         row_ids = sorted({neighbor.row_id for neighbors in found for neighbor in neighbors})
         joined = fetch_in_blocks(session, statement, "row_ids", row_ids)
         rows = {row[0]: row for row in joined}
-        nearest = [list(_first_per_entry(neighbors, rows))[:k] for neighbors in found]
+        nearest: list[list[tuple[float, _Row]]] = [
+            [(similarity, rows[row_id]) for row_id, similarity in neighbors if row_id in rows]
+            for neighbors in found
+        ]
         complete = (
-            len(entries) == k or len(neighbors) < count
-            for entries, neighbors in zip(nearest, found, strict=True)
+            len({row[1] for _, row in templates}) >= k or len(neighbors) < count
+            for templates, neighbors in zip(nearest, found, strict=True)
         )
         if all(complete):
             return nearest
         count = sufficient if count < sufficient else 4 * count
 
 
-def _first_per_entry(
-    neighbors: Sequence[Neighbor], rows: Mapping[int, _Row]
-) -> Iterator[tuple[float, _Row]]:
-    """Yields the most similar template of each entry; skips templates without a row."""
+def _first_per_entry(templates: Sequence[tuple[float, _Row]]) -> Iterator[tuple[float, _Row]]:
+    """Yields the first template of each entry."""
     seen: set[int] = set()
-    for row_id, similarity in neighbors:
-        row = rows.get(row_id)
-        if row is not None and row[1] not in seen:
+    for similarity, row in templates:
+        if row[1] not in seen:
             seen.add(row[1])
             yield similarity, row

@@ -9,6 +9,8 @@ import cv2
 
 from app.crypto.keyring import Keyring, read_keys
 from app.errors import InvalidSetting
+from app.faces.decisions.normalisation import load_normaliser
+from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.people import Galleries
@@ -67,7 +69,10 @@ def build_services(settings: Settings) -> Services:
     index_sync = IndexSync(open_index, close_engine)
     pipeline = open_pipeline(settings)
     embedder = pipeline.embedder
-    thresholds = Thresholds.of(embedder.manifest)
+    policy = DecisionPolicy(
+        Thresholds.of(embedder.manifest),
+        load_normaliser(settings.face_model_dir, embedder.manifest),
+    )
     spaces = TextSpaceRegistry(database)
     vocabularies = VocabularyService(database, index_sync)
     housekeeper = Housekeeper(database, index_sync, settings.housekeeping_seconds)
@@ -78,11 +83,9 @@ def build_services(settings: Settings) -> Services:
         index_sync=index_sync,
         embedder=embedder,
         pipeline=pipeline,
-        recognizer=Recognizer(
-            pipeline, thresholds, database, index_sync, settings.ambiguity_margin
-        ),
+        recognizer=Recognizer(pipeline, policy, database, index_sync, settings.ambiguity_margin),
         enroller=Enroller(
-            pipeline, thresholds, database, index_sync, settings.duplicate_fpir, photo_lifetime
+            pipeline, policy, database, index_sync, settings.duplicate_fpir, photo_lifetime
         ),
         galleries=Galleries(database, index_sync, embedder.space, housekeeper.purge_within),
         vocabularies=vocabularies,

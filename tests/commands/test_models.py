@@ -181,4 +181,6 @@ def test_calibrate_writes_the_table_to_the_manifest(server: FileServer, tmp_path
     table = read_manifest(tmp_path / "models" / "facenet-vggface2").calibration
     assert table is not None
     assert table.pairs == 12 * 11 // 2
-    assert "expected person/photo.jpg" in sima("calibrate", "facenet-vggface2", tmp_path, code=1)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "expected person/photo.jpg" in sima("calibrate", "facenet-vggface2", empty, code=1)

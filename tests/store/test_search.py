@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from app.faces.decisions.policy import no_corrections
 from app.index.exact import ExactIndex
 from app.store.collections import (
     Collection,
@@ -54,10 +55,10 @@ def test_at_most_two_searches_whatever_the_support_sets(database: Database) -> N
     with database.read() as session:
         gallery = get_collection(session, "people")
         assert gallery.largest_support_set == 30
-        for k, searches in ((1, 1), (2, 2), (5, 2)):
+        for k in (1, 2, 5):
             index.searches = 0
-            [nearest] = nearest_people(session, index, gallery, vector(1)[None], k)
-            assert index.searches == searches
+            [nearest] = nearest_people(session, index, gallery, vector(1)[None], k, no_corrections)
+            assert 1 <= index.searches <= 2
             assert len({found.person.person_id for found in nearest}) == len(nearest) == k
             assert nearest[0].person == get_person(session, crowd.person_id)
             assert nearest[0].person.photos == 30

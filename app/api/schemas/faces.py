@@ -10,8 +10,16 @@ from app.api.schemas.persons import Person
 from app.faces import recognition
 from app.faces.pipeline import types
 from app.faces.pipeline.types import Points
-from app.store.search import NearestPerson
 from app.vectors import similarity_to_distance
+
+FixedThreshold = Annotated[
+    float,
+    Field(
+        ge=-1,
+        le=1,
+        description="Cosine that every pair must reach; replaces target rate and normalisation.",
+    ),
+]
 
 
 class NoFields(Request):
@@ -30,6 +38,11 @@ class VerifyFields(Request):
     person_id: Identifier | None = None
     collection: CollectionName | None = None
     target_fmr: Rate = 0.001
+    threshold: FixedThreshold | None = None
+
+    def effective_target(self) -> float | None:
+        """The target rate; None if a fixed threshold replaces it."""
+        return self.target_fmr if self.threshold is None else None
 
     @model_validator(mode="after")
     def _reject_ignored_fields(self) -> "VerifyFields":
@@ -44,7 +57,12 @@ class IdentifyFields(Request):
     collection: CollectionName = "default"
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     target_fpir: Rate = 0.01
+    threshold: FixedThreshold | None = None
     faces: Literal["all", "largest"] = "all"
+
+    def effective_target(self) -> float | None:
+        """The target rate; None if a fixed threshold replaces it."""
+        return self.target_fpir if self.threshold is None else None
 
 
 class Box(BaseModel):
@@ -159,32 +177,38 @@ class FacePair(BaseModel):
 
 
 class Verified(BaseModel):
-    """A 1:1 comparison; `verified` is `similarity >= threshold`."""
+    """A 1:1 comparison; `verified` is `similarity >= threshold`.
+
+    The threshold belongs to this pair of faces. `target_fmr` is null if the request fixed it.
+    """
 
     verified: bool
     decision: Literal["match", "no_match"]
     similarity: float
     distance: float
     threshold: float
-    target_fmr: float
+    target_fmr: float | None
     estimated_fmr: float
     faces: FacePair
     person: Person | None = None
     model: str
 
     @classmethod
-    def of(cls, result: recognition.Verification, target_fmr: float, model: str) -> "Verified":
+    def of(
+        cls, result: recognition.Verification, target_fmr: float | None, model: str
+    ) -> "Verified":
         pair = FacePair(a=Face.of(result.face_a))
         if result.face_b is not None:
             pair.b = Face.of(result.face_b)
+        judgement = result.judgement
         return cls(
-            verified=result.verified,
-            decision="match" if result.verified else "no_match",
-            similarity=result.similarity,
-            distance=similarity_to_distance(result.similarity),
-            threshold=result.threshold,
+            verified=judgement.matches,
+            decision="match" if judgement.matches else "no_match",
+            similarity=judgement.similarity,
+            distance=similarity_to_distance(judgement.similarity),
+            threshold=judgement.threshold,
             target_fmr=target_fmr,
-            estimated_fmr=result.estimated_fmr,
+            estimated_fmr=judgement.estimated_fmr,
             faces=pair,
             person=Person.of(result.person) if result.person else None,
             model=model,
@@ -192,22 +216,26 @@ class Verified(BaseModel):
 
 
 class Candidate(BaseModel):
-    """A person of the gallery with the most similar template."""
+    """A person of the gallery with the best template; a match is `similarity >= threshold`."""
 
     person_id: str
     name: str
     similarity: float
     distance: float
+    threshold: float
+    estimated_fmr: float
     template_id: str
 
     @classmethod
-    def of(cls, found: NearestPerson) -> "Candidate":
-        similarity = min(found.similarity, 1.0)  # rounding may exceed 1
+    def of(cls, found: recognition.Candidate) -> "Candidate":
+        judgement = found.judgement
         return cls(
             person_id=found.person.person_id,
             name=found.person.name,
-            similarity=similarity,
-            distance=similarity_to_distance(similarity),
+            similarity=judgement.similarity,
+            distance=similarity_to_distance(judgement.similarity),
+            threshold=judgement.threshold,
+            estimated_fmr=judgement.estimated_fmr,
             template_id=found.template_id,
         )
 
@@ -231,16 +259,22 @@ class IdentifiedFace(BaseModel):
 
 
 class Identified(BaseModel):
-    """A 1:N search for every face of the image."""
+    """A 1:N search for every face of the image.
+
+    `threshold` is what an average pair needs; each candidate's own threshold decides.
+    `target_fpir` is null if the request fixed the threshold.
+    """
 
     faces: list[IdentifiedFace]
     gallery_size: int
     threshold: float
-    target_fpir: float
+    target_fpir: float | None
     model: str
 
     @classmethod
-    def of(cls, result: recognition.Identification, target_fpir: float, model: str) -> "Identified":
+    def of(
+        cls, result: recognition.Identification, target_fpir: float | None, model: str
+    ) -> "Identified":
         return cls(
             faces=[IdentifiedFace.of(face) for face in result.faces],
             gallery_size=result.gallery_size,
