@@ -13,19 +13,21 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
 from app.store.shadow import (
+    cut_over,
+    delete_shadow,
+    get_shadow,
+    open_shadow,
+    roll_back,
+)
+from app.store.shadow_templates import (
     PersonName,
     ShadowTemplate,
     StoredPhoto,
     add_shadow_templates,
     count_people_without_template,
     count_photos_to_embed,
-    cut_over,
-    delete_shadow,
-    get_shadow,
-    open_shadow,
     people_without_template,
     photos_to_embed,
-    roll_back,
 )
 from app.timings import Timings
 from app.vectors import EmbeddingSpace

@@ -22,15 +22,17 @@ from app.store.erasures import delete_person
 from app.store.people import get_person
 from app.store.search import nearest_people
 from app.store.shadow import (
-    ShadowTemplate,
-    StoredPhoto,
-    add_shadow_templates,
     cut_over,
     delete_shadow,
     get_shadow,
     open_shadow,
-    people_without_template,
     roll_back,
+)
+from app.store.shadow_templates import (
+    ShadowTemplate,
+    StoredPhoto,
+    add_shadow_templates,
+    people_without_template,
 )
 from app.store.templates import list_templates
 from app.vectors import EmbeddingSpace, l2_normalize

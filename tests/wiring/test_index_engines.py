@@ -16,11 +16,13 @@ from app.store.db.tables import GALLERY, TemplateRow
 from app.store.index_check import IndexCheck
 from app.store.people import NewPerson, add_person
 from app.store.shadow import (
+    get_shadow,
+    open_shadow,
+)
+from app.store.shadow_templates import (
     ShadowTemplate,
     StoredPhoto,
     add_shadow_templates,
-    get_shadow,
-    open_shadow,
 )
 from app.store.templates import add_template
 from app.vectors import EmbeddingSpace, l2_normalize
