@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from app.errors import NoFace, PersonNotFound
 from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
 from app.faces.pipeline.pipeline import FacePipeline, ImageAnalysis
@@ -15,9 +13,9 @@ from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
 from app.store.people import Person, get_person
 from app.store.search import NearestPerson, nearest_people
-from app.store.templates import support_set
+from app.store.templates import support_set, with_mean
 from app.timings import Timings
-from app.vectors import Matrix, Vector, cosine
+from app.vectors import Vector, cosine
 
 Decision = Literal["match", "unknown", "ambiguous"]
 
@@ -124,7 +122,7 @@ class Recognizer:
         threshold: float | None,
         timings: Timings,
     ) -> Verification:
-        """Compares the subject of an image with the most similar template of a person.
+        """Compares the subject of an image with the templates of a person and with their mean.
 
         A person without templates has the similarity -1. Raises the image errors, NoFace,
         PersonNotFound, SpaceMismatch.
@@ -139,17 +137,8 @@ class Recognizer:
         face = _subject(self._pipeline.analyze(image, timings), "image")
         probe = self._pipeline.embed([face], timings)
         limit = self._verify_limit(target_fmr, threshold)
-        return Verification(self._judge_best(probe, templates, limit), face, None, person)
-
-    def _judge_best(self, probe: Matrix, templates: Matrix, limit: Limit) -> Judgement:
-        """Judges the template with the best normalised score; similarity -1 if there is none."""
-        if not len(templates):
-            return self._policy.judge(-1.0, 0.0, limit)
-        [own] = self._policy.corrections(probe)
-        corrections = own + self._policy.corrections(templates)
-        similarities = templates @ probe[0]
-        best = int(np.argmax(similarities - corrections))
-        return self._policy.judge(float(similarities[best]), float(corrections[best]), limit)
+        judgement = self._policy.judge_best(probe[0], with_mean(templates), limit)
+        return Verification(judgement, face, None, person)
 
     def identify(
         self,

@@ -1,6 +1,6 @@
 """Nearest people and nearest words: index search, joined with the entries of the templates."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from app.store.db.statements import fetch_in_blocks
 from app.store.db.tables import CollectionRow, EntryRow, TemplateRow
 from app.store.index_sync import IndexSync
 from app.store.people import PERSON_COLUMNS, Person, to_person
-from app.vectors import Matrix
+from app.vectors import Matrix, Vector, l2_normalize
 
 Corrections: TypeAlias = Callable[[Matrix], NDArray[np.float32]]
 """What each of n templates, shape (n, dimension), takes off a comparison score; shape (n,)."""
@@ -27,18 +27,25 @@ _Row = Sequence[Any]
 _RERANKED = 15  # people beyond the requested ones whose corrected scores are compared, too
 
 _BY_ROW_ID = TemplateRow.row_id.in_(bindparam("row_ids", expanding=True))
-_PEOPLE: Select[*tuple[Any, ...]] = (
-    select(
-        TemplateRow.row_id,
-        EntryRow.row_id,
-        TemplateRow.template_id,
-        TemplateRow.public_id,
-        TemplateRow.vector,
-        *PERSON_COLUMNS,
-    )
+_TEMPLATES: Select[*tuple[Any, ...]] = select(
+    TemplateRow.row_id,
+    TemplateRow.entry_id,
+    TemplateRow.template_id,
+    TemplateRow.public_id,
+    TemplateRow.vector,
+).where(_BY_ROW_ID)
+_SUPPORT_SETS: Select[*tuple[Any, ...]] = (
+    select(TemplateRow.entry_id, TemplateRow.public_id, TemplateRow.vector)
     .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+    .where(
+        TemplateRow.entry_id.in_(bindparam("row_ids", expanding=True)),
+        TemplateRow.collection_id == EntryRow.collection_id,  # not those of a shadow collection
+    )
+)
+_PEOPLE: Select[*tuple[Any, ...]] = (
+    select(*PERSON_COLUMNS)
     .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
-    .where(_BY_ROW_ID)
+    .where(EntryRow.row_id.in_(bindparam("row_ids", expanding=True)))
 )
 _WORDS: Select[*tuple[Any, ...]] = (
     select(TemplateRow.row_id, EntryRow.row_id, EntryRow.name, EntryRow.rank)
@@ -49,9 +56,11 @@ _WORDS: Select[*tuple[Any, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class NearestPerson:
-    """A person with the best template for a probe.
+    """A person of the gallery near a probe.
 
-    `similarity` is the cosine, `correction` what the template takes off the score.
+    `similarity` is the cosine to the best template, or to the mean of the support set if its score
+    is higher; `correction` is what that vector takes off the score. `template_id` is the best
+    template.
     """
 
     similarity: float
@@ -83,23 +92,89 @@ def nearest_people(
 ) -> list[list[NearestPerson]]:
     """Returns for each probe the `k` best people, by similarity less correction.
 
-    The index ranks by similarity, so more than `k` people are fetched and ranked again. `probes`
-    are unit vectors, shape (n, dimension). Raises DecryptionFailed.
+    The index ranks templates by similarity, so more than `k` people are fetched and ranked again.
+    `probes` are unit vectors, shape (n, dimension). Raises DecryptionFailed.
     """
-    found = _nearest(session, index_sync, gallery, probes, k + _RERANKED, _PEOPLE)
+    found = _nearest(session, index_sync, gallery, probes, k + _RERANKED, _TEMPLATES)
     stored = {row[0]: (row[3], row[4]) for templates in found for _, row in templates}
     vectors = decrypt_vectors(session, list(stored.values()), gallery.space.dimension)
     correction = dict(zip(stored, corrections(vectors).tolist(), strict=True))
-    people = []
-    for templates in found:
-        best = sorted(templates, key=lambda template: correction[template[1][0]] - template[0])
-        people.append(
-            [
-                NearestPerson(similarity, correction[row[0]], row[2], to_person(session, row[5:]))
-                for similarity, row in islice(_first_per_entry(best), k)
-            ]
-        )
-    return people
+    entries = {row[1] for templates in found for _, row in templates}
+    means = _means(session, gallery, entries, corrections)
+    ranked = [
+        _rank(probe, templates, correction, means)[:k]
+        for probe, templates in zip(probes, found, strict=True)
+    ]
+    people = _people(session, {candidate.entry for row in ranked for candidate in row})
+    return [
+        [
+            NearestPerson(c.similarity, c.correction, c.template_id, people[c.entry])
+            for c in row
+            if c.entry in people
+        ]
+        for row in ranked
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    entry: int
+    template_id: str
+    similarity: float
+    correction: float
+
+    @property
+    def score(self) -> float:
+        return self.similarity - self.correction
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    vector: Vector
+    correction: float
+
+
+def _rank(
+    probe: Vector,
+    templates: Sequence[tuple[float, _Row]],
+    correction: Mapping[int, float],
+    means: Mapping[int, _Mean],
+) -> list[_Candidate]:
+    """Returns one candidate per entry, best score first."""
+    best = sorted(templates, key=lambda template: correction[template[1][0]] - template[0])
+    candidates = []
+    for similarity, row in _first_per_entry(best):
+        candidate = _Candidate(row[1], row[2], similarity, correction[row[0]])
+        mean = means.get(row[1])
+        if mean is not None:
+            to_mean = float(probe @ mean.vector)
+            other = _Candidate(row[1], row[2], to_mean, mean.correction)
+            candidate = max(candidate, other, key=lambda one: one.score)
+        candidates.append(candidate)
+    return sorted(candidates, key=lambda one: -one.score)
+
+
+def _means(
+    session: Session, gallery: Collection, entries: set[int], corrections: Corrections
+) -> dict[int, _Mean]:
+    """Returns the mean of each support set of two or more templates, by entry."""
+    if gallery.largest_support_set < 2 or not entries:
+        return {}
+    rows = list(fetch_in_blocks(session, _SUPPORT_SETS, "row_ids", sorted(entries)))
+    stored = [(public_id, vector) for _, public_id, vector in rows]
+    vectors = decrypt_vectors(session, stored, gallery.space.dimension)
+    owners = np.array([row[0] for row in rows], dtype=np.int64)
+    several = [int(entry) for entry in np.unique(owners) if (owners == entry).sum() > 1]
+    if not several:
+        return {}
+    means = l2_normalize(np.stack([vectors[owners == entry].mean(axis=0) for entry in several]))
+    found = zip(several, means, corrections(means).tolist(), strict=True)
+    return {entry: _Mean(mean, correction) for entry, mean, correction in found}
+
+
+def _people(session: Session, entries: set[int]) -> dict[int, Person]:
+    rows = fetch_in_blocks(session, _PEOPLE, "row_ids", sorted(entries))
+    return {row[0]: to_person(session, row) for row in rows}
 
 
 def nearest_words(

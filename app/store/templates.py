@@ -13,7 +13,7 @@ from app.store.collections import Collection, raise_largest_support_set, write_j
 from app.store.db.encryption import decrypt_vectors, encrypt_vector
 from app.store.db.tables import REMOVE, UPSERT, EntryRow, TemplateRow, now
 from app.store.people import Person, get_person
-from app.vectors import Ids, Matrix, Vector
+from app.vectors import Ids, Matrix, Vector, l2_normalize
 
 _MOST_PARAMETERS = 500
 _CHUNK = 50_000  # rows per block of `read_vectors`
@@ -96,6 +96,16 @@ def support_set(session: Session, collection: Collection, person: Person) -> Mat
     )
     stored = [(public_id, vector) for public_id, vector in session.execute(query)]
     return decrypt_vectors(session, stored, collection.space.dimension)
+
+
+def with_mean(templates: Matrix) -> Matrix:
+    """The templates and, if there are two or more, their mean at unit length as the last row.
+
+    Comparing with both finds more people than either alone (docs/adr/0015-support-sets.md).
+    """
+    if len(templates) < 2:
+        return templates
+    return np.concatenate([templates, l2_normalize(templates.mean(axis=0, keepdims=True))])
 
 
 def vectors_by_template_id(

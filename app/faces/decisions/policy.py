@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.faces.decisions.normalisation import ScoreNormaliser
 from app.faces.decisions.thresholds import HIGHEST_THRESHOLD, Thresholds
-from app.vectors import Matrix
+from app.vectors import Matrix, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,16 @@ class DecisionPolicy:
         threshold = limit.threshold if limit.fixed else limit.threshold + correction
         rate = self._thresholds.fmr_at(similarity - correction)
         return Judgement(similarity, min(threshold, HIGHEST_THRESHOLD), rate)
+
+    def judge_best(self, probe: Vector, templates: Matrix, limit: Limit) -> Judgement:
+        """Judges the best of several templates (n, dimension); similarity -1 if there is none."""
+        if not len(templates):
+            return self.judge(-1.0, 0.0, limit)
+        corrections = self.corrections(templates) + self.corrections(probe[None])
+        similarities = templates @ probe
+        scores = similarities if limit.fixed else similarities - corrections
+        best = int(np.argmax(scores))
+        return self.judge(float(similarities[best]), float(corrections[best]), limit)
 
 
 def no_corrections(embeddings: Matrix) -> NDArray[np.float32]:
