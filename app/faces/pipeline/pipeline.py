@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from app.faces.pipeline.quality import QualityLimits, assess
 from app.faces.pipeline.types import Detection, Face, Image
 from app.timings import Timings
 from app.vectors import Matrix
+
+FaceChoice = Literal["subject", "largest", "only"]
+"""Which face of an image is used where one is needed."""
+
+FaceSelection = Literal["all", "subject", "largest"]
+"""Which faces of an image are used where several may be."""
+
+_RIVAL_AREA = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,34 @@ class ImageAnalysis:
             return box.area - 2.0 * float(((box.centre - centre) ** 2).sum())
 
         return max(self.faces, key=prominence)
+
+    def unrivalled_subject(self) -> Face:
+        """Returns the subject. Raises NoFace, or MultipleFaces if a second face rivals it.
+
+        A rival has at least half the subject's area, wherever it is. An unrivalled subject is
+        therefore also the largest face.
+        """
+        subject = self.subject()
+        limit = _RIVAL_AREA * subject.detection.box.area
+        if any(face.detection.box.area >= limit for face in self.faces if face is not subject):
+            raise MultipleFaces(len(self.faces))
+        return subject
+
+    def choose(self, which: FaceChoice) -> Face:
+        """Returns the face that `which` names. Raises NoFace; MultipleFaces only for `only`."""
+        match which:
+            case "subject":
+                return self.subject()
+            case "largest":
+                return self.largest()
+            case "only":
+                return self.only()
+
+    def select(self, which: FaceSelection) -> tuple[Face, ...]:
+        """Returns the faces that `which` names; none if the image shows no face."""
+        if which == "all" or not self.faces:
+            return self.faces
+        return (self.choose(which),)
 
 
 class FacePipeline:

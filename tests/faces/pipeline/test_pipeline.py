@@ -17,9 +17,10 @@ def face(x: float, y: float, side: float) -> Face:
 
 def test_no_face_raises_for_every_selection() -> None:
     empty = ImageAnalysis(100, 100, ())
-    for select in (empty.only, empty.largest, empty.subject):
+    for select in (empty.only, empty.largest, empty.subject, empty.unrivalled_subject):
         with pytest.raises(NoFace):
             select()
+    assert empty.select("subject") == empty.select("all") == ()
 
 
 def test_only_raises_for_several_faces() -> None:
@@ -36,3 +37,28 @@ def test_the_subject_is_central_rather_than_largest() -> None:
     analysis = ImageAnalysis(100, 100, (at_the_edge, central))
     assert analysis.largest() is at_the_edge
     assert analysis.subject() is central
+
+
+def test_a_choice_names_one_face() -> None:
+    at_the_edge, central = face(0, 0, 40), face(40, 40, 30)
+    analysis = ImageAnalysis(100, 100, (at_the_edge, central))
+    assert analysis.choose("largest") is at_the_edge
+    assert analysis.choose("subject") is central
+    with pytest.raises(MultipleFaces):
+        analysis.choose("only")
+    assert analysis.select("subject") == (central,)
+    assert analysis.select("all") == (at_the_edge, central)
+
+
+def test_only_a_face_of_half_the_area_rivals_the_subject() -> None:
+    """Areas 1,600, 841 and 784."""
+    subject, rival, bystander = face(30, 30, 40), face(0, 0, 29), face(0, 0, 28)
+    assert ImageAnalysis(100, 100, (subject, bystander)).unrivalled_subject() is subject
+    with pytest.raises(MultipleFaces):
+        ImageAnalysis(100, 100, (subject, rival)).unrivalled_subject()
+
+
+def test_a_larger_face_rivals_the_subject() -> None:
+    at_the_edge, central = face(0, 0, 40), face(40, 40, 30)
+    with pytest.raises(MultipleFaces):
+        ImageAnalysis(100, 100, (at_the_edge, central)).unrivalled_subject()
