@@ -154,7 +154,7 @@ def test_two_concurrent_uploads_of_one_name_create_one_vocabulary(database: Data
 
     def create() -> None:
         try:
-            editor(database).create("twin", io.BytesIO(b"".join(lines(20_000))), None)
+            editor(database).create("other", io.BytesIO(b"".join(lines(20_000))), None)
             outcomes.append("created")
         except CollectionExists:
             outcomes.append("refused")
