@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.errors import MultipleFaces, NoFace
-from app.faces.pipeline.pipeline import ImageAnalysis
+from app.faces.pipeline.selection import ImageAnalysis
 from app.faces.pipeline.types import Box, Detection, Face, Quality
 from tests.faces.pipeline.faces import FRONTAL
 
@@ -37,6 +37,14 @@ def test_the_subject_is_central_rather_than_largest() -> None:
     analysis = ImageAnalysis(100, 100, (at_the_edge, central))
     assert analysis.largest() is at_the_edge
     assert analysis.subject() is central
+
+
+def test_the_subject_is_not_a_small_face_in_the_background() -> None:
+    """A large face beside the centre is more prominent than a small one at the centre."""
+    person, passer_by = face(100, 100, 240), face(490, 290, 30)
+    analysis = ImageAnalysis(1000, 600, (person, passer_by))
+    assert analysis.subject() is person
+    assert analysis.unrivalled_subject() is person
 
 
 def test_a_choice_names_one_face() -> None:
