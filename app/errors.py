@@ -69,9 +69,9 @@ class MultipleFaces(SimaError):
 
     code = "multiple_faces"
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, image: str = "the image") -> None:
         super().__init__(
-            f"the image shows {count} faces; send an image of one person, or set face=largest"
+            f"{image} shows {count} faces; send an image of one person, or set face=largest"
         )
         self.count = count
 

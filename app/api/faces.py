@@ -36,10 +36,9 @@ async def detect(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
     openapi_extra=one_image_body(schemas.EmbedFields),
 )
 async def embed(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Embedded:
-    """Embed the largest face of an image, or all. Without a face the list is empty."""
+    """Embed the largest face of an image, its subject, or all. Without a face the list is empty."""
     fields, image = await read_image(request, schemas.EmbedFields)
-    largest_only = fields.faces == "largest"
-    found = await ctx.run(lambda: ctx.services.recognizer.embed(image, largest_only, timings))
+    found = await ctx.run(lambda: ctx.services.recognizer.embed(image, fields.faces, timings))
     return schemas.Embedded.of(found, active_model(ctx))
 
 
@@ -61,6 +60,7 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
                 image,
                 person_id,
                 fields.collection,
+                fields.face,
                 fields.target_fmr,
                 fields.threshold,
                 timings,
@@ -70,7 +70,9 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
         _reject_other_images(images, {"image_a", "image_b"})
         a, b = require_image(images, "image_a"), require_image(images, "image_b")
         result = await ctx.run(
-            lambda: recognizer.verify_photos(a, b, fields.target_fmr, fields.threshold, timings)
+            lambda: recognizer.verify_photos(
+                a, b, fields.face, fields.target_fmr, fields.threshold, timings
+            )
         )
     return schemas.Verified.of(result, fields.effective_target(), active_model(ctx))
 
@@ -82,7 +84,10 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
     openapi_extra=one_image_body(schemas.IdentifyFields),
 )
 async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Identified:
-    """Identify the people in an image (1:N): each face is a match, unknown or ambiguous."""
+    """Identify the people in an image (1:N): each face is a match, unknown or ambiguous.
+
+    Without a face the list is empty.
+    """
     fields, image = await read_image(request, schemas.IdentifyFields)
     result = await ctx.run(
         lambda: ctx.services.recognizer.identify(
@@ -91,7 +96,7 @@ async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schem
             fields.top_k,
             fields.target_fpir,
             fields.threshold,
-            fields.faces == "largest",
+            fields.faces,
             timings,
         )
     )

@@ -7,12 +7,24 @@ import typer
 
 from app.commands.output import AsJson, open_services, print_json, print_table
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
+from app.faces.pipeline.pipeline import FaceChoice, FaceSelection
 from app.timings import Timings
 
 persons = typer.Typer(no_args_is_help=True, help="List and delete enrolled people.")
 
 Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP photo.")]
 Gallery = Annotated[str, typer.Option("--collection", help="The gallery.")]
+Choice = Annotated[
+    FaceChoice,
+    typer.Option(
+        "--face",
+        help="subject: the most prominent face; largest; only: fail if there are several.",
+    ),
+]
+Selection = Annotated[
+    FaceSelection,
+    typer.Option("--faces", help="all; subject: the most prominent face; largest."),
+]
 
 
 def enroll(
@@ -45,12 +57,16 @@ def identify(
     collection: Gallery = DEFAULT_COLLECTION,
     top_k: Annotated[int, typer.Option(help="Number of nearest people per face.")] = 5,
     target_fpir: Annotated[float, typer.Option(help="False positive identification rate.")] = 0.01,
+    faces: Selection = "all",
     as_json: AsJson = False,
 ) -> None:
-    """Identify the people in a photo: match, unknown or ambiguous for each face."""
+    """Identify the people in a photo: match, unknown or ambiguous for each face.
+
+    A photo without a face is not an error.
+    """
     with open_services() as services:
         result = services.recognizer.identify(
-            file.read_bytes(), collection, top_k, target_fpir, None, False, Timings()
+            file.read_bytes(), collection, top_k, target_fpir, None, faces, Timings()
         )
     rows = [
         (
@@ -73,6 +89,8 @@ def identify(
                 "candidates": [dict(zip(keys, row, strict=True)) for row in rows],
             }
         )
+    elif not result.faces:
+        typer.echo("the photo shows no face")
     else:
         print_table(("face", "decision", "nearest", "similarity", "threshold", "person_id"), rows)
         typer.echo(
@@ -85,12 +103,13 @@ def verify(
     a: Photo,
     b: Photo,
     target_fmr: Annotated[float, typer.Option(help="False match rate.")] = 0.001,
+    face: Choice = "subject",
     as_json: AsJson = False,
 ) -> None:
     """Compare the people in two photos; exit status 0 for a match, 2 for no match."""
     with open_services() as services:
         result = services.recognizer.verify_photos(
-            a.read_bytes(), b.read_bytes(), target_fmr, None, Timings()
+            a.read_bytes(), b.read_bytes(), face, target_fmr, None, Timings()
         ).judgement
     if as_json:
         print_json(

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import NoFace, PersonNotFound
+from app.errors import MultipleFaces, NoFace, PersonNotFound
 from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
-from app.faces.pipeline.pipeline import FacePipeline, ImageAnalysis
+from app.faces.pipeline.pipeline import FaceChoice, FacePipeline, FaceSelection, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import get_collection
 from app.store.db.database import Database
@@ -88,10 +88,9 @@ class Recognizer:
         self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
 
-    def embed(self, image: bytes, largest_only: bool, timings: Timings) -> list[EmbeddedFace]:
-        """Embeds every face of an image, or the largest one. Without a face the list is empty."""
-        analysis = self._pipeline.analyze(image, timings)
-        faces = analysis.faces[:1] if largest_only else analysis.faces
+    def embed(self, image: bytes, which: FaceSelection, timings: Timings) -> list[EmbeddedFace]:
+        """Embeds faces of an image, largest first. Without a face the list is empty."""
+        faces = self._pipeline.analyze(image, timings).select(which)
         embeddings = self._pipeline.embed(faces, timings)
         return [EmbeddedFace(face, row) for face, row in zip(faces, embeddings, strict=True)]
 
@@ -99,13 +98,14 @@ class Recognizer:
         self,
         image_a: bytes,
         image_b: bytes,
+        which: FaceChoice,
         target_fmr: float,
         threshold: float | None,
         timings: Timings,
     ) -> Verification:
-        """Compares the subjects of two images. Raises the image errors, NoFace."""
-        a = _subject(self._pipeline.analyze(image_a, timings), "image_a")
-        b = _subject(self._pipeline.analyze(image_b, timings), "image_b")
+        """Compares one face of each image. Raises the image errors, NoFace, MultipleFaces."""
+        a = _choose(self._pipeline.analyze(image_a, timings), which, "image_a")
+        b = _choose(self._pipeline.analyze(image_b, timings), which, "image_b")
         vectors = self._pipeline.embed([a, b], timings)
         correction = float(self._policy.corrections(vectors).sum())
         judgement = self._policy.judge(
@@ -118,14 +118,15 @@ class Recognizer:
         image: bytes,
         person_id: str,
         collection: str | None,
+        which: FaceChoice,
         target_fmr: float,
         threshold: float | None,
         timings: Timings,
     ) -> Verification:
-        """Compares the subject of an image with the templates of a person and with their mean.
+        """Compares one face of an image with the templates of a person and with their mean.
 
         A person without templates has the similarity -1. Raises the image errors, NoFace,
-        PersonNotFound, SpaceMismatch.
+        MultipleFaces, PersonNotFound, SpaceMismatch.
         """
         with self._database.read() as session:
             person = get_person(session, person_id)
@@ -134,7 +135,7 @@ class Recognizer:
             gallery = get_collection(session, person.collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             templates = support_set(session, gallery, person)
-        face = _subject(self._pipeline.analyze(image, timings), "image")
+        face = _choose(self._pipeline.analyze(image, timings), which, "image")
         probe = self._pipeline.embed([face], timings)
         limit = self._verify_limit(target_fmr, threshold)
         judgement = self._policy.judge_best(probe[0], with_mean(templates), limit)
@@ -147,16 +148,14 @@ class Recognizer:
         top_k: int,
         target_fpir: float,
         threshold: float | None,
-        largest_only: bool,
+        which: FaceSelection,
         timings: Timings,
     ) -> Identification:
-        """Searches the gallery for every face of an image, or the largest one.
+        """Searches the gallery for faces of an image. Without a face the result is empty.
 
-        Raises the image errors, NoFace, CollectionNotFound, SpaceMismatch.
+        Raises the image errors, CollectionNotFound, SpaceMismatch.
         """
-        analysis = self._pipeline.analyze(image, timings)
-        largest = analysis.largest()
-        faces = [largest] if largest_only else list(analysis.faces)
+        faces = self._pipeline.analyze(image, timings).select(which)
         probes = self._pipeline.embed(faces, timings)
         with timings.stage("search"), self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
@@ -183,10 +182,9 @@ class Recognizer:
         return Identification(identified, gallery.size, limit.threshold)
 
     def _candidate(self, found: NearestPerson, own: float, limit: Limit) -> Candidate:
-        similarity = min(found.similarity, 1.0)  # rounding may exceed 1
         correction = own + found.correction
-        judgement = self._policy.judge(similarity, correction, limit)
-        score = similarity if limit.fixed else similarity - correction
+        judgement = self._policy.judge(found.similarity, correction, limit)
+        score = judgement.similarity if limit.fixed else judgement.similarity - correction
         return Candidate(found.person, found.template_id, judgement, score)
 
     def _identify(self, face: Face, candidates: list[Candidate], top_k: int) -> IdentifiedFace:
@@ -209,8 +207,10 @@ class Recognizer:
         return self._policy.for_fmr(target_fmr)
 
 
-def _subject(analysis: ImageAnalysis, field: str) -> Face:
+def _choose(analysis: ImageAnalysis, which: FaceChoice, field: str) -> Face:
     try:
-        return analysis.subject()
+        return analysis.choose(which)
     except NoFace as error:
         raise NoFace(f"{field} shows no face; send an image with a visible face") from error
+    except MultipleFaces as error:
+        raise MultipleFaces(error.count, field) from error

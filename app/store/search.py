@@ -95,6 +95,8 @@ def nearest_people(
     The index ranks templates by similarity, so more than `k` people are fetched and ranked again.
     `probes` are unit vectors, shape (n, dimension). Raises DecryptionFailed.
     """
+    if not len(probes):
+        return []
     found = _nearest(session, index_sync, gallery, probes, k + _RERANKED, _TEMPLATES)
     stored = {row[0]: (row[3], row[4]) for templates in found for _, row in templates}
     vectors = decrypt_vectors(session, list(stored.values()), gallery.space.dimension)

@@ -41,15 +41,27 @@ def test_every_face_of_a_group_is_identified(gallery: TestClient, photos: Photos
     faces = gallery.post("/identify", files=upload(photos["pair"])).json()["faces"]
 
     assert sorted(face["decision"] for face in faces) == ["match", "unknown"]
-    largest = gallery.post("/identify?faces=largest", files=upload(photos["pair"])).json()
-    assert len(largest["faces"]) == 1
+    for which in ("largest", "subject"):
+        one = gallery.post(f"/identify?faces={which}", files=upload(photos["pair"])).json()
+        assert len(one["faces"]) == 1
 
 
-def test_verify_compares_the_subject_not_a_larger_face_at_the_edge(
-    make_client: MakeClient, photos: Photos
+@pytest.mark.parametrize("which", ["all", "largest", "subject"])
+def test_a_photo_without_a_face_identifies_no_one(
+    gallery: TestClient, photos: Photos, which: str
 ) -> None:
+    enroll(gallery, photos["obama"], "Barack Obama")
+    for path in ("identify", "embed"):
+        answer = gallery.post(f"/{path}?faces={which}", files=upload(photos["coffee"]))
+        assert answer.status_code == 200
+        assert answer.json()["faces"] == []
+    unknown = {"collection": "nothing"}
+    refused = gallery.post("/identify", files=upload(photos["coffee"]), data=unknown)
+    assert refused.json()["code"] == "collection_not_found"
+
+
+def crowded_photo(client: TestClient, photos: Photos) -> bytes:
     """Obama in the middle, Biden's face larger and cut by the photo's edge."""
-    client = make_client()
     scene = Image.new("RGB", (1000, 800))
     for name, height, middle in (("obama", 260, (500, 400)), ("biden", 330, (880, 420))):
         photo = Image.open(io.BytesIO(photos[name])).convert("RGB")
@@ -60,15 +72,45 @@ def test_verify_compares_the_subject_not_a_larger_face_at_the_edge(
         scene.paste(face, (middle[0] - face.width // 2, middle[1] - face.height // 2))
     crowded = io.BytesIO()
     scene.save(crowded, "JPEG", quality=92)
-    found = client.post("/detect", files=upload(crowded.getvalue())).json()["faces"]
+    return crowded.getvalue()
+
+
+def test_verify_compares_the_subject_not_a_larger_face_at_the_edge(
+    gallery: TestClient, photos: Photos
+) -> None:
+    crowded = crowded_photo(gallery, photos)
+    found = gallery.post("/detect", files=upload(crowded)).json()["faces"]
     areas = [face["box"]["width"] * face["box"]["height"] for face in found]
     assert len(found) == 2
     assert areas[0] > 1.2 * areas[1]
 
-    files = {"image_a": crowded.getvalue(), "image_b": photos["obama"]}
-    answer = client.post("/verify", files=files, data={"target_fmr": "0.01"}).json()
+    files = {"image_a": crowded, "image_b": photos["obama"]}
+    fields = {"target_fmr": "0.01"}
+    answer = gallery.post("/verify", files=files, data=fields).json()
     assert answer["verified"]
     assert answer["faces"]["a"]["box"] == found[1]["box"]
+    largest = gallery.post("/verify", files=files, data={**fields, "face": "largest"}).json()
+    assert not largest["verified"]
+    assert largest["faces"]["a"]["box"] == found[0]["box"]
+    refused = gallery.post("/verify", files=files, data={"face": "only"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "multiple_faces")
+    assert refused.json()["detail"].startswith("image_a shows 2 faces")
+
+
+def test_subject_and_largest_face_are_selected_by_name(gallery: TestClient, photos: Photos) -> None:
+    """The same face is used by /embed, /identify and /verify, also against a person."""
+    person_id = str(enroll(gallery, photos["obama"], "Barack Obama")["person_id"])
+    crowded = crowded_photo(gallery, photos)
+    largest, subject = gallery.post("/detect", files=upload(crowded)).json()["faces"]
+
+    for which, face in (("subject", subject), ("largest", largest)):
+        for path in ("embed", "identify"):
+            answer = gallery.post(f"/{path}?faces={which}", files=upload(crowded)).json()
+            assert [one["face"]["box"] for one in answer["faces"]] == [face["box"]]
+        fields = {"person_id": person_id, "face": which, "target_fmr": "0.01"}
+        verified = gallery.post("/verify", files=upload(crowded), data=fields).json()
+        assert verified["faces"]["a"]["box"] == face["box"]
+        assert verified["verified"] is (which == "subject")
 
 
 def test_an_empty_gallery_identifies_no_one(make_client: MakeClient, photos: Photos) -> None:

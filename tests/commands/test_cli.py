@@ -67,6 +67,21 @@ def test_verify_reports_the_result_as_exit_status(photo_files: Path) -> None:
     assert other["verified"] is False
 
 
+def test_a_photo_without_a_face_is_not_an_error(photo_files: Path) -> None:
+    coffee = str(photo_files / "coffee.jpg")
+    assert "no face" in sima(photo_files, "identify", coffee)
+    found = json.loads(sima(photo_files, "identify", coffee, "--json"))
+    assert found["faces"] == found["candidates"] == []
+
+
+def test_a_photo_of_two_people_needs_a_choice(photo_files: Path) -> None:
+    pair, obama = (str(photo_files / f"{name}.jpg") for name in ("pair", "obama"))
+    error = sima(photo_files, "verify", pair, obama, "--face", "only", status=1)
+    assert error.startswith("multiple_faces: image_a")
+    found = json.loads(sima(photo_files, "identify", pair, "--faces", "largest", "--json"))
+    assert len(found["faces"]) == 1
+
+
 def test_schema_and_models(tmp_path: Path) -> None:
     assert json.loads(sima(tmp_path, "db", "upgrade", "--json")) == {"revision": "head"}
     models = json.loads(sima(tmp_path, "models", "list", "--json"))

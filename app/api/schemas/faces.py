@@ -9,6 +9,7 @@ from app.api.schemas.base import CollectionName, Identifier, Rate, Request
 from app.api.schemas.persons import Person
 from app.faces import recognition
 from app.faces.pipeline import types
+from app.faces.pipeline.pipeline import FaceChoice, FaceSelection
 from app.faces.pipeline.types import Points
 from app.vectors import similarity_to_distance
 
@@ -29,7 +30,7 @@ class NoFields(Request):
 class EmbedFields(Request):
     """Fields of `POST /embed`."""
 
-    faces: Literal["largest", "all"] = "largest"
+    faces: FaceSelection = "largest"
 
 
 class VerifyFields(Request):
@@ -37,6 +38,7 @@ class VerifyFields(Request):
 
     person_id: Identifier | None = None
     collection: CollectionName | None = None
+    face: FaceChoice = "subject"
     target_fmr: Rate = 0.001
     threshold: FixedThreshold | None = None
 
@@ -58,7 +60,7 @@ class IdentifyFields(Request):
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     target_fpir: Rate = 0.01
     threshold: FixedThreshold | None = None
-    faces: Literal["all", "largest"] = "all"
+    faces: FaceSelection = "all"
 
     def effective_target(self) -> float | None:
         """The target rate; None if a fixed threshold replaces it."""

@@ -59,6 +59,7 @@ class DecisionPolicy:
 
     def judge(self, similarity: float, correction: float, limit: Limit) -> Judgement:
         """Compare a pair; `correction` is the sum of both faces' corrections."""
+        similarity = min(similarity, 1.0)  # rounding may exceed 1
         threshold = limit.threshold if limit.fixed else limit.threshold + correction
         rate = self._thresholds.fmr_at(similarity - correction)
         return Judgement(similarity, min(threshold, HIGHEST_THRESHOLD), rate)
