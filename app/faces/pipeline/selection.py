@@ -1,5 +1,6 @@
 """The faces of one image, and the rules that select one of them."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,7 +85,7 @@ class ImageAnalysis:
     def prominence(self, face: Face) -> float:
         """Returns the area A of the box weighted by its closeness to the image's centre.
 
-        A / (1 + 2 d^2 / A) in square pixels, where d is the distance of the centres. Its expansion
+        A * exp(-2 d^2 / A) in square pixels, where d is the distance of the centres. Its expansion
         to first order is A - 2 d^2, the rule by which FaceNet's training images were cropped
         (Sandberg 2016, align_dataset_mtcnn). That difference is negative for every face far from
         the centre, and then prefers a small face in the background.
@@ -92,4 +93,4 @@ class ImageAnalysis:
         box = face.detection.box
         offset = box.centre - np.array([self.width, self.height]) / 2
         area = max(box.area, 1e-9)
-        return area / (1.0 + 2.0 * float(offset @ offset) / area)
+        return area * math.exp(-2.0 * float(offset @ offset) / area)
