@@ -16,10 +16,18 @@ from app.settings import PROJECT
 
 
 class Server:
-    """A process of `sima serve`; `wrapper` is a command to run it in, such as `unshare`."""
+    """A process of `sima serve`; `wrapper` is a command to run it in, such as `unshare`.
+
+    `checkout` is the folder of the source code to run, by default this one.
+    """
 
     def __init__(
-        self, data: Path, *arguments: str, wrapper: Sequence[str] = (), **environment: str
+        self,
+        data: Path,
+        *arguments: str,
+        wrapper: Sequence[str] = (),
+        checkout: Path = PROJECT,
+        **environment: str,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -27,6 +35,7 @@ class Server:
             **{k: v for k, v in os.environ.items() if not k.startswith("SIMA_")},
             "SIMA_DATA_DIR": str(data),
             "SIMA_DEFAULT_VOCABULARY": "",
+            "PYTHONPATH": str(checkout),
             **environment,
         }
         command = [
@@ -41,7 +50,7 @@ class Server:
         ]
         # A new process group, so that a signal also reaches uvicorn's workers.
         self.process = subprocess.Popen(
-            command, cwd=PROJECT, env=env, start_new_session=True, stderr=subprocess.DEVNULL
+            command, cwd=checkout, env=env, start_new_session=True, stderr=subprocess.DEVNULL
         )
 
     def wait_until_ready(self, seconds: float = 90.0) -> "Server":
