@@ -17,6 +17,7 @@ from app.store.db.tables import (
     SHADOW,
     STAGED,
     VOCABULARY,
+    CalibrationRow,
     CollectionRow,
     EmbeddingSpaceRow,
     EntryRow,
@@ -39,6 +40,7 @@ COLLECTIONS = select(
     CollectionRow.largest_support_set,
     CollectionRow.created_at,
     CollectionRow.options,
+    CollectionRow.calibration_id,
 ).join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
 _BY_NAME = COLLECTIONS.where(CollectionRow.name == bindparam("name"))
 
@@ -47,7 +49,8 @@ _BY_NAME = COLLECTIONS.where(CollectionRow.name == bindparam("name"))
 class Collection:
     """The state of a collection when it was read. `size` is its number of people or words.
 
-    `largest_support_set` is an upper bound of the number of templates per entry.
+    `largest_support_set` is an upper bound of the number of templates per entry, `calibration_id`
+    the row of the gallery's own calibration table.
     """
 
     row_id: int
@@ -58,7 +61,8 @@ class Collection:
     size: int
     largest_support_set: int
     created_at: datetime
-    options: Mapping[str, str]
+    options: Mapping[str, Any]
+    calibration_id: int | None
 
     def require_space(self, space: EmbeddingSpace) -> "Collection":
         """Returns itself. Raises SpaceMismatch if its vectors do not belong to `space`."""
@@ -75,7 +79,7 @@ def create_collection(
     name: str,
     kind: str,
     space: EmbeddingSpace,
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Collection:
     """Creates an empty collection. Raises CollectionExists."""
     row = CollectionRow(
@@ -195,7 +199,7 @@ def raise_largest_support_set(session: Session, collection: Collection, size: in
 
 def delete_collection(session: Session, collection: Collection) -> None:
     """Deletes the collection with its entries, templates and journal."""
-    for table in (JournalRow, TemplateRow, EntryRow):
+    for table in (JournalRow, TemplateRow, EntryRow, CalibrationRow):
         session.execute(delete(table).where(table.collection_id == collection.row_id))
     session.execute(delete(CollectionRow).where(CollectionRow.row_id == collection.row_id))
 

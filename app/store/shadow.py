@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from app.errors import ShadowExists, ShadowNotFound
+from app.store.calibrations import options_after_swap
 from app.store.collections import (
     Collection,
     collection_by_id,
@@ -153,6 +154,7 @@ def _swap(
     session.flush()
     old.kind, old.shadow_of, old.size = SHADOW, shadow.row_id, 0
     new.kind, new.name, new.size = GALLERY, gallery.name, gallery.size
+    new.options = options_after_swap(gallery.options, shadow.options)
     session.flush()
     people = update(EntryRow).where(EntryRow.collection_id == gallery.row_id)
     session.execute(people.values(collection_id=shadow.row_id))

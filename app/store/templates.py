@@ -126,6 +126,17 @@ def vectors_by_template_id(
     return found
 
 
+def template_owners(session: Session, gallery: Collection) -> list[tuple[int, str]]:
+    """Returns the row_id of each template of a gallery, ascending, with its person_id."""
+    query = (
+        select(TemplateRow.row_id, EntryRow.public_id)
+        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+        .where(TemplateRow.collection_id == gallery.row_id)
+        .order_by(TemplateRow.row_id)
+    )
+    return [(row_id, str(person_id)) for row_id, person_id in session.execute(query)]
+
+
 def read_vectors(
     session: Session, collection: Collection, row_ids: set[int] | None = None
 ) -> Iterator[tuple[Ids, Matrix]]:

@@ -13,7 +13,7 @@ from app.store.index_sync import IndexSync
 from app.store.people import NewPerson, Person, add_person
 from app.store.search import nearest_people
 from app.store.templates import add_template
-from app.vectors import EmbeddingSpace, l2_normalize
+from app.vectors import EmbeddingSpace, Matrix, l2_normalize
 
 WITHIN = timedelta(minutes=10)
 SPACE = EmbeddingSpace("test", "sha256:test", 4)
@@ -49,3 +49,28 @@ def find(database: Database, index: IndexSync, seed: int, k: int = 3) -> list[st
         gallery = get_collection(session, "people")
         [nearest] = nearest_people(session, index, gallery, vector(seed)[None], k, no_corrections)
     return [found.person.name for found in nearest]
+
+
+def made_up_people(people: int, photos: int, dimension: int, seed: int = 0) -> Matrix:
+    """Returns unit vectors of people with cosines of about 0.8 between photos of one person.
+
+    Shape (people, photos, dimension); different people are random directions.
+    """
+    rng = np.random.default_rng(seed)
+    person = l2_normalize(rng.normal(size=(people, dimension)))
+    noise = l2_normalize(rng.normal(size=(people * photos, dimension)))
+    vectors = np.repeat(person, photos, axis=0) + 0.5 * noise
+    return l2_normalize(vectors).reshape(people, photos, dimension)
+
+
+def add_people(database: Database, collection: str, vectors: Matrix) -> list[str]:
+    """Adds people with templates (people, photos, dimension); returns their person_ids."""
+    found = []
+    with database.write() as session:
+        gallery = lock_collection(session, get_collection(session, collection))
+        for number, photos in enumerate(vectors):
+            person = add_person(session, gallery, NewPerson(f"P{number}", None, {}))
+            for row in photos:
+                add_template(session, gallery, person, row, 0.9)
+            found.append(person.person_id)
+    return found

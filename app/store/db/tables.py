@@ -65,7 +65,8 @@ class CollectionRow(Base):
 
     `revision` is that of the latest journal row, `size` the number of entries and
     `largest_support_set` an upper bound of the templates per entry. They change only while a writer
-    holds the lock on this row. `options` are the lookup rules of a vocabulary.
+    holds the lock on this row. `options` are the lookup rules of a vocabulary, or the decision
+    options of a gallery. `calibration_id` is the row of a gallery's own calibration table.
     """
 
     __tablename__ = "collections"
@@ -83,6 +84,25 @@ class CollectionRow(Base):
     largest_support_set: Mapped[int] = mapped_column(default=1, server_default="1")
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     shadow_of: Mapped[int | None]
+    calibration_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class CalibrationRow(Base):
+    """A calibration table measured on the people of a gallery.
+
+    A row never changes and ids are never reused, so a table may be cached under its id.
+    """
+
+    __tablename__ = "calibrations"
+    __table_args__ = (
+        Index("ix_calibrations_collection", "collection_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    row_id: Mapped[int] = mapped_column("id", primary_key=True)
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    content: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
