@@ -169,6 +169,12 @@ class PeopleMissing(SimaError):
     code = "people_missing"
 
 
+class TooFewPeople(SimaError):
+    """A gallery has too few people or photos to measure its own error rates."""
+
+    code = "too_few_people"
+
+
 class WordNotFound(SimaError):
     """The vocabulary does not contain the word; `suggestions` are words with similar spelling."""
 

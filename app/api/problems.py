@@ -46,6 +46,7 @@ STATUS = {
     "shadow_exists": 409,
     "shadow_not_found": 409,
     "people_missing": 409,
+    "too_few_people": 409,
     "image_too_large": 413,
     "file_too_large": 413,
     "unsupported_media_type": 415,

@@ -21,6 +21,7 @@ class Thresholds:
         # Every pair has a similarity of at least -1, so tables omit this knot.
         self._similarity = np.array([-1.0, *calibration.similarity])
         self._log_fmr = np.log(np.array([1.0, *calibration.fmr]))
+        self._fnmr = np.array(calibration.fnmr)
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Thresholds":
@@ -52,6 +53,15 @@ class Thresholds:
             beyond = (similarity - self._similarity[-1]) * self._tail_slope()
             return math.exp(float(self._log_fmr[-1]) + beyond)
         return math.exp(float(np.interp(similarity, self._similarity, self._log_fmr)))
+
+    def fnmr_at(self, similarity: float) -> float | None:
+        """Share of genuine pairs below `similarity`, linear between the knots.
+
+        None where the table does not state it, and above its last knot.
+        """
+        if not len(self._fnmr) or similarity > self._similarity[-1]:
+            return None
+        return float(np.interp(similarity, self._similarity, np.array([0.0, *self._fnmr])))
 
     def _tail_slope(self) -> float:
         """Slope of log(FMR) over similarity between the last two knots; negative."""
