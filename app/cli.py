@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import collections, models, people, store, transfer, words, zero_shot
+from app.commands import collections, decisions, models, people, store, transfer, words, zero_shot
 from app.commands import keyring as keys
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs
@@ -28,6 +28,10 @@ app.add_typer(store.db, name="db")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(collections.collections, name="collections")
 app.add_typer(models.models, name="models")
+collections.collections.command("create")(decisions.create)
+collections.collections.command("set")(decisions.set_options)
+collections.collections.command("show")(decisions.show)
+collections.collections.command("calibrate")(decisions.calibrate)
 app.command()(people.enroll)
 app.command()(people.identify)
 app.command()(people.verify)

@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     """Side of the smallest detected face, in pixels of the reduced image."""
     ambiguity_margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     """An identification is ambiguous if a second match is less than this similarity behind."""
+    target_fmr: Annotated[float, Field(gt=0.0, le=0.5)] = 0.001
+    """False match rate of 1:1 comparisons where neither request nor collection sets one."""
+    target_fpir: Annotated[float, Field(gt=0.0, le=0.5)] = 0.01
+    """False positive identification rate where neither request nor collection sets one."""
+    threshold: Annotated[float | None, Field(ge=-1.0, le=1.0)] = None
+    """Cosine that every pair must reach; replaces both target rates and score normalisation."""
     duplicate_fpir: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
     """False positive identification rate of the duplicate check in enrollment."""
 

@@ -1,10 +1,10 @@
-"""Endpoints that list, create and delete collections: galleries and vocabularies."""
+"""Endpoints that list, create, change and delete collections: galleries and vocabularies."""
 
 from fastapi import APIRouter, Response
 
 from app.api.deps import Ctx, Reader, Writer
 from app.api.problems import describe
-from app.api.schemas import persons as schemas
+from app.api.schemas import collections as schemas
 
 router = APIRouter(prefix="/collections", tags=["collections"])
 
@@ -17,18 +17,29 @@ async def list_collections(ctx: Ctx) -> schemas.CollectionList:
 
 
 @router.post("", status_code=201, dependencies=[Writer], responses=describe(409))
-async def create_collection(ctx: Ctx, new: schemas.NewCollection) -> schemas.Collection:
+async def create_collection(ctx: Ctx, new: schemas.NewCollection) -> schemas.CollectionDetails:
     """Create an empty gallery of the active model."""
     galleries = ctx.services.galleries
-    created = await ctx.run(lambda: galleries.create(new.name, new.kind, new.model))
-    return schemas.Collection.of(created)
+    created = await ctx.run(lambda: galleries.create(new.name, new.kind, new.model, new.options()))
+    return schemas.CollectionDetails.of_state(created)
 
 
 @router.get("/{name}", dependencies=[Reader], responses=describe(404))
-async def get_collection(ctx: Ctx, name: str) -> schemas.Collection:
-    """Get one collection, with the progress of its migration to another model."""
+async def get_collection(ctx: Ctx, name: str) -> schemas.CollectionDetails:
+    """Get one collection: its calibration in force, thresholds and expected refusals, and the
+    progress of its migration to another model."""
     found = await ctx.run(lambda: ctx.services.galleries.collection(name))
-    return schemas.Collection.of(found.collection, found.shadow)
+    return schemas.CollectionDetails.of_state(found)
+
+
+@router.patch("/{name}", dependencies=[Writer], responses=describe(404, 409))
+async def change_collection(
+    ctx: Ctx, name: str, changes: schemas.OptionChanges
+) -> schemas.CollectionDetails:
+    """Change the decision options of a gallery. They apply to requests that start afterwards."""
+    galleries = ctx.services.galleries
+    changed = await ctx.run(lambda: galleries.change_options(name, changes.changes()))
+    return schemas.CollectionDetails.of_state(changed)
 
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=describe(404))

@@ -61,8 +61,7 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
                 person_id,
                 fields.collection,
                 fields.face,
-                fields.target_fmr,
-                fields.threshold,
+                fields.options(),
                 timings,
             )
         )
@@ -70,11 +69,9 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
         _reject_other_images(images, {"image_a", "image_b"})
         a, b = require_image(images, "image_a"), require_image(images, "image_b")
         result = await ctx.run(
-            lambda: recognizer.verify_photos(
-                a, b, fields.face, fields.target_fmr, fields.threshold, timings
-            )
+            lambda: recognizer.verify_photos(a, b, fields.face, fields.options(), timings)
         )
-    return schemas.Verified.of(result, fields.effective_target(), active_model(ctx))
+    return schemas.Verified.of(result, active_model(ctx))
 
 
 @router.post(
@@ -94,13 +91,12 @@ async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schem
             image,
             fields.collection,
             fields.top_k,
-            fields.target_fpir,
-            fields.threshold,
+            fields.options(),
             fields.faces,
             timings,
         )
     )
-    return schemas.Identified.of(result, fields.effective_target(), active_model(ctx))
+    return schemas.Identified.of(result, active_model(ctx))
 
 
 def active_model(ctx: Context) -> str:

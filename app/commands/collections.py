@@ -1,4 +1,7 @@
-"""The `sima collections` commands: list collections, migrate a gallery to another model."""
+"""The `sima collections` commands: list collections, migrate a gallery to another model.
+
+`app.commands.decisions` has those about decisions.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,7 @@ from app.store.db.database import Database
 from app.wiring.services import open_database, open_pipeline, open_store
 
 collections = typer.Typer(
-    no_args_is_help=True, help="List collections; migrate a gallery to another model."
+    no_args_is_help=True, help="Create, show, calibrate and migrate collections."
 )
 
 Name = Annotated[str, typer.Argument(help="The gallery.")]

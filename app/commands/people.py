@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from app.commands.decisions import TargetFmr, TargetFpir, Threshold
 from app.commands.output import AsJson, open_services, print_json, print_table
+from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
 from app.faces.pipeline.pipeline import FaceChoice, FaceSelection
 from app.timings import Timings
@@ -56,7 +58,8 @@ def identify(
     file: Photo,
     collection: Gallery = DEFAULT_COLLECTION,
     top_k: Annotated[int, typer.Option(help="Number of nearest people per face.")] = 5,
-    target_fpir: Annotated[float, typer.Option(help="False positive identification rate.")] = 0.01,
+    target_fpir: TargetFpir = None,
+    threshold: Threshold = None,
     faces: Selection = "all",
     as_json: AsJson = False,
 ) -> None:
@@ -65,8 +68,9 @@ def identify(
     A photo without a face is not an error.
     """
     with open_services() as services:
+        options = DecisionOptions(target_fpir=target_fpir, threshold=threshold)
         result = services.recognizer.identify(
-            file.read_bytes(), collection, top_k, target_fpir, None, faces, Timings()
+            file.read_bytes(), collection, top_k, options, faces, Timings()
         )
     rows = [
         (
@@ -85,6 +89,7 @@ def identify(
         print_json(
             {
                 "threshold": result.threshold,
+                "target_fpir": result.target_fpir,
                 "faces": [face.decision for face in result.faces],
                 "candidates": [dict(zip(keys, row, strict=True)) for row in rows],
             }
@@ -102,21 +107,25 @@ def identify(
 def verify(
     a: Photo,
     b: Photo,
-    target_fmr: Annotated[float, typer.Option(help="False match rate.")] = 0.001,
+    target_fmr: TargetFmr = None,
+    threshold: Threshold = None,
     face: Choice = "subject",
     as_json: AsJson = False,
 ) -> None:
     """Compare the people in two photos; exit status 0 for a match, 2 for no match."""
     with open_services() as services:
-        result = services.recognizer.verify_photos(
-            a.read_bytes(), b.read_bytes(), face, target_fmr, None, Timings()
-        ).judgement
+        options = DecisionOptions(target_fmr=target_fmr, threshold=threshold)
+        verification = services.recognizer.verify_photos(
+            a.read_bytes(), b.read_bytes(), face, options, Timings()
+        )
+    result = verification.judgement
     if as_json:
         print_json(
             {
                 "verified": result.matches,
                 "similarity": result.similarity,
                 "threshold": result.threshold,
+                "target_fmr": verification.target_fmr,
                 "estimated_fmr": result.estimated_fmr,
             }
         )

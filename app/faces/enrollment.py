@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from app.errors import AlreadyEnrolled, InvalidRequest, PersonNotFound, PoorQuality
+from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import DecisionPolicy
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.types import Face
@@ -71,13 +72,13 @@ class Enroller:
     def __init__(
         self,
         pipeline: FacePipeline,
-        policy: DecisionPolicy,
+        policies: DecisionPolicies,
         database: Database,
         index_sync: IndexSync,
         duplicate_fpir: float,
         photo_lifetime: timedelta | None = None,
     ) -> None:
-        self._pipeline, self._policy = pipeline, policy
+        self._pipeline, self._policies = pipeline, policies
         self._database, self._index_sync = database, index_sync
         self._duplicate_fpir = duplicate_fpir
         self._photo_lifetime = photo_lifetime
@@ -152,12 +153,13 @@ class Enroller:
         gallery.require_space(self._pipeline.embedder.space)
         if order.allow_duplicate:
             return
-        nearest = self._nearest_other(session, gallery, probe, order.person_id)
+        policy = self._policies.of_gallery(session, gallery).policy
+        nearest = self._nearest_other(session, gallery, probe, order.person_id, policy)
         if nearest is None:
             return
-        limit = self._policy.for_fpir(self._duplicate_fpir, gallery.size)
-        [own] = self._policy.corrections(probe).tolist()
-        judgement = self._policy.judge(nearest.similarity, own + nearest.correction, limit)
+        limit = policy.for_fpir(self._duplicate_fpir, gallery.size)
+        [own] = policy.corrections(probe).tolist()
+        judgement = policy.judge(nearest.similarity, own + nearest.correction, limit)
         if judgement.matches:
             person = nearest.person
             raise AlreadyEnrolled(
@@ -165,9 +167,14 @@ class Enroller:
             )
 
     def _nearest_other(
-        self, session: Session, gallery: Collection, probe: Matrix, person_id: str | None
+        self,
+        session: Session,
+        gallery: Collection,
+        probe: Matrix,
+        person_id: str | None,
+        policy: DecisionPolicy,
     ) -> NearestPerson | None:
-        corrections = self._policy.corrections
+        corrections = policy.corrections
         [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
         return next((found for found in nearest if found.person.person_id != person_id), None)
 

@@ -1,13 +1,19 @@
 """Manages people, their templates and photos, and collections."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app.errors import InvalidRequest, SpaceMismatch
+from app.faces.decisions.options import DecisionOptions
+from app.faces.gallery_decisions import GalleryDecisions, GalleryState
 from app.store import collections as collection_store
 from app.store import erasures, people, templates
-from app.store.collections import Collection, get_collection
+from app.store.calibrations import change_options
+from app.store.collections import Collection, get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.deletion import delete_collection_by_name
@@ -22,10 +28,14 @@ from app.vectors import EmbeddingSpace
 
 @dataclass(frozen=True, slots=True)
 class CollectionState:
-    """A collection, and the state of its shadow collection if it has one."""
+    """A collection, the state of its shadow collection if it has one, and how it decides.
+
+    `decisions` is None for a vocabulary, and for a gallery of another model than the active one.
+    """
 
     collection: Collection
     shadow: ShadowState | None
+    decisions: GalleryState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +58,11 @@ class Galleries:
         database: Database,
         index_sync: IndexSync,
         space: EmbeddingSpace,
+        decisions: GalleryDecisions,
         purge_within: timedelta,
     ) -> None:
         self._database, self._index_sync, self._space = database, index_sync, space
+        self._decisions = decisions
         self._purge_within = purge_within
 
     def persons(
@@ -110,12 +122,27 @@ class Galleries:
             return collection_store.list_collections(session)
 
     def collection(self, name: str) -> CollectionState:
-        """Returns a gallery or vocabulary with its shadow. Raises CollectionNotFound."""
+        """Returns a gallery or vocabulary. Raises CollectionNotFound."""
         with self._database.read() as session:
-            found = get_collection(session, name)
-            return CollectionState(found, shadow_state(session, found))
+            return self._state(session, get_collection(session, name))
 
-    def create(self, name: str, kind: str = GALLERY, model: str | None = None) -> Collection:
+    def change_options(self, name: str, changes: Mapping[str, float | None]) -> CollectionState:
+        """Sets `target_fmr`, `target_fpir`, `threshold` of a gallery; None deletes an option.
+
+        Raises CollectionNotFound, InvalidRequest.
+        """
+        DecisionOptions.of(changes)
+        with self._database.write() as session:
+            gallery = lock_collection(session, get_collection(session, name, GALLERY))
+            return self._state(session, change_options(session, gallery, changes))
+
+    def create(
+        self,
+        name: str,
+        kind: str = GALLERY,
+        model: str | None = None,
+        options: DecisionOptions | None = None,
+    ) -> CollectionState:
         """Creates an empty gallery of the active model.
 
         Raises InvalidRequest for another kind, SpaceMismatch for another model, CollectionExists.
@@ -130,8 +157,16 @@ class Galleries:
                 f"the active model is {self._space.name}; omit model, or set SIMA_FACE_MODEL"
             )
         with self._database.write() as session:
-            return collection_store.create_collection(session, name, GALLERY, self._space)
+            stored = options.stored() if options is not None else None
+            created = collection_store.create_collection(
+                session, name, GALLERY, self._space, stored
+            )
+            return self._state(session, created)
 
     def delete_collection(self, name: str) -> None:
         """Deletes a collection with its contents and its index. Raises CollectionNotFound."""
         delete_collection_by_name(self._database, self._index_sync, name)
+
+    def _state(self, session: Session, collection: Collection) -> CollectionState:
+        shadow = shadow_state(session, collection)
+        return CollectionState(collection, shadow, self._decisions.state(session, collection))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import MultipleFaces, NoFace, PersonNotFound
+from app.faces.decisions.options import DecisionOptions
+from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
 from app.faces.pipeline.pipeline import FaceChoice, FacePipeline, FaceSelection, ImageAnalysis
 from app.faces.pipeline.types import Face
@@ -30,9 +32,13 @@ class EmbeddedFace:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A 1:1 comparison with another face or an enrolled person: `face_b` or `person` is set."""
+    """A 1:1 comparison with another face or an enrolled person: `face_b` or `person` is set.
+
+    `target_fmr` is the rate in force, None with a fixed threshold.
+    """
 
     judgement: Judgement
+    target_fmr: float | None
     face_a: Face
     face_b: Face | None
     person: Person | None
@@ -65,12 +71,14 @@ class IdentifiedFace:
 class Identification:
     """An open-set 1:N search for the faces of an image.
 
-    `threshold` is what an average pair needs; each candidate's own threshold decides.
+    `threshold` is what an average pair needs; each candidate's own threshold decides. `target_fpir`
+    is the rate in force, None with a fixed threshold.
     """
 
     faces: tuple[IdentifiedFace, ...]
     gallery_size: int
     threshold: float
+    target_fpir: float | None
 
 
 class Recognizer:
@@ -79,12 +87,12 @@ class Recognizer:
     def __init__(
         self,
         pipeline: FacePipeline,
-        policy: DecisionPolicy,
+        policies: DecisionPolicies,
         database: Database,
         index_sync: IndexSync,
         ambiguity_margin: float,
     ) -> None:
-        self._pipeline, self._policy = pipeline, policy
+        self._pipeline, self._policies = pipeline, policies
         self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
 
@@ -99,19 +107,18 @@ class Recognizer:
         image_a: bytes,
         image_b: bytes,
         which: FaceChoice,
-        target_fmr: float,
-        threshold: float | None,
+        options: DecisionOptions,
         timings: Timings,
     ) -> Verification:
         """Compares one face of each image. Raises the image errors, NoFace, MultipleFaces."""
         a = _choose(self._pipeline.analyze(image_a, timings), which, "image_a")
         b = _choose(self._pipeline.analyze(image_b, timings), which, "image_b")
         vectors = self._pipeline.embed([a, b], timings)
-        correction = float(self._policy.corrections(vectors).sum())
-        judgement = self._policy.judge(
-            cosine(vectors[0], vectors[1]), correction, self._verify_limit(target_fmr, threshold)
-        )
-        return Verification(judgement, a, b, None)
+        rules = self._policies.of_model()
+        limit = rules.verify_limit(options)
+        correction = float(rules.policy.corrections(vectors).sum())
+        judgement = rules.policy.judge(cosine(vectors[0], vectors[1]), correction, limit)
+        return Verification(judgement, limit.target, a, b, None)
 
     def verify_person(
         self,
@@ -119,8 +126,7 @@ class Recognizer:
         person_id: str,
         collection: str | None,
         which: FaceChoice,
-        target_fmr: float,
-        threshold: float | None,
+        options: DecisionOptions,
         timings: Timings,
     ) -> Verification:
         """Compares one face of an image with the templates of a person and with their mean.
@@ -135,19 +141,19 @@ class Recognizer:
             gallery = get_collection(session, person.collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             templates = support_set(session, gallery, person)
+            rules = self._policies.of_gallery(session, gallery)
         face = _choose(self._pipeline.analyze(image, timings), which, "image")
         probe = self._pipeline.embed([face], timings)
-        limit = self._verify_limit(target_fmr, threshold)
-        judgement = self._policy.judge_best(probe[0], with_mean(templates), limit)
-        return Verification(judgement, face, None, person)
+        limit = rules.verify_limit(options)
+        judgement = rules.policy.judge_best(probe[0], with_mean(templates), limit)
+        return Verification(judgement, limit.target, face, None, person)
 
     def identify(
         self,
         image: bytes,
         collection: str,
         top_k: int,
-        target_fpir: float,
-        threshold: float | None,
+        options: DecisionOptions,
         which: FaceSelection,
         timings: Timings,
     ) -> Identification:
@@ -160,11 +166,8 @@ class Recognizer:
         with timings.stage("search"), self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
-            limit = (
-                self._policy.for_fpir(target_fpir, gallery.size)
-                if threshold is None
-                else Limit(threshold, fixed=True)
-            )
+            rules = self._policies.of_gallery(session, gallery)
+            policy, limit = rules.policy, rules.identify_limit(options, gallery.size)
             # The decision needs the two nearest people, even if only one is returned.
             nearest = nearest_people(
                 session,
@@ -172,20 +175,14 @@ class Recognizer:
                 gallery,
                 probes,
                 max(top_k, 2),
-                self._policy.corrections if threshold is None else no_corrections,
+                no_corrections if limit.fixed else policy.corrections,
             )
-        own = self._policy.corrections(probes).tolist()
+        own = policy.corrections(probes).tolist()
         identified = tuple(
-            self._identify(face, [self._candidate(f, correction, limit) for f in found], top_k)
+            self._identify(face, [_candidate(f, correction, policy, limit) for f in found], top_k)
             for face, correction, found in zip(faces, own, nearest, strict=True)
         )
-        return Identification(identified, gallery.size, limit.threshold)
-
-    def _candidate(self, found: NearestPerson, own: float, limit: Limit) -> Candidate:
-        correction = own + found.correction
-        judgement = self._policy.judge(found.similarity, correction, limit)
-        score = judgement.similarity if limit.fixed else judgement.similarity - correction
-        return Candidate(found.person, found.template_id, judgement, score)
+        return Identification(identified, gallery.size, limit.threshold, limit.target)
 
     def _identify(self, face: Face, candidates: list[Candidate], top_k: int) -> IdentifiedFace:
         decision = self._decide(candidates)
@@ -201,10 +198,12 @@ class Recognizer:
             return "ambiguous"
         return "match"
 
-    def _verify_limit(self, target_fmr: float, threshold: float | None) -> Limit:
-        if threshold is not None:
-            return Limit(threshold, fixed=True)
-        return self._policy.for_fmr(target_fmr)
+
+def _candidate(found: NearestPerson, own: float, policy: DecisionPolicy, limit: Limit) -> Candidate:
+    correction = own + found.correction
+    judgement = policy.judge(found.similarity, correction, limit)
+    score = judgement.similarity if limit.fixed else judgement.similarity - correction
+    return Candidate(found.person, found.template_id, judgement, score)
 
 
 def _choose(analysis: ImageAnalysis, which: FaceChoice, field: str) -> Face:

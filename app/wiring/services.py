@@ -10,9 +10,11 @@ import cv2
 from app.crypto.keyring import Keyring, read_keys
 from app.errors import InvalidSetting
 from app.faces.decisions.normalisation import load_normaliser
-from app.faces.decisions.policy import DecisionPolicy
-from app.faces.decisions.thresholds import Thresholds
+from app.faces.decisions.options import DecisionOptions
+from app.faces.decisions.policies import DecisionPolicies
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
+from app.faces.gallery_calibration import GalleryCalibrator
+from app.faces.gallery_decisions import GalleryDecisions
 from app.faces.people import Galleries
 from app.faces.pipeline.decode import ImageLimits
 from app.faces.pipeline.detect import Detector
@@ -49,6 +51,7 @@ class Services:
     recognizer: Recognizer
     enroller: Enroller
     galleries: Galleries
+    gallery_calibrator: GalleryCalibrator
     vocabularies: VocabularyService
     editor: VocabularyEditor
     text_embedder: TextEmbedder
@@ -69,9 +72,10 @@ def build_services(settings: Settings) -> Services:
     index_sync = IndexSync(open_index, close_engine)
     pipeline = open_pipeline(settings)
     embedder = pipeline.embedder
-    policy = DecisionPolicy(
-        Thresholds.of(embedder.manifest),
+    policies = DecisionPolicies(
+        embedder.manifest,
         load_normaliser(settings.face_model_dir, embedder.manifest),
+        DecisionOptions(settings.target_fmr, settings.target_fpir, settings.threshold),
     )
     spaces = TextSpaceRegistry(database)
     vocabularies = VocabularyService(database, index_sync)
@@ -83,11 +87,18 @@ def build_services(settings: Settings) -> Services:
         index_sync=index_sync,
         embedder=embedder,
         pipeline=pipeline,
-        recognizer=Recognizer(pipeline, policy, database, index_sync, settings.ambiguity_margin),
+        recognizer=Recognizer(pipeline, policies, database, index_sync, settings.ambiguity_margin),
         enroller=Enroller(
-            pipeline, policy, database, index_sync, settings.duplicate_fpir, photo_lifetime
+            pipeline, policies, database, index_sync, settings.duplicate_fpir, photo_lifetime
         ),
-        galleries=Galleries(database, index_sync, embedder.space, housekeeper.purge_within),
+        galleries=Galleries(
+            database,
+            index_sync,
+            embedder.space,
+            GalleryDecisions(policies),
+            housekeeper.purge_within,
+        ),
+        gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),
         text_embedder=TextEmbedder(vocabularies, spaces),

@@ -25,6 +25,14 @@ Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHA
 Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 CollectionName = Annotated[str, Field(pattern=RESOURCE_NAME)]
 Rate = Annotated[float, Field(gt=0.0, le=0.5)]
+FixedThreshold = Annotated[
+    float,
+    Field(
+        ge=-1,
+        le=1,
+        description="Cosine that every pair must reach; replaces target rate and normalisation.",
+    ),
+]
 Metadata = Annotated[dict[str, Any], AfterValidator(require_storable)]
 MetadataField = Annotated[Metadata, BeforeValidator(parse_json_text)]
 """Metadata in a form field or query parameter, where it is JSON text."""

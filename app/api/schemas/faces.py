@@ -5,22 +5,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.schemas.base import CollectionName, Identifier, Rate, Request
+from app.api.schemas.base import CollectionName, FixedThreshold, Identifier, Rate, Request
 from app.api.schemas.persons import Person
 from app.faces import recognition
+from app.faces.decisions.options import DecisionOptions
 from app.faces.pipeline import types
 from app.faces.pipeline.pipeline import FaceChoice, FaceSelection
 from app.faces.pipeline.types import Points
 from app.vectors import similarity_to_distance
 
-FixedThreshold = Annotated[
-    float,
-    Field(
-        ge=-1,
-        le=1,
-        description="Cosine that every pair must reach; replaces target rate and normalisation.",
-    ),
-]
+DEFAULT_RATE = "Target error rate; default: that of the collection, else that of the settings."
 
 
 class NoFields(Request):
@@ -39,12 +33,12 @@ class VerifyFields(Request):
     person_id: Identifier | None = None
     collection: CollectionName | None = None
     face: FaceChoice = "subject"
-    target_fmr: Rate = 0.001
+    target_fmr: Annotated[Rate | None, Field(description=DEFAULT_RATE)] = None
     threshold: FixedThreshold | None = None
 
-    def effective_target(self) -> float | None:
-        """The target rate; None if a fixed threshold replaces it."""
-        return self.target_fmr if self.threshold is None else None
+    def options(self) -> DecisionOptions:
+        """The decision options that were sent."""
+        return DecisionOptions(target_fmr=self.target_fmr, threshold=self.threshold)
 
     @model_validator(mode="after")
     def _reject_ignored_fields(self) -> "VerifyFields":
@@ -58,13 +52,13 @@ class IdentifyFields(Request):
 
     collection: CollectionName = "default"
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
-    target_fpir: Rate = 0.01
+    target_fpir: Annotated[Rate | None, Field(description=DEFAULT_RATE)] = None
     threshold: FixedThreshold | None = None
     faces: FaceSelection = "all"
 
-    def effective_target(self) -> float | None:
-        """The target rate; None if a fixed threshold replaces it."""
-        return self.target_fpir if self.threshold is None else None
+    def options(self) -> DecisionOptions:
+        """The decision options that were sent."""
+        return DecisionOptions(target_fpir=self.target_fpir, threshold=self.threshold)
 
 
 class Box(BaseModel):
@@ -181,7 +175,8 @@ class FacePair(BaseModel):
 class Verified(BaseModel):
     """A 1:1 comparison; `verified` is `similarity >= threshold`.
 
-    The threshold belongs to this pair of faces. `target_fmr` is null if the request fixed it.
+    The threshold belongs to this pair of faces. `target_fmr` is the rate in force, null with a
+    fixed threshold.
     """
 
     verified: bool
@@ -196,9 +191,7 @@ class Verified(BaseModel):
     model: str
 
     @classmethod
-    def of(
-        cls, result: recognition.Verification, target_fmr: float | None, model: str
-    ) -> "Verified":
+    def of(cls, result: recognition.Verification, model: str) -> "Verified":
         pair = FacePair(a=Face.of(result.face_a))
         if result.face_b is not None:
             pair.b = Face.of(result.face_b)
@@ -209,7 +202,7 @@ class Verified(BaseModel):
             similarity=judgement.similarity,
             distance=similarity_to_distance(judgement.similarity),
             threshold=judgement.threshold,
-            target_fmr=target_fmr,
+            target_fmr=result.target_fmr,
             estimated_fmr=judgement.estimated_fmr,
             faces=pair,
             person=Person.of(result.person) if result.person else None,
@@ -264,7 +257,7 @@ class Identified(BaseModel):
     """A 1:N search for every face of the image.
 
     `threshold` is what an average pair needs; each candidate's own threshold decides.
-    `target_fpir` is null if the request fixed the threshold.
+    `target_fpir` is the rate in force, null with a fixed threshold.
     """
 
     faces: list[IdentifiedFace]
@@ -274,13 +267,11 @@ class Identified(BaseModel):
     model: str
 
     @classmethod
-    def of(
-        cls, result: recognition.Identification, target_fpir: float | None, model: str
-    ) -> "Identified":
+    def of(cls, result: recognition.Identification, model: str) -> "Identified":
         return cls(
             faces=[IdentifiedFace.of(face) for face in result.faces],
             gallery_size=result.gallery_size,
             threshold=result.threshold,
-            target_fpir=target_fpir,
+            target_fpir=result.target_fpir,
             model=model,
         )

@@ -1,16 +1,14 @@
-"""Requests and responses about persons, their photos, collections and erasures."""
+"""Requests and responses about persons, their photos and erasures."""
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
 
 from app.api.schemas.base import CollectionName, Identifier, Metadata, Name, Request, example
-from app.store import collections as store
 from app.store import people
 from app.store.erasures import Erasure
-from app.store.shadow import ShadowState
 
 
 class PersonQuery(Request):
@@ -44,16 +42,6 @@ class PersonChanges(Request):
         """The fields that were sent, by their column names in the store."""
         renamed = {"metadata": "attributes"}
         return {renamed.get(f, f): getattr(self, f) for f in self.model_fields_set}
-
-
-class NewCollection(Request):
-    """A collection to create. `model` must be the active model if it is sent."""
-
-    model_config = example({"name": "visitors", "kind": "gallery"})
-
-    name: CollectionName
-    kind: Literal["gallery", "vocabulary"] = "gallery"
-    model: str | None = None
 
 
 class Person(BaseModel):
@@ -97,47 +85,6 @@ class Photo(BaseModel):
 
 class PhotoList(BaseModel):
     photos: list[Photo]
-
-
-class Shadow(BaseModel):
-    """The shadow collection: the same people, embedded by another model.
-
-    Searches do not use it. `missing` is the number of people without a template in it.
-    """
-
-    model: str
-    missing: int
-
-
-class Collection(BaseModel):
-    """A gallery of `size` people or a vocabulary of `size` words.
-
-    `shadow` is set while the gallery is migrated to another model.
-    """
-
-    name: str
-    kind: Literal["gallery", "vocabulary"]
-    model: str
-    dimension: int
-    size: int
-    created_at: datetime
-    shadow: Shadow | None = None
-
-    @classmethod
-    def of(cls, collection: store.Collection, shadow: ShadowState | None = None) -> "Collection":
-        return cls(
-            shadow=Shadow(model=shadow.model, missing=shadow.missing) if shadow else None,
-            name=collection.name,
-            kind=collection.kind,
-            model=collection.space.name,
-            dimension=collection.space.dimension,
-            size=collection.size,
-            created_at=collection.created_at,
-        )
-
-
-class CollectionList(BaseModel):
-    collections: list[Collection]
 
 
 class ErasureReceipt(BaseModel):

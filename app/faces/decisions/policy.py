@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.decisions.normalisation import ScoreNormaliser
+from app.faces.decisions.normalisation import NoNormalisation, ScoreNormaliser
 from app.faces.decisions.thresholds import HIGHEST_THRESHOLD, Thresholds
 from app.vectors import Matrix, Vector
 
@@ -32,11 +32,13 @@ class Judgement:
 class Limit:
     """What a comparison must reach: `threshold` holds for an average pair.
 
-    `fixed` thresholds are cosines that hold for every pair: normalisation is not applied.
+    `fixed` thresholds are cosines that hold for every pair: normalisation is not applied. `target`
+    is the error rate that the threshold was computed from, None for a fixed one.
     """
 
     threshold: float
     fixed: bool = False
+    target: float | None = None
 
 
 class DecisionPolicy:
@@ -47,11 +49,20 @@ class DecisionPolicy:
 
     def for_fmr(self, target: float) -> Limit:
         """The limit with a false match rate of at most `target` in a 1:1 comparison."""
-        return Limit(self._thresholds.for_fmr(target))
+        return Limit(self._thresholds.for_fmr(target), target=target)
 
     def for_fpir(self, target: float, gallery_size: int) -> Limit:
         """The limit with a false positive rate of at most `target` in a search of the gallery."""
-        return Limit(self._thresholds.for_fpir(target, gallery_size))
+        return Limit(self._thresholds.for_fpir(target, gallery_size), target=target)
+
+    def expected_fnmr(self, limit: Limit) -> float | None:
+        """The expected share of genuine pairs below the limit; None where it is unknown.
+
+        It is unknown for a fixed cosine if the table was measured on normalised scores.
+        """
+        if limit.fixed and not isinstance(self._normaliser, NoNormalisation):
+            return None
+        return self._thresholds.fnmr_at(limit.threshold)
 
     def corrections(self, embeddings: Matrix) -> NDArray[np.float32]:
         """What each face takes off a score, shape (n,)."""
