@@ -45,7 +45,7 @@ class GalleryCalibrator:
             faces,
             f"people of the collection {name!r}",
             policies.normalisation,
-            policies.thresholds.fmr_at,
+            policies.thresholds,
         )
         with self._database.write() as session:
             locked = lock_collection(session, gallery)

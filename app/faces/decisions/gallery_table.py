@@ -1,6 +1,7 @@
 """Measures a calibration table on the people of one gallery."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,14 @@ from pydantic import BaseModel, ConfigDict
 from app.errors import TooFewPeople
 from app.faces.decisions.calibration import calibrate
 from app.faces.decisions.intervals import Interval, genuine_interval, impostor_interval
-from app.faces.decisions.scores import LabelledFaces, genuine_scores, impostor_scores
+from app.faces.decisions.scores import (
+    STEP,
+    LabelledFaces,
+    ScoreDistribution,
+    genuine_scores,
+    impostor_scores,
+)
+from app.faces.decisions.thresholds import Thresholds
 from app.inference.manifest import Calibration, Manifest
 
 FEWEST_PEOPLE, FEWEST_PAIRS = 100, 10_000
@@ -81,11 +89,11 @@ def measure_gallery(
     faces: LabelledFaces,
     population: str,
     normalisation: str,
-    fmr_at: Callable[[float], float],
+    model: Thresholds,
 ) -> GalleryMeasurement:
     """Measure the pairs of a gallery's photos; `person` of `faces` are person_ids.
 
-    `fmr_at` is the model's estimate of the false match rate at a score. Raises TooFewPeople.
+    Raises TooFewPeople.
     """
     people, code = np.unique(faces.person, return_inverse=True)
     impostors = impostor_scores(faces)
@@ -93,9 +101,9 @@ def measure_gallery(
     genuine_people = int((np.bincount(code) > 1).sum())
     enough = genuine_people >= FEWEST_GENUINE_PEOPLE
     genuine = genuine_scores(faces) if enough else None
-    calibration = calibrate({"people": impostors}, genuine, population)
+    calibration = _extend(calibrate({"people": impostors}, genuine, population), genuine, model)
     counts = _count(faces, code, calibration)
-    closest = _closest_people(faces, code, lambda score: fmr_at(score) * impostors.pairs)
+    closest = _closest_people(faces, code, lambda score: model.fmr_at(score) * impostors.pairs)
     table = GalleryTable(
         calibration=calibration,
         fmr_interval=counts.fmr_intervals(calibration),
@@ -107,6 +115,35 @@ def measure_gallery(
         normalisation=normalisation,
     )
     return GalleryMeasurement(table, tuple(closest[:_CLOSEST]))
+
+
+def _extend(
+    table: Calibration, genuine: ScoreDistribution | None, model: Thresholds
+) -> Calibration:
+    """The table with safer thresholds beyond its measured rates.
+
+    There, the tail fitted to few pairs varies a lot from gallery to gallery
+    (docs/adr/0016-calibration-of-galleries.md). Each knot is at least as far from the last measured
+    one as in the model's table.
+    """
+    start = table.measured_to or table.fmr[0]
+    measured = table.similarity[table.fmr.index(start)]
+    similarity: list[float] = []
+    for rate, knot in zip(table.fmr, table.similarity, strict=True):
+        needed = knot
+        if rate < start:
+            farther = measured + model.for_fmr(rate) - model.for_fmr(start)
+            needed = max(knot, math.ceil(farther / STEP) * STEP, similarity[-1] + STEP)
+        similarity.append(round(needed, 6))
+    return Calibration(
+        population=table.population,
+        pairs=table.pairs,
+        similarity=tuple(similarity),
+        fmr=table.fmr,
+        measured_to=table.measured_to,
+        fnmr=tuple(1.0 - genuine.share_at(s) for s in similarity) if genuine else (),
+        genuine_pairs=table.genuine_pairs,
+    )
 
 
 def _require_enough(people: int, pairs: int) -> None:

@@ -6,6 +6,8 @@ import pytest
 from app.errors import TooFewPeople
 from app.faces.decisions.gallery_table import GalleryMeasurement, GalleryTable, measure_gallery
 from app.faces.decisions.scores import LabelledFaces, genuine_scores, impostor_scores
+from app.faces.decisions.thresholds import Thresholds
+from app.inference.manifest import Calibration
 from app.vectors import Matrix
 from tests.store.galleries import made_up_people
 
@@ -23,9 +25,14 @@ def labelled(vectors: Matrix) -> LabelledFaces:
     )
 
 
+MODEL = Thresholds(
+    Calibration(population="model", pairs=1, similarity=(0.1, 0.7, 0.8), fmr=(0.1, 1e-2, 1e-7))
+)
+
+
 def measure(faces: LabelledFaces) -> GalleryMeasurement:
-    """Measure a gallery; the model estimates 1e-7 above 0.75 and 1e-2 below."""
-    return measure_gallery(faces, "made up", "none", lambda s: 1e-7 if s > 0.75 else 1e-2)
+    """Measure a gallery; the model expects strangers up to a similarity of 0.7, not above 0.8."""
+    return measure_gallery(faces, "made up", "none", MODEL)
 
 
 def test_the_table_states_the_rates_of_the_gallery() -> None:
@@ -44,6 +51,16 @@ def test_the_table_states_the_rates_of_the_gallery() -> None:
     assert calibration.fnmr[at] == pytest.approx(refused)
     assert table.fnmr_interval[at][0] <= refused <= table.fnmr_interval[at][1]
     assert GalleryTable.model_validate(table.model_dump(mode="json")) == table
+
+
+def test_extrapolated_thresholds_are_not_closer_than_those_of_the_model() -> None:
+    table = measure(labelled(made_up_people(150, 2, 64))).table.calibration
+    at = dict(zip(table.fmr, table.similarity, strict=True))
+    assert table.measured_to == 5e-4
+    farther = MODEL.for_fmr(1e-6) - MODEL.for_fmr(5e-4)
+    assert at[1e-6] - at[5e-4] >= farther - 1e-9
+    refused = 1 - genuine_scores(labelled(made_up_people(150, 2, 64))).share_at(at[1e-6])
+    assert table.fnmr[table.fmr.index(1e-6)] == pytest.approx(refused)
 
 
 def test_a_person_enrolled_twice_is_reported() -> None:
