@@ -12,6 +12,7 @@ from app.faces.decisions.normalisation import (
     ScoreNormaliser,
     load_normaliser,
 )
+from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.decode import ImageLimits
 from app.faces.pipeline.embed import Embedder
@@ -21,6 +22,7 @@ from app.faces.pipeline.quality import QualityLimits
 from app.inference.session import choose_providers
 from app.vectors import Matrix, Vector
 from training.faces.crops import held_out
+from training.faces.defaults import Defaults, measure_defaults
 from training.faces.export import record_accuracy
 from training.faces.lfw import (
     Pairs,
@@ -84,6 +86,7 @@ class Report:
     lfw_at_stated_fmr_1e3: AtStatedFmr | None
     lfw_one_shot: Identification | None
     held_out_one_shot: Identification | None
+    held_out_at_defaults: Defaults | None
 
     def as_text(self) -> str:
         """One number per line: its path and its value."""
@@ -130,15 +133,15 @@ def evaluate(
         if plot is not None:
             curves = {name: error_curve(found, pairs.same) for name, found in ways.items()}
             plot_errors(curves, plot)
+    held_out = None if crops is None else _held_out_people(embedder, normaliser, crops, limit)
     return Report(
         model=embedder.space.name,
         digest=embedder.space.digest,
         lfw=verification,
         lfw_at_stated_fmr_1e3=stated,
         lfw_one_shot=lfw_one_shot,
-        held_out_one_shot=(
-            None if crops is None else _held_out_people(embedder, normaliser, crops, limit)
-        ),
+        held_out_one_shot=None if held_out is None else held_out[0],
+        held_out_at_defaults=None if held_out is None else held_out[1],
     )
 
 
@@ -236,8 +239,13 @@ def _labelled(seen: dict[str, PhotoVectors]) -> tuple[Matrix, Identities]:
 
 def _held_out_people(
     embedder: Embedder, normaliser: ScoreNormaliser, folder: Path, limit: int | None
-) -> Identification:
+) -> tuple[Identification, Defaults | None]:
     crops = read_crops(folder, limit)
     people = crops.take(held_out(crops) & (crops.identity != ""))
     embeddings = embed_crops(embedder, people)
-    return identification(embeddings, people.identity, normaliser.corrections(embeddings))
+    found = identification(embeddings, people.identity, normaliser.corrections(embeddings))
+    calibration = embedder.manifest.calibration
+    if calibration is None:
+        return found, None
+    policy = DecisionPolicy(Thresholds(calibration), normaliser)
+    return found, measure_defaults(policy, embeddings, people.identity)

@@ -1,0 +1,46 @@
+"""What a service does at its defaults, on made-up people."""
+
+import numpy as np
+
+from app.faces.decisions.normalisation import NoNormalisation
+from app.faces.decisions.policy import DecisionPolicy
+from app.faces.decisions.thresholds import Thresholds
+from app.inference.manifest import Calibration
+from app.vectors import l2_normalize
+from training.faces.defaults import measure_defaults
+
+POLICY = DecisionPolicy(
+    Thresholds(
+        Calibration(
+            population="made up", pairs=1000, similarity=(0.3, 0.5, 0.7), fmr=(0.1, 1e-3, 1e-5)
+        )
+    ),
+    NoNormalisation(),
+)
+
+
+def people(noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Three faces of each of 80 people, with this deviation of every component."""
+    rng = np.random.default_rng(0)
+    rows = np.repeat(l2_normalize(rng.normal(size=(80, 64))), 3, axis=0)
+    faces = l2_normalize(rows + rng.normal(0, noise, rows.shape)).astype(np.float32)
+    return faces, np.repeat(np.arange(80), 3).astype(str)
+
+
+def test_clear_faces_are_found_and_strangers_are_not() -> None:
+    found = measure_defaults(POLICY, *people(noise=0.02))
+    assert found.genuine_pairs == 240
+    assert found.refused == 0.0
+    assert [gallery.people for gallery in found.galleries] == [40, 60]
+    for gallery in found.galleries:
+        assert gallery.found == 1.0
+        assert gallery.wrong == 0.0
+        assert gallery.strangers < 0.05
+
+
+def test_blurred_faces_are_refused_more_often_in_larger_galleries() -> None:
+    found = measure_defaults(POLICY, *people(noise=0.11))
+    small, large = found.galleries
+    assert 0.0 < found.refused < 1.0
+    assert large.found <= small.found < 1.0
+    assert small.strangers < 0.05
