@@ -26,7 +26,7 @@ class Server:
         data: Path,
         *arguments: str,
         wrapper: Sequence[str] = (),
-        checkout: Path = PROJECT,
+        checkout: Path | str = PROJECT,
         **environment: str,
     ) -> None:
         self.port = free_port()

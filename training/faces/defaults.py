@@ -32,7 +32,7 @@ class GalleryResult:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """`refused` is the share of genuine pairs below their threshold at a false match rate of 0.001."""
+    """`refused` is the share of genuine pairs below their threshold at an FMR of 0.001."""
 
     genuine_pairs: int
     refused: float

@@ -96,6 +96,9 @@ class Report:
             if isinstance(value, dict):
                 for key, inner in value.items():
                     walk(inner, f"{path}.{key}" if path else key)
+            elif isinstance(value, tuple):
+                for number, inner in enumerate(value):
+                    walk(inner, f"{path}.{number}")
             elif value is not None:
                 shown = f"{value:.5f}" if isinstance(value, float) else str(value)
                 lines.append(f"{path:44} {shown}")
