@@ -25,6 +25,8 @@ Threshold = Annotated[
     typer.Option(help="Cosine that every pair must reach; replaces rates and normalisation."),
 ]
 
+_LOWEST_RATE = 1e-6  # of the printed table; JSON contains all rates
+
 
 class OptionName(StrEnum):
     """The decision options of a gallery."""
@@ -104,7 +106,13 @@ def calibrate(
 def _print_calibration(measured: GalleryCalibration) -> None:
     table = measured.table
     rows = [
-        (f"{rate:g}", knot, _interval(fmr), _rate(fnmr), _interval(refused))
+        (
+            f"{rate:g}",
+            knot,
+            "extrapolated" if fmr is None else _interval(fmr),
+            _rate(fnmr),
+            _interval(refused),
+        )
         for rate, knot, fmr, fnmr, refused in zip(
             table.calibration.fmr,
             table.calibration.similarity,
@@ -113,6 +121,7 @@ def _print_calibration(measured: GalleryCalibration) -> None:
             table.fnmr_interval or [None] * len(table.fmr_interval),
             strict=True,
         )
+        if rate >= _LOWEST_RATE
     ]
     columns = ("false match rate", "threshold", "95 % interval", "refused genuine pairs")
     print_table((*columns, "95 % interval"), rows)
@@ -122,9 +131,9 @@ def _print_calibration(measured: GalleryCalibration) -> None:
     )
     if table.suspected_pairs:
         typer.echo(
-            f"warning: {table.suspected_pairs} pairs of people are more similar than two different "
-            "people are expected to be. If they are one person enrolled twice, the thresholds are "
-            "too high: join or delete them, and calibrate again.",
+            "warning: two different people are not expected to be as similar as the most similar "
+            f"ones (pairs: {table.suspected_pairs}). If they are one person enrolled twice, the "
+            "thresholds are too high: join or delete them, and calibrate again.",
             err=True,
         )
 
@@ -169,7 +178,7 @@ def _decision_rows(state: GalleryState) -> list[tuple[str, object]]:
         ("calibrated at", f"{own.calibrated_at:%Y-%m-%d %H:%M}"),
         ("false match rate of verify, 95 %", _interval(own.fmr_interval)),
         ("refused genuine pairs of verify, 95 %", _interval(own.fnmr_interval)),
-        ("people who may be enrolled twice", f"{own.table.suspected_pairs} pairs"),
+        ("people who may be enrolled twice", f"pairs: {own.table.suspected_pairs}"),
     ]
 
 
