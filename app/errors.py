@@ -115,6 +115,36 @@ class AlreadyEnrolled(SimaError):
         self.threshold = threshold
 
 
+class DifferentPerson(SimaError):
+    """The photo for a known person does not match that person."""
+
+    code = "different_person"
+
+    def __init__(self, person_id: str, name: str, similarity: float, threshold: float) -> None:
+        super().__init__(
+            "the photo does not match the person; send the right person_id, another photo, or "
+            "on_mismatch=allow"
+        )
+        self.person_id = person_id
+        self.name = name
+        self.similarity = similarity
+        self.threshold = threshold
+
+
+class ExternalIdTaken(SimaError):
+    """Another person of the collection, `person_id`, has this external id."""
+
+    code = "external_id_taken"
+
+    def __init__(self, person_id: str, message: str | None = None) -> None:
+        super().__init__(
+            message
+            or "another person of the collection has this external_id; send that person_id to add "
+            "a photo, or another external_id"
+        )
+        self.person_id = person_id
+
+
 class PersonNotFound(SimaError):
     """No person has this id (in this collection)."""
 

@@ -43,7 +43,7 @@ async def get_person(ctx: Ctx, person_id: str) -> schemas.Person:
     return schemas.Person.of(await ctx.run(lambda: ctx.services.galleries.person(person_id)))
 
 
-@router.patch("/{person_id}", dependencies=[Writer], responses=_ERRORS)
+@router.patch("/{person_id}", dependencies=[Writer], responses=describe(404, 409))
 async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges) -> schemas.Person:
     """Change the fields that are sent."""
     columns = changes.columns()

@@ -13,9 +13,12 @@ from starlette.responses import Response
 
 from app.errors import (
     AlreadyEnrolled,
+    DifferentPerson,
+    ExternalIdTaken,
     InvalidRequest,
     MultipleFaces,
     PoorQuality,
+    PoorReason,
     RateLimited,
     SimaError,
     WordNotFound,
@@ -40,6 +43,8 @@ STATUS = {
     "projection_not_found": 404,
     "erasure_not_found": 404,
     "already_enrolled": 409,
+    "different_person": 409,
+    "external_id_taken": 409,
     "collection_exists": 409,
     "projection_exists": 409,
     "space_mismatch": 409,
@@ -82,7 +87,7 @@ class Reason(BaseModel):
 
 
 class EnrolledPerson(BaseModel):
-    """The person that the face is enrolled as."""
+    """The person that the face is enrolled as, or that it does not match."""
 
     person_id: str
     name: str
@@ -114,17 +119,26 @@ class Problem(BaseModel):
     reasons: list[Reason] | None = None
     person: EnrolledPerson | None = None
     similarity: float | None = None
+    threshold: float | None = None
+    person_id: str | None = None
     suggestions: list[str] | None = None
     faces: int | None = None
 
 
 def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an endpoint for these statuses and the common ones."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    schema = {"$ref": "#/components/schemas/Problem"}
     described: dict[int | str, dict[str, Any]] = {}
     for status in (*statuses, 401, 403, 422, 429, 503):
         codes = [code for code, listed in STATUS.items() if listed == status]
-        described[status] = {"description": ", ".join(codes), "content": content}
+        content: dict[str, Any] = {"schema": schema}
+        examples = _examples(codes)
+        if examples:
+            content["examples"] = examples
+        described[status] = {
+            "description": ", ".join(codes),
+            "content": {"application/problem+json": content},
+        }
     return described
 
 
@@ -144,6 +158,25 @@ def problem(
 def problem_of(request_id: str, error: SimaError) -> Problem:
     """The `Problem` of a domain error, for responses that contain several."""
     return _body(request_id, error.code, _detail(error), STATUS[error.code], **_more(error))
+
+
+def _examples(codes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Examples of those errors that have members of their own, for the OpenAPI document."""
+    person_id, name = "9c1185a5c5e9fc5461280897", "Barack Obama"
+    errors = (
+        AlreadyEnrolled(person_id, name, similarity=0.81, threshold=0.66),
+        DifferentPerson(person_id, name, similarity=0.12, threshold=0.43),
+        ExternalIdTaken(person_id),
+        MultipleFaces(2),
+        PoorQuality((PoorReason("too_dark", measured=17.2, limit=40.0),)),
+    )
+    return {
+        error.code: {
+            "value": problem_of("5f0c2e6f9b1d4c43", error).model_dump(exclude_none=True),
+        }
+        for error in errors
+        if error.code in codes
+    }
 
 
 def _body(request_id: str, code: str, detail: str, status: int, **more: Any) -> Problem:
@@ -197,28 +230,24 @@ def _detail(error: SimaError) -> str:
 
 
 def _more(error: SimaError) -> dict[str, Any]:
+    more: dict[str, Any] = {}
     match error:
-        case AlreadyEnrolled():
-            person = EnrolledPerson(person_id=error.person_id, name=error.name)
-            return {
-                "person": person,
-                "similarity": error.similarity,
-                "threshold": error.threshold,
-            }
+        case AlreadyEnrolled() | DifferentPerson():
+            more["person"] = EnrolledPerson(person_id=error.person_id, name=error.name)
+            more["similarity"], more["threshold"] = error.similarity, error.threshold
+        case ExternalIdTaken():
+            more["person_id"] = error.person_id
         case PoorQuality():
-            return {
-                "reasons": [
-                    Reason(code=r.code, measured=r.measured, limit=r.limit) for r in error.reasons
-                ]
-            }
+            more["reasons"] = [
+                Reason(code=r.code, measured=r.measured, limit=r.limit) for r in error.reasons
+            ]
         case WordNotFound():
-            return {"suggestions": list(error.suggestions)}
+            more["suggestions"] = list(error.suggestions)
         case MultipleFaces():
-            return {"faces": error.count}
+            more["faces"] = error.count
         case InvalidRequest():
-            return {"errors": [FieldProblem(where=error.where, message=str(error))]}
-        case _:
-            return {}
+            more["errors"] = [FieldProblem(where=error.where, message=str(error))]
+    return more
 
 
 def _validation(request: Request, error: Exception) -> Response:

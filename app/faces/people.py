@@ -87,7 +87,10 @@ class Galleries:
             return people.get_person(session, person_id)
 
     def change(self, person_id: str, changes: dict[str, Any]) -> Person:
-        """Sets the given ones of `name`, `external_id`, `attributes`. Raises PersonNotFound."""
+        """Sets the given ones of `name`, `external_id`, `attributes`.
+
+        Raises PersonNotFound, ExternalIdTaken.
+        """
         with self._database.write() as session:
             return people.change_person(session, person_id, changes)
 

@@ -1,7 +1,7 @@
 """Exports a gallery to an archive file, and imports one into any database."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.crypto.signing import Signer
-from app.errors import InvalidArchive
+from app.errors import ExternalIdTaken, InvalidArchive
 from app.store.archive_file import (
     Archive,
     ArchivedPerson,
@@ -63,10 +63,11 @@ def import_gallery(
     """Creates a gallery from a file signed by `own` or by the public key `trusted`.
 
     It has the name in the archive unless `name` is given. Ids of people and templates are kept
-    unless they are in use. Raises InvalidArchive, CollectionExists, DecryptionFailed, OSError;
-    nothing is stored then.
+    unless they are in use. Raises InvalidArchive, ExternalIdTaken, CollectionExists,
+    DecryptionFailed, OSError; nothing is stored then.
     """
     manifest, archive = read_file(file, (own.public, trusted), database.keyring)
+    _require_unique_external_ids(archive.people)
     with database.write() as session:
         collection = create_collection(session, name or archive.collection, GALLERY, archive.space)
         first, largest = 0, 1
@@ -137,6 +138,21 @@ def _add_person(
             )
         )
     session.flush()
+
+
+def _require_unique_external_ids(people: Sequence[ArchivedPerson]) -> None:
+    """Raises ExternalIdTaken; galleries of earlier versions may contain duplicates."""
+    holders: dict[str, str] = {}
+    for person in people:
+        if person.external_id is None:
+            continue
+        holder = holders.setdefault(person.external_id, person.person_id)
+        if holder != person.person_id:
+            raise ExternalIdTaken(
+                holder,
+                f"the people {holder} and {person.person_id} of the archive have the same "
+                "external_id; change one with PATCH /persons/{person_id} and export again",
+            )
 
 
 def _time(written: str) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
-from app.errors import PersonNotFound
+from app.errors import ExternalIdTaken, PersonNotFound
 from app.store.collections import Collection, change_size, lock_with_shadow
 from app.store.db.encryption import decrypt_metadata, encrypt_metadata
 from app.store.db.tables import GALLERY, CollectionRow, EntryRow, TemplateRow, now
@@ -58,7 +58,9 @@ class NewPerson:
 
 
 def add_person(session: Session, collection: Collection, new: NewPerson) -> Person:
-    """Adds a person without templates to a locked gallery."""
+    """Adds a person without templates to a locked gallery. Raises ExternalIdTaken."""
+    if new.external_id is not None:
+        require_unused_external_id(session, collection, new.external_id)
     person_id, created_at = secrets.token_hex(12), now()
     row = EntryRow(
         public_id=person_id,
@@ -114,14 +116,37 @@ def list_persons(
 
 
 def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
-    """Sets the columns named in `changes`: name, external_id, attributes. Raises PersonNotFound."""
-    person = get_person(session, person_id)
+    """Sets the columns named in `changes`: name, external_id, attributes.
+
+    Locks the person's gallery. Raises PersonNotFound, ExternalIdTaken.
+    """
+    person, locked = lock_person(session, person_id)
+    external_id = changes.get("external_id")
+    if external_id is not None and external_id != person.external_id:
+        [gallery] = [collection for collection in locked if collection.kind == GALLERY]
+        require_unused_external_id(session, gallery, external_id)
     row = session.get_one(EntryRow, person.row_id)
     for column, value in changes.items():
         encrypted = column == "attributes"
         setattr(row, column, encrypt_metadata(session, person_id, value) if encrypted else value)
     session.flush()
     return get_person(session, person_id)
+
+
+def require_unused_external_id(session: Session, gallery: Collection, external_id: str) -> None:
+    """Raises ExternalIdTaken if a person of the gallery has this external id.
+
+    Writers call it while they hold the lock of the gallery, so no two of them can store one id. A
+    unique index alone would not do: it is missing in a database that had duplicates before it.
+    """
+    holder = session.scalar(
+        select(EntryRow.public_id)
+        .where(EntryRow.collection_id == gallery.row_id, EntryRow.external_id == external_id)
+        .order_by(EntryRow.row_id)
+        .limit(1)
+    )
+    if holder is not None:
+        raise ExternalIdTaken(holder)
 
 
 def lock_person(session: Session, person_id: str) -> tuple[Person, list[Collection]]:

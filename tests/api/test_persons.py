@@ -40,6 +40,23 @@ def test_patch_changes_only_the_fields_that_are_sent(gallery: TestClient, photos
     assert gallery.get(url).json() == changed
 
 
+def test_patch_refuses_the_external_id_of_another_person(
+    gallery: TestClient, photos: Photos
+) -> None:
+    holder = enroll(gallery, photos["astronaut"], "Eileen", external_id="1")
+    other = enroll(gallery, photos["obama"], "Barack", external_id="2")
+    url = f"/persons/{other['person_id']}"
+
+    refused = gallery.patch(url, json={"name": "B", "external_id": "1"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "external_id_taken")
+    assert refused.json()["person_id"] == holder["person_id"]
+    unchanged = gallery.get(url).json()
+    assert (unchanged["name"], unchanged["external_id"]) == ("Barack", "2")
+    assert gallery.patch(url, json={"external_id": "2"}).status_code == 200
+    gallery.patch(f"/persons/{holder['person_id']}", json={"external_id": None})
+    assert gallery.patch(url, json={"external_id": "1"}).json()["external_id"] == "1"
+
+
 def test_a_deleted_person_is_not_found(gallery: TestClient, photos: Photos) -> None:
     enrolled = enroll(gallery, photos["astronaut"], "Eileen")
     url = f"/persons/{enrolled['person_id']}"

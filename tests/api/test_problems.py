@@ -30,3 +30,13 @@ def test_the_document_names_every_error_code(client: TestClient) -> None:
     document = json.dumps(client.get("/openapi.json").json()["paths"])
     for code in STATUS:
         assert code in document or code == "internal_error"
+
+
+def test_the_document_shows_errors_with_members_of_their_own(client: TestClient) -> None:
+    responses = client.get("/openapi.json").json()["paths"]["/enroll"]["post"]["responses"]
+    examples = responses["409"]["content"]["application/problem+json"]["examples"]
+    assert set(examples) == {"already_enrolled", "different_person", "external_id_taken"}
+    shown = examples["different_person"]["value"]
+    assert shown["status"] == 409
+    assert shown["similarity"] < shown["threshold"]
+    assert examples["external_id_taken"]["value"]["person_id"]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from app.crypto.keyring import new_key
-from tests.conftest import MakeClient, enroll, upload
+from tests.conftest import MakeClient, enroll, services_of, upload
 from tests.faces.test_bulk import sima
 
 Photos = dict[str, bytes]
@@ -77,6 +78,22 @@ def test_import_beside_the_exported_gallery(
     assert not ids & {person["person_id"] for person in listed}
     found = gallery.post("/identify", files=upload(photos["biden"]), data={"collection": "copy"})
     assert found.json()["faces"][0]["person"]["name"] == "Joe"
+
+
+def test_an_archive_with_a_shared_external_id_is_refused(
+    tmp_path: Path, data: Path, gallery: TestClient
+) -> None:
+    """Galleries of versions that did not check external ids may contain duplicates."""
+    with services_of(gallery).database.write() as session:
+        session.execute(text("DROP INDEX uq_entries_external_id"))
+        session.execute(text("UPDATE entries SET external_id = '44'"))
+    file = tmp_path / "gallery.sima"
+    sima(data, "export", "default", file)
+    error = sima(data, "import", file, "--collection", "copy", status=1)["error"]
+    assert error.startswith("external_id_taken:")
+    people = gallery.get("/persons").json()["persons"]
+    assert all(person["person_id"] in error for person in people)
+    assert gallery.get("/collections/copy").status_code == 404
 
 
 def test_a_changed_archive_is_refused(tmp_path: Path, data: Path, gallery: TestClient) -> None:

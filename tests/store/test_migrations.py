@@ -17,12 +17,13 @@ from sqlalchemy import (
     text,
 )
 
-from app.errors import NotReady
+from app.errors import ExternalIdTaken, NotReady
 from app.settings import PROJECT
-from app.store.collections import get_collection
+from app.store.collections import get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.db.schema import downgrade, upgrade
 from app.store.db.tables import Base
+from app.store.people import NewPerson, add_person
 from app.store.shadow import get_shadow
 
 
@@ -103,6 +104,81 @@ def _insert(connection: Connection, into: str, **values: object) -> None:
     created_at = column("created_at", DateTime(timezone=True))
     row = {**values, "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
     connection.execute(insert(table(into, *map(column, values), created_at)).values(row))
+
+
+def test_0011_makes_external_ids_unique(empty: Database) -> None:
+    upgrade(empty, "0010")
+    with empty.write() as session:
+        _insert_people(session.connection(), {"a": "1", "b": "2", "c": None, "d": None})
+    upgrade(empty)
+    assert "uq_entries_external_id" in _indexes_of_entries(empty)
+    with pytest.raises(NotReady), empty.write() as session:
+        _insert_person(session.connection(), 9, 1, "e", "2")
+    downgrade(empty, "0010")
+    assert "uq_entries_external_id" not in _indexes_of_entries(empty)
+
+
+def test_0011_lists_people_who_share_an_external_id_and_keeps_them(
+    empty: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = {"a": "secret", "b": "2", "c": "secret", "d": None}
+    upgrade(empty, "0010")
+    with empty.write() as session:
+        _insert_people(session.connection(), people)
+    upgrade(empty)
+    assert "external_id_shared" in caplog.text
+    assert "['a', 'c']" in caplog.text
+    assert "secret" not in caplog.text, "external ids are personal data"
+    assert "'b'" not in caplog.text
+    assert "uq_entries_external_id" not in _indexes_of_entries(empty)
+    with empty.read() as session:
+        stored = session.execute(text("SELECT public_id, external_id FROM entries"))
+        assert {row[0]: row[1] for row in stored if row[0] != "z"} == people
+
+    with pytest.raises(ExternalIdTaken) as raised, empty.write() as session:
+        gallery = lock_collection(session, get_collection(session, "people"))
+        add_person(session, gallery, NewPerson("E", "secret", {}))
+    assert raised.value.person_id == "a"
+    downgrade(empty, "0010")
+
+
+def _insert_people(connection: Connection, people: dict[str, str | None]) -> None:
+    """Inserts people by public id, with their external ids, and one in another gallery."""
+    _insert(connection, "embedding_spaces", id=1, name="old", digest="old", dimension=4)
+    for row_id, name in ((1, "people"), (2, "others")):
+        _insert(
+            connection,
+            "collections",
+            id=row_id,
+            name=name,
+            kind="gallery",
+            space_id=1,
+            revision=0,
+            size=0,
+        )
+    for row_id, (person_id, external_id) in enumerate(people.items(), start=1):
+        _insert_person(connection, row_id, 1, person_id, external_id)
+    _insert_person(connection, 8, 2, "z", "2")
+
+
+def _insert_person(
+    connection: Connection, row_id: int, collection_id: int, person_id: str, external_id: str | None
+) -> None:
+    _insert(
+        connection,
+        "entries",
+        id=row_id,
+        collection_id=collection_id,
+        public_id=person_id,
+        name="P",
+        external_id=external_id,
+        metadata="{}",
+    )
+
+
+def _indexes_of_entries(database: Database) -> set[str | None]:
+    with database.read() as session:
+        return {i["name"] for i in inspect(session.connection()).get_indexes("entries")}
 
 
 def test_support_sets_are_read_by_their_index(tmp_path: Path) -> None:

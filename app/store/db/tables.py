@@ -109,6 +109,9 @@ class CalibrationRow(Base):
 class EntryRow(Base):
     """A person or a word. `rank` counts words from 1 by frequency; people have none.
 
+    A database that had duplicate external ids at revision 0011 lacks `uq_entries_external_id`;
+    `app.store.people` checks external ids under the lock of the gallery in any case.
+
     `attributes` are the metadata of a person, see `app.store.db.encryption`.
     """
 
@@ -121,6 +124,14 @@ class EntryRow(Base):
             unique=True,
             sqlite_where=text("rank IS NOT NULL"),
             postgresql_where=text("rank IS NOT NULL"),
+        ),
+        Index(
+            "uq_entries_external_id",
+            "collection_id",
+            "external_id",
+            unique=True,
+            sqlite_where=text("external_id IS NOT NULL"),
+            postgresql_where=text("external_id IS NOT NULL"),
         ),
         Index("ix_entries_name", "collection_id", "name"),
         Index("ix_entries_external_id", "collection_id", "external_id"),
