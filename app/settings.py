@@ -73,7 +73,12 @@ class Settings(BaseSettings):
     threshold: Annotated[float | None, Field(ge=-1.0, le=1.0)] = None
     """Cosine that every pair must reach; replaces both target rates and score normalisation."""
     duplicate_fpir: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
-    """False positive identification rate of the duplicate check in enrollment."""
+    """False positive identification rate of the duplicate check in enrollment: the share of new
+    people who are refused because they resemble somebody in the gallery. A higher rate notices more
+    people who are enrolled a second time."""
+    mismatch_fmr: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.01
+    """False match rate of the comparison of a photo with the known person that it is added to: the
+    share of other people's photos that are accepted. A lower rate refuses more genuine photos."""
 
     encryption_keys: SecretStr | None = None
     """32 random bytes in base64 (`sima keys new`), several separated by commas, newest first.

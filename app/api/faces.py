@@ -86,16 +86,8 @@ async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schem
     Without a face the list is empty.
     """
     fields, image = await read_image(request, schemas.IdentifyFields)
-    result = await ctx.run(
-        lambda: ctx.services.recognizer.identify(
-            image,
-            fields.collection,
-            fields.top_k,
-            fields.options(),
-            fields.faces,
-            timings,
-        )
-    )
+    order = fields.order()
+    result = await ctx.run(lambda: ctx.services.recognizer.identify(image, order, timings))
     return schemas.Identified.of(result, active_model(ctx))
 
 

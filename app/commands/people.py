@@ -9,7 +9,8 @@ from app.commands.decisions import TargetFmr, TargetFpir, Threshold
 from app.commands.output import AsJson, open_services, print_json, print_table
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
-from app.faces.pipeline.pipeline import FaceChoice, FaceSelection
+from app.faces.pipeline.selection import FaceChoice, FaceSelection
+from app.faces.recognition import IdentifyOrder
 from app.timings import Timings
 
 persons = typer.Typer(no_args_is_help=True, help="List and delete enrolled people.")
@@ -31,27 +32,43 @@ Selection = Annotated[
 
 def enroll(
     file: Photo,
-    name: Annotated[str, typer.Option(help="The person's name.")],
+    name: Annotated[str | None, typer.Option(help="The person's name.")] = None,
     collection: Gallery = DEFAULT_COLLECTION,
+    person_id: Annotated[
+        str | None, typer.Option(help="Add the photo to this person, whom it must match.")
+    ] = None,
+    face: Choice = "subject",
     allow_duplicate: Annotated[
         bool, typer.Option(help="Enroll the face even if it matches another person.")
     ] = False,
+    allow_mismatch: Annotated[
+        bool, typer.Option(help="Add the photo even if it does not match the person.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Enroll a person from one photo.
+    """Enroll a person from one photo, or add a photo to a known person.
 
-    The photo must show one face of sufficient quality that matches no enrolled person.
+    The face must be of sufficient quality and match no other person. With --face subject, a photo
+    in which a second face has at least half the subject's area is refused.
     """
+    order = EnrollOrder(
+        name=name,
+        collection=collection,
+        person_id=person_id,
+        external_id=None,
+        metadata={},
+        face=face,
+        allow_duplicate=allow_duplicate,
+        allow_mismatch=allow_mismatch,
+        dry_run=False,
+    )
     with open_services() as services:
-        order = EnrollOrder(
-            name, collection, None, None, {}, "only", allow_duplicate, dry_run=False
-        )
         done = services.enroller.enroll(file.read_bytes(), order, Timings())
-    person_id = done.person.person_id if done.person else ""
+    enrolled_id = done.person.person_id if done.person else ""
     if as_json:
-        print_json({"person_id": person_id, "name": done.name, "collection": collection})
+        print_json({"person_id": enrolled_id, "name": done.name, "collection": collection})
     else:
-        typer.echo(f"enrolled {done.name} as {person_id} in {collection}")
+        typer.echo(f"enrolled {done.name} as {enrolled_id} in {collection}")
 
 
 def identify(
@@ -61,17 +78,20 @@ def identify(
     target_fpir: TargetFpir = None,
     threshold: Threshold = None,
     faces: Selection = "all",
+    rotate: Annotated[
+        bool,
+        typer.Option("--rotate", help="Examine a photo without a face in three more orientations."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Identify the people in a photo: match, unknown or ambiguous for each face.
 
     A photo without a face is not an error.
     """
+    options = DecisionOptions(target_fpir=target_fpir, threshold=threshold)
+    order = IdentifyOrder(collection, top_k, options, faces, rotate)
     with open_services() as services:
-        options = DecisionOptions(target_fpir=target_fpir, threshold=threshold)
-        result = services.recognizer.identify(
-            file.read_bytes(), collection, top_k, options, faces, Timings()
-        )
+        result = services.recognizer.identify(file.read_bytes(), order, Timings())
     rows = [
         (
             number,

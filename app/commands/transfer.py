@@ -15,6 +15,7 @@ from app.commands.output import (
     print_table,
     progress_bar,
 )
+from app.commands.people import Choice
 from app.commands.setup import ensure_schema
 from app.crypto.signing import Signer
 from app.faces.bulk import BulkEnroller, Report
@@ -42,7 +43,8 @@ def bulk_import(
         Path | None,
         typer.Option(help="A file of JSON lines; a repeated run skips the photos in it."),
     ] = None,
-    largest: Annotated[bool, typer.Option(help="Enroll the largest face of each photo.")] = False,
+    face: Choice = "subject",
+    largest: Annotated[bool, typer.Option(help="The same as --face largest.")] = False,
     threads: Annotated[
         int | None, typer.Option(min=1, help="People processed in parallel.")
     ] = None,
@@ -60,7 +62,9 @@ def bulk_import(
         photos = find_photos(path)
         written = Report(report)
         bulk = BulkEnroller(
-            services.enroller, collection or DEFAULT_COLLECTION, "largest" if largest else "only"
+            services.enroller,
+            collection or DEFAULT_COLLECTION,
+            "largest" if largest else face,
         )
         with progress_bar("photos", len(photos)) as advance:
             bulk.enroll(photos, written, threads or os.cpu_count() or 1, advance)

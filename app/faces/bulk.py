@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from app.errors import NotReady, SimaError
+from app.errors import DifferentPerson, NotReady, SimaError
 from app.faces.enrollment import Enroller, EnrollOrder
+from app.faces.pipeline.selection import FaceChoice
 from app.faces.sources import SourcePhoto
 from app.timings import Timings
 
@@ -51,9 +52,7 @@ class Report:
 class BulkEnroller:
     """Enrolls photos with the checks of a single enrollment; people are processed in parallel."""
 
-    def __init__(
-        self, enroller: Enroller, collection: str, face: Literal["only", "largest"]
-    ) -> None:
+    def __init__(self, enroller: Enroller, collection: str, face: FaceChoice) -> None:
         self._enroller, self._collection, self._face = enroller, collection, face
 
     def enroll(
@@ -65,7 +64,8 @@ class BulkEnroller:
     ) -> None:
         """Enrolls the photos without a final outcome in the report; calls `progress` per photo.
 
-        The photos of one person are enrolled in order. A refused photo does not stop the others.
+        The photos of one person are enrolled in order; a photo that does not match the person is
+        tried once more after the others. A refused photo does not stop the others.
         """
         people: dict[str, list[SourcePhoto]] = {}
         for photo in photos:
@@ -82,12 +82,19 @@ class BulkEnroller:
         self, photos: Sequence[SourcePhoto], report: Report, progress: Callable[[int], None]
     ) -> None:
         person_id: str | None = None
+        mismatched: list[SourcePhoto] = []
         for photo in photos:
             outcome = report.final_outcome(photo)
             if outcome is None:
                 outcome = self._enroll_photo(photo, person_id)
+                if outcome.code == DifferentPerson.code:
+                    mismatched.append(photo)
+                    continue
                 report.add(outcome)
             person_id = person_id or outcome.person_id
+            progress(1)
+        for photo in mismatched:  # it may match a photo that was added after it
+            report.add(self._enroll_photo(photo, person_id))
             progress(1)
 
     def _enroll_photo(self, photo: SourcePhoto, person_id: str | None) -> Outcome:
@@ -104,6 +111,7 @@ class BulkEnroller:
             metadata={} if known else photo.metadata,
             face=self._face,
             allow_duplicate=False,
+            allow_mismatch=False,
             dry_run=False,
             key=self._idempotency_key(photo, image, person_id),
         )

@@ -1,16 +1,27 @@
-"""Enrolls people from one photo, and refuses a face that is enrolled as another person."""
+"""Enrolls people from one photo.
+
+Refuses a face that is enrolled as another person, a photo of another person than the one that it is
+added to, and an external id that another person has.
+"""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.errors import AlreadyEnrolled, InvalidRequest, PersonNotFound, PoorQuality
+from app.errors import (
+    AlreadyEnrolled,
+    DifferentPerson,
+    InvalidRequest,
+    PersonNotFound,
+    PoorQuality,
+)
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import DecisionPolicy
 from app.faces.pipeline.pipeline import FacePipeline
+from app.faces.pipeline.selection import FaceChoice, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import (
     Collection,
@@ -23,10 +34,16 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
 from app.store.idempotency import add_key, find_enrollment
 from app.store.index_sync import IndexSync
-from app.store.people import NewPerson, Person, add_person, get_person
+from app.store.people import (
+    NewPerson,
+    Person,
+    add_person,
+    get_person,
+    require_unused_external_id,
+)
 from app.store.photos import add_photo
 from app.store.search import NearestPerson, nearest_people
-from app.store.templates import Template, add_template
+from app.store.templates import Template, add_template, support_set, with_mean
 from app.timings import Timings
 from app.vectors import Matrix
 
@@ -37,8 +54,9 @@ DEFAULT_COLLECTION = "default"
 class EnrollOrder:
     """The parameters of an enrollment. `person_id` adds the photo to a known person.
 
-    A second order with the same idempotency `key` and image returns the result of the first, and
-    stores nothing.
+    The photo must match that person unless `allow_mismatch`, and no other person unless
+    `allow_duplicate`. A second order with the same idempotency `key` and image returns the result
+    of the first, and stores nothing.
     """
 
     name: str | None
@@ -46,10 +64,23 @@ class EnrollOrder:
     person_id: str | None
     external_id: str | None
     metadata: dict[str, Any]
-    face: Literal["only", "largest"]
+    face: FaceChoice
     allow_duplicate: bool
+    allow_mismatch: bool
     dry_run: bool
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentRates:
+    """The error rates of the checks, in (0, 1).
+
+    `duplicate_fpir` is the share of new people who are refused as duplicates, `mismatch_fmr` the
+    share of other people's photos that are accepted for a known person.
+    """
+
+    duplicate_fpir: float
+    mismatch_fmr: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +106,26 @@ class Enroller:
         policies: DecisionPolicies,
         database: Database,
         index_sync: IndexSync,
-        duplicate_fpir: float,
+        rates: EnrollmentRates,
         photo_lifetime: timedelta | None = None,
     ) -> None:
         self._pipeline, self._policies = pipeline, policies
         self._database, self._index_sync = database, index_sync
-        self._duplicate_fpir = duplicate_fpir
+        self._rates = rates
         self._photo_lifetime = photo_lifetime
 
     def enroll(self, image: bytes, order: EnrollOrder, timings: Timings) -> Enrollment:
         """Stores the template of one photo, in one transaction.
 
         Raises the image errors, NoFace, MultipleFaces, PoorQuality, InvalidRequest,
-        AlreadyEnrolled, PersonNotFound, CollectionNotFound, SpaceMismatch or IdempotencyKeyReused;
-        nothing is stored then.
+        DifferentPerson, AlreadyEnrolled, ExternalIdTaken, PersonNotFound, CollectionNotFound,
+        SpaceMismatch or IdempotencyKeyReused; nothing is stored then.
         """
         if order.person_id is None and not order.name:
             raise InvalidRequest(
                 "name", "a name is required; send name, or person_id to add a photo"
             )
-        analysis = self._pipeline.analyze(image, timings)
-        face = analysis.only() if order.face == "only" else analysis.largest()
+        face = _choose(self._pipeline.analyze(image, timings), order.face)
         if face.quality.reasons:
             raise PoorQuality(face.quality.reasons)
         probe = self._pipeline.embed([face], timings)
@@ -113,14 +143,16 @@ class Enroller:
             else:
                 gallery = get_collection(session, order.collection, GALLERY)
             if gallery is not None:
-                self._refuse_duplicate(session, gallery, probe, order)
+                self._refuse(session, gallery, probe, person, order)
+                if order.external_id is not None:
+                    require_unused_external_id(session, gallery, order.external_id)
         return Enrollment(person.name if person else str(order.name), face, person, None)
 
     def _store(self, image: bytes, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
         with self._database.write() as session:
-            # The lock blocks other writers, so no template can be added between the duplicate
-            # check and the commit.
+            # The lock blocks other writers, so nothing can be added between the checks and the
+            # commit.
             gallery = lock_collection(session, self._gallery(session, order.collection))
             if order.key is not None:
                 stored = find_enrollment(session, order.key, digest)
@@ -128,7 +160,7 @@ class Enroller:
                     person, template = stored.person, stored.template
                     return Enrollment(person.name, face, person, template, replayed=True)
             known = _known_person(session, order)
-            self._refuse_duplicate(session, gallery, probe, order)
+            self._refuse(session, gallery, probe, known, order)
             person = known or add_person(
                 session, gallery, NewPerson(str(order.name), order.external_id, order.metadata)
             )
@@ -147,17 +179,44 @@ class Enroller:
             session, name, GALLERY, self._pipeline.embedder.space
         )
 
+    def _refuse(
+        self,
+        session: Session,
+        gallery: Collection,
+        probe: Matrix,
+        known: Person | None,
+        order: EnrollOrder,
+    ) -> None:
+        """Raises the errors of an order that must not be stored."""
+        gallery.require_space(self._pipeline.embedder.space)
+        if known is not None and not order.allow_mismatch:
+            self._refuse_mismatch(session, gallery, probe, known)
+        if not order.allow_duplicate:
+            self._refuse_duplicate(session, gallery, probe, order)
+
+    def _refuse_mismatch(
+        self, session: Session, gallery: Collection, probe: Matrix, known: Person
+    ) -> None:
+        """Verifies the photo 1:1 against the person; one without templates accepts any photo."""
+        templates = support_set(session, gallery, known)
+        if not len(templates):
+            return
+        policy = self._policies.of_gallery(session, gallery).policy
+        limit = policy.for_fmr(self._rates.mismatch_fmr)
+        judgement = policy.judge_best(probe[0], with_mean(templates), limit)
+        if not judgement.matches:
+            raise DifferentPerson(
+                known.person_id, known.name, judgement.similarity, judgement.threshold
+            )
+
     def _refuse_duplicate(
         self, session: Session, gallery: Collection, probe: Matrix, order: EnrollOrder
     ) -> None:
-        gallery.require_space(self._pipeline.embedder.space)
-        if order.allow_duplicate:
-            return
         policy = self._policies.of_gallery(session, gallery).policy
         nearest = self._nearest_other(session, gallery, probe, order.person_id, policy)
         if nearest is None:
             return
-        limit = policy.for_fpir(self._duplicate_fpir, gallery.size)
+        limit = policy.for_fpir(self._rates.duplicate_fpir, gallery.size)
         [own] = policy.corrections(probe).tolist()
         judgement = policy.judge(nearest.similarity, own + nearest.correction, limit)
         if judgement.matches:
@@ -177,6 +236,11 @@ class Enroller:
         corrections = policy.corrections
         [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
         return next((found for found in nearest if found.person.person_id != person_id), None)
+
+
+def _choose(analysis: ImageAnalysis, which: FaceChoice) -> Face:
+    """Unlike a comparison, an enrollment refuses an image that shows two possible subjects."""
+    return analysis.unrivalled_subject() if which == "subject" else analysis.choose(which)
 
 
 def _known_person(session: Session, order: EnrollOrder) -> Person | None:

@@ -7,7 +7,8 @@ from app.errors import MultipleFaces, NoFace, PersonNotFound
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
-from app.faces.pipeline.pipeline import FaceChoice, FacePipeline, FaceSelection, ImageAnalysis
+from app.faces.pipeline.pipeline import FacePipeline
+from app.faces.pipeline.selection import FaceChoice, FaceSelection, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import get_collection
 from app.store.db.database import Database
@@ -42,6 +43,20 @@ class Verification:
     face_a: Face
     face_b: Face | None
     person: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyOrder:
+    """The parameters of an identification.
+
+    With `rotate`, an image without a face is also examined turned by 90, 180 and 270 degrees.
+    """
+
+    collection: str
+    top_k: int
+    options: DecisionOptions
+    faces: FaceSelection = "all"
+    rotate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,38 +163,32 @@ class Recognizer:
         judgement = rules.policy.judge_best(probe[0], with_mean(templates), limit)
         return Verification(judgement, limit.target, face, None, person)
 
-    def identify(
-        self,
-        image: bytes,
-        collection: str,
-        top_k: int,
-        options: DecisionOptions,
-        which: FaceSelection,
-        timings: Timings,
-    ) -> Identification:
+    def identify(self, image: bytes, order: IdentifyOrder, timings: Timings) -> Identification:
         """Searches the gallery for faces of an image. Without a face the result is empty.
 
         Raises the image errors, CollectionNotFound, SpaceMismatch.
         """
-        faces = self._pipeline.analyze(image, timings).select(which)
+        faces = self._pipeline.analyze(image, timings, order.rotate).select(order.faces)
         probes = self._pipeline.embed(faces, timings)
         with timings.stage("search"), self._database.read() as session:
-            gallery = get_collection(session, collection, GALLERY)
+            gallery = get_collection(session, order.collection, GALLERY)
             gallery.require_space(self._pipeline.embedder.space)
             rules = self._policies.of_gallery(session, gallery)
-            policy, limit = rules.policy, rules.identify_limit(options, gallery.size)
+            policy, limit = rules.policy, rules.identify_limit(order.options, gallery.size)
             # The decision needs the two nearest people, even if only one is returned.
             nearest = nearest_people(
                 session,
                 self._index_sync,
                 gallery,
                 probes,
-                max(top_k, 2),
+                max(order.top_k, 2),
                 no_corrections if limit.fixed else policy.corrections,
             )
         own = policy.corrections(probes).tolist()
         identified = tuple(
-            self._identify(face, [_candidate(f, correction, policy, limit) for f in found], top_k)
+            self._identify(
+                face, [_candidate(f, correction, policy, limit) for f in found], order.top_k
+            )
             for face, correction, found in zip(faces, own, nearest, strict=True)
         )
         return Identification(identified, gallery.size, limit.threshold, limit.target)

@@ -22,7 +22,8 @@ def test_a_face_of_another_person_is_refused(gallery: TestClient, photos: Photos
     problem = again.json()
     assert problem["code"] == "already_enrolled"
     assert problem["person"] == {"person_id": first["person_id"], "name": "Barack Obama"}
-    assert problem["similarity"] > 0.99
+    assert 0.99 < problem["similarity"] <= 1.0
+    assert problem["similarity"] >= problem["threshold"]
     assert len(gallery.get("/persons").json()["persons"]) == 1
 
 
@@ -61,6 +62,101 @@ def test_a_second_photo_extends_the_support_set(gallery: TestClient, photos: Pho
     assert [c["person_id"] for c in candidates] == [person_id], "one candidate per person"
     assert candidates[0]["similarity"] > 0.99
     assert gallery.get(f"/persons/{person_id}").json()["photos"] == 2
+
+
+@pytest.mark.parametrize("dry_run", ["false", "true"])
+def test_a_photo_of_somebody_else_is_not_added_to_a_person(
+    gallery: TestClient, photos: Photos, dry_run: str
+) -> None:
+    obama = enroll(gallery, photos["obama"], "Barack Obama")
+    fields = {"person_id": str(obama["person_id"]), "dry_run": dry_run}
+    refused = gallery.post("/enroll", files=upload(photos["biden"]), data=fields)
+
+    assert refused.status_code == 409
+    problem = refused.json()
+    assert problem["code"] == "different_person"
+    assert problem["person"] == {"person_id": obama["person_id"], "name": "Barack Obama"}
+    assert problem["similarity"] < problem["threshold"]
+    assert gallery.get(f"/persons/{obama['person_id']}").json()["photos"] == 1
+    accepted = gallery.post("/enroll", files=upload(photos["obama2"]), data=fields)
+    assert accepted.status_code == (200 if dry_run == "true" else 201)
+
+
+def test_a_mismatch_is_stored_if_it_is_allowed(gallery: TestClient, photos: Photos) -> None:
+    obama = enroll(gallery, photos["obama"], "Barack Obama")
+    fields = {"person_id": str(obama["person_id"]), "on_mismatch": "allow"}
+    added = gallery.post("/enroll", files=upload(photos["biden"]), data=fields)
+    assert added.status_code == 201
+    assert gallery.get(f"/persons/{obama['person_id']}").json()["photos"] == 2
+
+
+def test_a_mismatch_is_compared_with_the_best_template(gallery: TestClient, photos: Photos) -> None:
+    """A photo that matches one of several templates is accepted."""
+    obama = enroll(gallery, photos["biden"], "Barack Obama")
+    fields = {"person_id": str(obama["person_id"])}
+    allowed = {**fields, "on_mismatch": "allow"}
+    for photo, data in (("obama", allowed), ("obama2", fields)):
+        added = gallery.post("/enroll", files=upload(photos[photo]), data=data)
+        assert added.status_code == 201, added.text
+
+
+def test_a_person_without_templates_accepts_any_photo(gallery: TestClient, photos: Photos) -> None:
+    obama = enroll(gallery, photos["obama"], "Barack Obama")
+    gallery.delete(f"/persons/{obama['person_id']}/photos/{obama['template_id']}")
+    enroll(gallery, photos["biden"], "Barack Obama", person_id=obama["person_id"])
+
+
+def test_a_replayed_photo_is_not_compared_again(gallery: TestClient, photos: Photos) -> None:
+    """The template of a retried request is returned even if it would not match any more."""
+    obama = enroll(gallery, photos["obama"], "Barack Obama")
+    url = f"/persons/{obama['person_id']}"
+    fields = {"person_id": str(obama["person_id"])}
+    headers = {"Idempotency-Key": "second photo"}
+
+    def send() -> Response:
+        return gallery.post("/enroll", files=upload(photos["obama2"]), data=fields, headers=headers)
+
+    first = send()
+    assert first.status_code == 201
+    allowed = {**fields, "on_mismatch": "allow"}
+    assert gallery.post("/enroll", files=upload(photos["biden"]), data=allowed).status_code == 201
+    again = send()
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert gallery.get(url).json()["photos"] == 3
+
+
+def test_the_mismatch_rate_is_a_setting(make_client: MakeClient, photos: Photos) -> None:
+    client = make_client(mismatch_fmr=1e-9)
+    obama = enroll(client, photos["obama"], "Barack Obama")
+    fields = {"person_id": str(obama["person_id"])}
+    refused = client.post("/enroll", files=upload(photos["obama2"]), data=fields)
+    assert refused.json()["code"] == "different_person"
+
+
+def test_an_external_id_belongs_to_one_person(gallery: TestClient, photos: Photos) -> None:
+    obama = enroll(gallery, photos["obama"], "Barack Obama", external_id="44")
+    for dry_run in ("true", "false"):
+        fields = {"name": "Joe Biden", "external_id": "44", "dry_run": dry_run}
+        refused = gallery.post("/enroll", files=upload(photos["biden"]), data=fields)
+        assert (refused.status_code, refused.json()["code"]) == (409, "external_id_taken")
+        assert refused.json()["person_id"] == obama["person_id"]
+    assert len(gallery.get("/persons").json()["persons"]) == 1
+
+    assert gallery.post("/collections", json={"name": "staff"}).status_code == 201
+    enroll(gallery, photos["biden"], "Joe Biden", external_id="44", collection="staff")
+    gallery.delete("/collections/staff")
+    gallery.delete(f"/persons/{obama['person_id']}")
+    enroll(gallery, photos["biden"], "Joe Biden", external_id="44")
+
+
+def test_concurrent_enrollments_share_no_external_id(gallery: TestClient, photos: Photos) -> None:
+    def attempt(number: int) -> int:
+        data = {"name": f"Person {number}", "external_id": "1", "on_duplicate": "allow"}
+        return gallery.post("/enroll", files=upload(photos["obama"]), data=data).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(attempt, range(8)))
+    assert statuses == [201] + [409] * 7
 
 
 def test_a_dry_run_stores_nothing(gallery: TestClient, photos: Photos) -> None:
@@ -128,10 +224,38 @@ def test_fields_that_would_be_ignored_are_refused(gallery: TestClient, photos: P
     assert gallery.get(f"/persons/{person_id}").json()["photos"] == 1
 
 
-def test_a_group_photo_is_refused_unless_the_largest_face_is_requested(
+def with_bystander(photos: Photos, width: int) -> bytes:
+    """Obama's photo with Biden's reduced to `width` pixels beside it."""
+    scene = Image.new("RGB", (900, 800))
+    bystander = Image.open(io.BytesIO(photos["biden"])).convert("RGB")
+    bystander.thumbnail((width, 800))
+    scene.paste(Image.open(io.BytesIO(photos["obama"])).convert("RGB").resize((600, 800)), (150, 0))
+    scene.paste(bystander, (900 - bystander.width, 800 - bystander.height))
+    return encode(scene, quality=92)
+
+
+def test_a_small_second_face_does_not_prevent_enrollment(
     gallery: TestClient, photos: Photos
 ) -> None:
-    refused = gallery.post("/enroll", files=upload(photos["pair"]), data={"name": "Two"})
+    crowded = with_bystander(photos, 230)
+    found = gallery.post("/detect", files=upload(crowded)).json()["faces"]
+    assert len(found) == 2
+    enrolled = enroll(gallery, crowded, "Barack Obama")
+    assert enrolled["face"] == found[0]
+    matched = gallery.post("/identify", files=upload(photos["obama"])).json()["faces"][0]
+    assert matched["candidates"][0]["similarity"] > 0.8
+
+    fields = {"name": "Two", "face": "only", "dry_run": "true"}
+    refused = gallery.post("/enroll", files=upload(crowded), data=fields)
+    assert (refused.status_code, refused.json()["code"]) == (422, "multiple_faces")
+
+
+@pytest.mark.parametrize("face", [None, "subject", "only"])
+def test_a_group_photo_is_refused_unless_the_largest_face_is_requested(
+    gallery: TestClient, photos: Photos, face: str | None
+) -> None:
+    fields = {"name": "Two", **({"face": face} if face else {})}
+    refused = gallery.post("/enroll", files=upload(photos["pair"]), data=fields)
     assert (refused.status_code, refused.json()["code"]) == (422, "multiple_faces")
     assert refused.json()["faces"] == 2
     fields = {"name": "Two", "face": "largest", "dry_run": "true"}
@@ -195,11 +319,24 @@ def test_every_item_of_a_batch_has_its_own_result(make_client: MakeClient, photo
         item("biden", None),
     ]
     body = client.post("/enroll/batch", json={"items": items}).json()
+    obama = body["results"][0]["enrolled"]["person_id"]
     assert [one["status"] for one in body["results"]] == [201, 422, 409, 200, 400, 422]
     codes = [one["problem"] and one["problem"]["code"] for one in body["results"]]
     assert codes == [None, "no_face", "already_enrolled", None, "invalid_image", "validation_error"]
     assert (body["enrolled"], body["refused"]) == (2, 4)
     assert [p["name"] for p in client.get("/persons").json()["persons"]] == ["Barack"]
+    more = [
+        item("biden", None, person_id=obama),
+        item("obama2", None, person_id=obama),
+        item("biden", "Joe", external_id="46"),
+        item("pair", "Two", external_id="47"),
+        item("astronaut", "Eileen", external_id="46"),
+    ]
+    body = client.post("/enroll/batch", json={"items": more}).json()
+    codes = [one["problem"] and one["problem"]["code"] for one in body["results"]]
+    assert codes == ["different_person", None, None, "multiple_faces", "external_id_taken"]
+    joe = body["results"][2]["enrolled"]["person_id"]
+    assert body["results"][4]["problem"]["person_id"] == joe
     invalid: list[dict[str, object]] = [{"items": []}, {"items": [{"name": "x"}]}, {}]
     for batch in invalid:
         assert client.post("/enroll/batch", json=batch).json()["code"] == "validation_error"

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from tests.conftest import MakeClient, enroll, upload
+from tests.conftest import MakeClient, encode, enroll, upload
 from tests.models import with_other_mean
 
 Photos = dict[str, bytes]
@@ -58,6 +58,20 @@ def test_a_photo_without_a_face_identifies_no_one(
     unknown = {"collection": "nothing"}
     refused = gallery.post("/identify", files=upload(photos["coffee"]), data=unknown)
     assert refused.json()["code"] == "collection_not_found"
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_identify_turns_a_photo_without_a_face_on_request(
+    gallery: TestClient, photos: Photos, quarters: int
+) -> None:
+    person = enroll(gallery, photos["biden"], "Joe Biden")
+    turned = encode(
+        Image.open(io.BytesIO(photos["biden"])).rotate(90 * quarters, expand=True), quality=92
+    )
+    plain = gallery.post("/identify", files=upload(turned)).json()
+    found = gallery.post("/identify?rotate=auto", files=upload(turned)).json()["faces"][0]
+    assert plain["faces"] == []
+    assert found["person"]["person_id"] == person["person_id"]
 
 
 def crowded_photo(client: TestClient, photos: Photos) -> bytes:

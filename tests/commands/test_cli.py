@@ -67,6 +67,18 @@ def test_verify_reports_the_result_as_exit_status(photo_files: Path) -> None:
     assert other["verified"] is False
 
 
+def test_a_photo_is_added_to_a_person_whom_it_matches(photo_files: Path) -> None:
+    obama, obama2, biden = (str(photo_files / f"{n}.jpg") for n in ("obama", "obama2", "biden"))
+    person = json.loads(sima(photo_files, "enroll", obama, "--name", "Barack", "--json"))
+    known = ("--person-id", person["person_id"])
+    assert json.loads(sima(photo_files, "enroll", obama2, *known, "--json")) == person
+    refused = sima(photo_files, "enroll", biden, *known, status=1)
+    assert refused.startswith("different_person:")
+    sima(photo_files, "enroll", biden, *known, "--allow-mismatch")
+    [listed] = json.loads(sima(photo_files, "persons", "list", "--json"))
+    assert listed["photos"] == 3
+
+
 def test_a_photo_without_a_face_is_not_an_error(photo_files: Path) -> None:
     coffee = str(photo_files / "coffee.jpg")
     assert "no face" in sima(photo_files, "identify", coffee)

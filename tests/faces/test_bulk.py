@@ -5,13 +5,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from app.errors import InvalidRequest
-from app.faces.sources import find_photos
+from app.errors import DifferentPerson, InvalidRequest
+from app.faces.bulk import BulkEnroller, Report
+from app.faces.enrollment import Enroller, Enrollment, EnrollOrder
+from app.faces.pipeline.types import Face
+from app.faces.sources import SourcePhoto, find_photos
 from app.settings import PROJECT
+from app.store.db.tables import now
+from app.store.people import Person
+from app.store.templates import Template
+from app.timings import Timings
 from tests.conftest import MakeClient, upload
 
 Photos = dict[str, bytes]
@@ -103,7 +110,30 @@ def test_a_killed_run_is_repeated_without_duplicates(
     assert {(p["name"], p["photos"]) for p in listed} == {("Barack Obama", 2), ("Joe Biden", 1)}
 
 
-def test_import_of_a_csv_file(data: Path, people: Path, make_client: MakeClient) -> None:
+def test_a_photo_of_somebody_else_does_not_stop_an_import(
+    data: Path, tmp_path: Path, photos: Photos, make_client: MakeClient
+) -> None:
+    folder = tmp_path / "people" / "Barack Obama"
+    folder.mkdir(parents=True)
+    for number, photo in enumerate(("obama", "biden", "obama2", "obama3"), start=1):
+        (folder / f"{number}.jpg").write_bytes(photos[photo])
+    report = tmp_path / "report.jsonl"
+    done = sima(data, "import", folder.parent, "--report", report, status=1)
+    assert done["outcomes"] == {"enrolled": 3, "different_person": 1}
+    lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert {line["photo"]: line["outcome"] for line in lines} == {
+        "Barack Obama/1.jpg": "enrolled",
+        "Barack Obama/2.jpg": "refused",
+        "Barack Obama/3.jpg": "enrolled",
+        "Barack Obama/4.jpg": "enrolled",
+    }
+    client = make_client(data, default_vocabulary="")
+    assert [p["photos"] for p in client.get("/persons").json()["persons"]] == [3]
+
+
+def test_import_of_a_csv_file(
+    data: Path, people: Path, photos: Photos, make_client: MakeClient
+) -> None:
     table = people / "people.csv"
     with table.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream)
@@ -121,6 +151,13 @@ def test_import_of_a_csv_file(data: Path, people: Path, make_client: MakeClient)
     assert sima(data, "import", table)["outcomes"] == {"enrolled": 3}, (
         "a failed photo is tried again"
     )
+    with table.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(
+            [["name", "image", "external_id"], ["Eileen", "Eileen.jpg", "44"]]
+        )
+    (people / "Eileen.jpg").write_bytes(photos["astronaut"])
+    taken = sima(data, "import", table, "--report", people / "second.jsonl", status=1)
+    assert taken["outcomes"] == {"external_id_taken": 1}
 
 
 def test_import_of_a_compreface_export(
@@ -160,3 +197,36 @@ def test_an_invalid_source_is_refused_before_enrollment(
     (tmp_path / name).write_text(content)
     with pytest.raises(InvalidRequest, match=words):
         find_photos(tmp_path / name if name.endswith(".csv") else tmp_path)
+
+
+class FakeEnroller:
+    """Accepts the photos of a person in one order only."""
+
+    def __init__(self, accepted: list[bytes]) -> None:
+        self._accepted = accepted
+        self.enrolled: list[bytes] = []
+
+    def enroll(self, image: bytes, _order: EnrollOrder, _timings: Timings) -> Enrollment:
+        expected = self._accepted[len(self.enrolled)]
+        if image != expected:
+            raise DifferentPerson("p", "P", 0.1, 0.5)
+        self.enrolled.append(image)
+        person = Person(1, "p", "P", None, {}, "default", len(self.enrolled), now())
+        return Enrollment("P", cast(Face, None), person, Template(1, "t", 0.5, now()))
+
+
+def test_a_mismatch_is_tried_again_after_the_other_photos(tmp_path: Path) -> None:
+    """The second photo matches only once the third was added."""
+    photos = []
+    for name in ("1", "2", "3"):
+        (tmp_path / name).write_bytes(name.encode())
+        photos.append(SourcePhoto(name, "P", "P", tmp_path / name))
+    fake = FakeEnroller([b"1", b"3", b"2"])
+    report = Report(tmp_path / "report.jsonl")
+    done: list[int] = []
+    BulkEnroller(cast(Enroller, fake), "default", "subject").enroll(photos, report, 1, done.append)
+
+    assert fake.enrolled == [b"1", b"3", b"2"]
+    assert {outcome.outcome for outcome in report.outcomes.values()} == {"enrolled"}
+    assert sum(done) == 3
+    assert len((tmp_path / "report.jsonl").read_text().splitlines()) == 3, "one line per photo"

@@ -9,6 +9,7 @@ from app.api.problems import Problem
 from app.api.schemas.base import CollectionName, Identifier, MetadataField, Name, Request
 from app.api.schemas.faces import Face
 from app.faces.enrollment import Enrollment, EnrollOrder
+from app.faces.pipeline.selection import FaceChoice
 
 _MAX_BATCH = 100
 
@@ -16,14 +17,36 @@ _MAX_BATCH = 100
 class EnrollFields(Request):
     """Fields of `POST /enroll`. With `person_id` the image is added to that person."""
 
-    name: Name | None = None
+    name: Annotated[Name | None, Field(examples=["Barack Obama"])] = None
     collection: CollectionName = "default"
-    person_id: Identifier | None = None
-    external_id: Identifier | None = None
-    metadata: MetadataField = {}
-    face: Literal["only", "largest"] = "only"
-    on_duplicate: Literal["reject", "allow"] = "reject"
-    dry_run: bool = False
+    person_id: Annotated[
+        Identifier | None, Field(description="Adds the image to this person, whom it must match.")
+    ] = None
+    external_id: Annotated[
+        Identifier | None,
+        Field(description="Your own id; unique within the collection.", examples=["staff-44"]),
+    ] = None
+    metadata: Annotated[MetadataField, Field(examples=[{"team": "press"}])] = {}
+    face: Annotated[
+        FaceChoice,
+        Field(
+            description="`subject`: the most prominent face; `multiple_faces` if another has at "
+            "least half its area. `largest`: the largest. `only`: `multiple_faces` if there are "
+            "several."
+        ),
+    ] = "subject"
+    on_duplicate: Annotated[
+        Literal["reject", "allow"],
+        Field(description="A face that matches another person is `already_enrolled`, or stored."),
+    ] = "reject"
+    on_mismatch: Annotated[
+        Literal["reject", "allow"],
+        Field(
+            description="An image that does not match the person of `person_id` is "
+            "`different_person`, or stored."
+        ),
+    ] = "reject"
+    dry_run: Annotated[bool, Field(description="Run every check and store nothing.")] = False
 
     @model_validator(mode="after")
     def _reject_ignored_fields(self) -> "EnrollFields":
@@ -45,6 +68,7 @@ class EnrollFields(Request):
             metadata=self.metadata,
             face=self.face,
             allow_duplicate=self.on_duplicate == "allow",
+            allow_mismatch=self.on_mismatch == "allow",
             dry_run=self.dry_run,
             key=key,
         )

@@ -10,11 +10,14 @@ from app.api.schemas.persons import Person
 from app.faces import recognition
 from app.faces.decisions.options import DecisionOptions
 from app.faces.pipeline import types
-from app.faces.pipeline.pipeline import FaceChoice, FaceSelection
+from app.faces.pipeline.selection import FaceChoice, FaceSelection
 from app.faces.pipeline.types import Points
 from app.vectors import similarity_to_distance
 
 DEFAULT_RATE = "Target error rate; default: that of the collection, else that of the settings."
+
+
+_SELECTION = "`all` faces, the `subject` (the most prominent one), or the `largest`."
 
 
 class NoFields(Request):
@@ -24,7 +27,7 @@ class NoFields(Request):
 class EmbedFields(Request):
     """Fields of `POST /embed`."""
 
-    faces: FaceSelection = "largest"
+    faces: Annotated[FaceSelection, Field(description=_SELECTION)] = "largest"
 
 
 class VerifyFields(Request):
@@ -32,7 +35,13 @@ class VerifyFields(Request):
 
     person_id: Identifier | None = None
     collection: CollectionName | None = None
-    face: FaceChoice = "subject"
+    face: Annotated[
+        FaceChoice,
+        Field(
+            description="The face of each image that is compared. `subject`: the most prominent "
+            "one; `largest`; `only`: `multiple_faces` if there are several."
+        ),
+    ] = "subject"
     target_fmr: Annotated[Rate | None, Field(description=DEFAULT_RATE)] = None
     threshold: FixedThreshold | None = None
 
@@ -54,11 +63,24 @@ class IdentifyFields(Request):
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     target_fpir: Annotated[Rate | None, Field(description=DEFAULT_RATE)] = None
     threshold: FixedThreshold | None = None
-    faces: FaceSelection = "all"
+    faces: Annotated[FaceSelection, Field(description=_SELECTION)] = "all"
+    rotate: Annotated[
+        Literal["no", "auto"],
+        Field(
+            description="`auto`: an image without a face is examined again, turned by 90, 180 and "
+            "270 degrees."
+        ),
+    ] = "no"
 
-    def options(self) -> DecisionOptions:
-        """The decision options that were sent."""
-        return DecisionOptions(target_fpir=self.target_fpir, threshold=self.threshold)
+    def order(self) -> recognition.IdentifyOrder:
+        """The identification that the fields describe."""
+        return recognition.IdentifyOrder(
+            collection=self.collection,
+            top_k=self.top_k,
+            options=DecisionOptions(target_fpir=self.target_fpir, threshold=self.threshold),
+            faces=self.faces,
+            rotate=self.rotate == "auto",
+        )
 
 
 class Box(BaseModel):
