@@ -100,6 +100,20 @@ def test_a_mismatch_is_compared_with_the_best_template(gallery: TestClient, phot
         assert added.status_code == 201, added.text
 
 
+def test_a_photo_of_another_enrolled_person_is_a_mismatch_first(
+    gallery: TestClient, photos: Photos
+) -> None:
+    obama = enroll(gallery, photos["obama"], "Barack Obama")
+    biden = enroll(gallery, photos["biden"], "Joe Biden")
+    fields = {"person_id": str(obama["person_id"])}
+    refused = gallery.post("/enroll", files=upload(photos["biden"]), data=fields).json()
+    assert refused["code"] == "different_person"
+    fields["on_mismatch"] = "allow"
+    refused = gallery.post("/enroll", files=upload(photos["biden"]), data=fields).json()
+    assert refused["code"] == "already_enrolled"
+    assert refused["person"]["person_id"] == biden["person_id"]
+
+
 def test_a_person_without_templates_accepts_any_photo(gallery: TestClient, photos: Photos) -> None:
     obama = enroll(gallery, photos["obama"], "Barack Obama")
     gallery.delete(f"/persons/{obama['person_id']}/photos/{obama['template_id']}")
