@@ -82,12 +82,13 @@ def export(
     teacher: Teacher = None,
     config: Config = None,
     limit: Limit = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file of the error rates.")] = None,
 ) -> None:
     """Export a run's averaged weights as ONNX file, manifest and calibration table."""
     from training.faces.publish import ExportOptions, run_export
 
     teachers = _teachers(teacher, None)
-    run_export(ExportOptions(data, run, teachers, name, out, config, limit))
+    run_export(ExportOptions(data, run, teachers, name, out, config, limit, plot))
 
 
 @faces.command()

@@ -35,7 +35,8 @@ class ExportOptions:
     """Inputs of an export, as the command line passes them.
 
     `data` is read by `read_crops`, with `limit`; `run` is the run's folder; `name` and `out` are
-    the model's name and folder; `config` is the configuration of the distillation.
+    the model's name and folder; `config` is the configuration of the distillation; `plot` is the
+    file for the error rates before and after normalisation, if any.
     """
 
     data: Path
@@ -45,6 +46,7 @@ class ExportOptions:
     out: Path
     config: Path | None = None
     limit: int | None = None
+    plot: Path | None = None
 
 
 def run_export(options: ExportOptions) -> None:
@@ -66,7 +68,7 @@ def run_export(options: ExportOptions) -> None:
     embedder = load_embedder(out, choose_providers("cpu"))
     shown = [crop_for(embedder, crops, row) for row in np.flatnonzero(unseen)[:32]]
     print(f"parity with torch: {parity(network, content, shown, net):.1e}")
-    calibrate_into(out, crops)
+    calibrate_into(out, crops, options.plot)
 
 
 def _training(teachers: TeacherFiles, crops: CropSet, samples: int) -> Training:
