@@ -20,12 +20,18 @@ _PYRAMID = 0.709  # scale between the levels; halves the area
 
 @dataclass(frozen=True, slots=True)
 class MtcnnSettings:
-    """Score thresholds of the three stages; `min_face` is in pixels of the given image."""
+    """Score thresholds of the three stages; `min_face` is in pixels of the given image.
+
+    In an image without a face above `final_score`, faces above `faint_score` are returned. Both
+    thresholds of the last stage are published: 0.8 in the package that the weights are from, 0.7
+    by Zhang et al. and in facenet-pytorch.
+    """
 
     min_face: int = 40
     proposal_score: float = 0.6
     refined_score: float = 0.7
     final_score: float = 0.8
+    faint_score: float = 0.7
     max_proposals: int = 400
 
 
@@ -76,7 +82,10 @@ class Mtcnn:
 
     def _final(self, image: Image, boxes: Boxes) -> list[Detection]:
         offsets, landmarks, scores = self._output.run(_patches(image, boxes, 48))
-        good = scores[:, 1] > self._settings.final_score
+        best = float(scores[:, 1].max(initial=0.0))
+        settings = self._settings
+        clear = best > settings.final_score
+        good = scores[:, 1] > (settings.final_score if clear else settings.faint_score)
         boxes, offsets, landmarks = boxes[good], offsets[good], landmarks[good]
         confident = scores[good, 1].astype(np.float64)
         sides = boxes[:, None, 2:] - boxes[:, None, :2] + 1.0

@@ -62,6 +62,19 @@ def test_mtcnn_ignores_faces_smaller_than_min_face() -> None:
     assert len(Mtcnn(CPU, MtcnnSettings(min_face=16)).detect(small)) == 1
 
 
+def test_mtcnn_returns_faint_faces_only_without_a_clear_one() -> None:
+    small = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((300, 300)))
+    canvas = np.zeros((512, 820, 3), dtype=np.uint8)
+    canvas[:300, :300] = small
+    canvas[:, 300:812] = skimage.data.astronaut()
+    low, high = sorted(face.score for face in Mtcnn(CPU).detect(canvas))
+    between = Mtcnn(CPU, MtcnnSettings(final_score=(low + high) / 2))
+    assert [face.score for face in between.detect(canvas)] == [high]
+    none_clear = Mtcnn(CPU, MtcnnSettings(final_score=1.0))
+    assert len(none_clear.detect(canvas)) == 2
+    assert Mtcnn(CPU, MtcnnSettings(final_score=1.0, faint_score=1.0)).detect(canvas) == []
+
+
 def test_an_invalid_yunet_file_raises_model_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         YuNet(tmp_path / "missing.onnx")
