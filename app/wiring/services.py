@@ -22,6 +22,7 @@ from app.faces.pipeline.embed import Embedder, load_embedder
 from app.faces.pipeline.mtcnn import Mtcnn, MtcnnSettings
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
+from app.faces.pipeline.quality_model import QualityModel
 from app.faces.pipeline.yunet import YuNet
 from app.faces.recognition import Recognizer
 from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -114,13 +115,13 @@ def build_services(settings: Settings) -> Services:
 
 
 def open_pipeline(settings: Settings) -> FacePipeline:
-    """Opens the detector and the embedder. Raises ModelError."""
+    """Opens the detector, the embedder and the quality model. Raises ModelError."""
     cv2.setNumThreads(1)  # requests run concurrently, so threads within one request do not help
-    embedder = load_embedder(
-        settings.face_model_dir, choose_providers(settings.providers), settings.inference_threads
-    )
+    providers, threads = choose_providers(settings.providers), settings.inference_threads
+    embedder = load_embedder(settings.face_model_dir, providers, threads)
+    quality_model = QualityModel(providers, intra_op_threads=threads)
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.preview_side)
-    return FacePipeline(_detector(settings), embedder, limits, QualityLimits())
+    return FacePipeline(_detector(settings), embedder, limits, QualityLimits(), quality_model)
 
 
 def open_database(settings: Settings) -> Database:

@@ -87,10 +87,10 @@ def _held_out(folder: Path, number: int, rng: Generator) -> list[tuple[dict[str,
     for shard in sorted({row["shard"] for row in chosen.values()}):
         with tarfile.open(folder / shard) as archive:
             for member in archive:
-                stream = archive.extractfile(member) if member.isfile() else None
+                content = archive.extractfile(member) if member.isfile() else None
                 row = chosen.get(Path(member.name).name)
-                if stream is not None and row is not None:
-                    found.append((row, stream.read()))
+                if content is not None and row is not None:
+                    found.append((row, content.read()))
     return found
 
 

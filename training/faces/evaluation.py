@@ -19,6 +19,7 @@ from app.faces.pipeline.embed import Embedder
 from app.faces.pipeline.mtcnn import Mtcnn
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
+from app.faces.pipeline.quality_model import QualityModel
 from app.inference.session import choose_providers
 from app.vectors import Matrix, Vector
 from training.faces.crops import held_out
@@ -180,8 +181,9 @@ def record(report: Report, model: Path) -> None:
 
 
 def _pipeline(embedder: Embedder) -> FacePipeline:
-    detector = Mtcnn(choose_providers("cpu"))
-    return FacePipeline(detector, embedder, ImageLimits(), QualityLimits())
+    providers = choose_providers("cpu")
+    detector, quality_model = Mtcnn(providers), QualityModel(providers)
+    return FacePipeline(detector, embedder, ImageLimits(), QualityLimits(), quality_model)
 
 
 def _scores_by_face(

@@ -1,18 +1,30 @@
 """The face pipeline: decode an image, detect faces, align, assess quality, embed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from app.faces.pipeline.decode import DecodedImage, ImageLimits, decode
 from app.faces.pipeline.detect import Detector, rescale
 from app.faces.pipeline.embed import Embedder
-from app.faces.pipeline.quality import QualityLimits, assess
+from app.faces.pipeline.quality import QualityLimits, failed_checks
+from app.faces.pipeline.quality_model import QualityModel, quality_crop
 from app.faces.pipeline.rotation import QUARTERS, turn_back, turned
 from app.faces.pipeline.selection import FaceChoice, FaceSelection, ImageAnalysis
-from app.faces.pipeline.types import Detection, Face, Image
+from app.faces.pipeline.types import Detection, Face, Image, Quality
 from app.timings import Timings
 from app.vectors import Matrix
 
 __all__ = ["FaceChoice", "FacePipeline", "FaceSelection", "ImageAnalysis"]
+
+_UPRIGHT_SCORE = 0.3
+"""With `rotate`, faces below this quality are also sought in the other orientations.
+
+MTCNN finds some faces upside down, with the eyes at the mouth. Of faces that are rolled by 25 to
+180 degrees, 95 % score below 0.3; of held-out photos as they are, 95 % score above 0.57.
+"""
 
 
 class FacePipeline:
@@ -24,24 +36,26 @@ class FacePipeline:
         embedder: Embedder,
         image_limits: ImageLimits,
         quality_limits: QualityLimits,
+        quality_model: QualityModel,
     ) -> None:
-        self.detector, self.embedder = detector, embedder
+        self.detector, self.embedder, self._quality_model = detector, embedder, quality_model
         self._image_limits, self._quality_limits = image_limits, quality_limits
 
     def analyze(self, data: bytes, timings: Timings, rotate: bool = False) -> ImageAnalysis:
         """Detects and assesses every face of an image. Raises the image errors of `decode`.
 
         If no face is found and `rotate` is set, the image is also examined turned by 90, 180 and
-        270 degrees; the turn with the highest detection score is used.
+        270 degrees; the turn that shows the face of the highest quality is used. The same applies
+        if all faces are of very low quality, as faces are that were detected upside down.
         """
         with timings.stage("decode"):
             image = decode(data, self._image_limits)
-        with timings.stage("detect"):
-            quarters, detections = 0, self.detector.detect(image.preview)
-            if rotate and not detections:
-                quarters, detections = self._detect_turned(image.preview)
-        with timings.stage("align"):
-            faces = tuple(self._face(image, found, quarters) for found in detections)
+        quarters, faces = 0, self._faces(image, 0, timings)
+        if rotate and _best_score(faces) < _UPRIGHT_SCORE:
+            for turn in QUARTERS:
+                found = self._faces(image, turn, timings)
+                if _best_score(found) > _best_score(faces):
+                    quarters, faces = turn, found
         return ImageAnalysis(image.width, image.height, faces, 90 * quarters)
 
     def embed(self, faces: Sequence[Face], timings: Timings) -> Matrix:
@@ -49,25 +63,46 @@ class FacePipeline:
         with timings.stage("embed"):
             return self.embedder.embed([face.crop for face in faces])
 
-    def _detect_turned(self, preview: Image) -> tuple[int, list[Detection]]:
-        """Returns the best quarter turn and the faces in the image turned by it; 0 without any."""
-        by_turn = {turn: self.detector.detect(turned(preview, turn)) for turn in QUARTERS}
-        best = max(by_turn, key=lambda turn: max((d.score for d in by_turn[turn]), default=0.0))
-        return (best, by_turn[best]) if by_turn[best] else (0, [])
+    def _faces(self, image: DecodedImage, quarters: int, timings: Timings) -> tuple[Face, ...]:
+        """Detects, crops and assesses the faces of an image turned by quarters."""
+        preview = turned(image.preview, quarters)
+        with timings.stage("detect"):
+            detections = self.detector.detect(preview)
+        with timings.stage("align"):
+            cuts = [self._cut(image, preview, detection, quarters) for detection in detections]
+            scores = self._quality_model.score([cut.grey for cut in cuts])
+            return tuple(
+                self._face(image, cut, quarters, float(score))
+                for cut, score in zip(cuts, scores, strict=True)
+            )
 
-    def _face(self, image: DecodedImage, in_preview: Detection, quarters: int) -> Face:
-        """Crops and assesses a face that was detected in the preview turned by `quarters`."""
-        detection = rescale(in_preview, 1.0 / image.scale)
-        crop = self._crop(image, in_preview, detection, quarters)
-        found = turn_back(detection, quarters, image.width, image.height)
-        size = (image.width, image.height)
-        return Face(found, assess(found, crop, size, self._quality_limits), crop)
-
-    def _crop(
-        self, image: DecodedImage, in_preview: Detection, detection: Detection, quarters: int
-    ) -> Image:
+    def _cut(
+        self, image: DecodedImage, preview: Image, in_preview: Detection, quarters: int
+    ) -> "_Cut":
         """Crops from the preview unless the face has fewer pixels there than the crop."""
+        detection = rescale(in_preview, 1.0 / image.scale)
         side = min(in_preview.box.width, in_preview.box.height)
+        source, located = preview, in_preview
         if image.scale < 1.0 and side < self.embedder.manifest.input.size:
-            return self.embedder.crop(turned(image.full(), quarters), detection)
-        return self.embedder.crop(turned(image.preview, quarters), in_preview)
+            source, located = turned(image.full(), quarters), detection
+        grey = quality_crop(source, located.landmarks)
+        return _Cut(detection, self.embedder.crop(source, located), grey)
+
+    def _face(self, image: DecodedImage, cut: "_Cut", quarters: int, score: float) -> Face:
+        found = turn_back(cut.detection, quarters, image.width, image.height)
+        size = (image.width, image.height)
+        reasons = failed_checks(found, cut.crop, size, self._quality_limits)
+        return Face(found, Quality(round(score, 3), reasons), cut.crop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A detection in pixels of the turned image, the embedder's crop and the quality network's."""
+
+    detection: Detection
+    crop: Image
+    grey: NDArray[np.uint8]
+
+
+def _best_score(faces: Sequence[Face]) -> float:
+    return max((face.quality.score for face in faces), default=-1.0)

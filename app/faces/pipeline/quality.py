@@ -1,12 +1,14 @@
-"""Assesses face quality: seven measures, each with a limit and a reason code."""
+"""Assesses face quality: a score that predicts recognition, and seven measures with limits.
+
+The score is estimated by a network (`quality_model`); the reasons do not depend on it.
+"""
 
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from app.errors import PoorReason
-from app.faces.pipeline.types import Box, Detection, Image, Points, Quality
+from app.faces.pipeline.types import Box, Detection, Image, Points
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,13 @@ class QualityLimits:
     min_inside: float = 0.85
 
 
-def assess(
+def failed_checks(
     detection: Detection, crop: Image, image_size: tuple[int, int], limits: QualityLimits
-) -> Quality:
-    """Measures one face. `image_size` is (width, height); `crop` is the embedder's input."""
+) -> tuple[PoorReason, ...]:
+    """Returns the measures of one face that are beyond their limits.
+
+    `image_size` is (width, height); `crop` is the embedder's input.
+    """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     light = float(grey.mean())
     side = min(detection.box.width, detection.box.height)
@@ -37,25 +42,24 @@ def assess(
     turn = head_turn(detection.landmarks)
     inside = _inside(detection.box, image_size)
     checks = [
-        ("face_too_small", side, limits.min_side, side / limits.min_side),
-        ("blurred", sharpness, limits.min_sharpness, sharpness / limits.min_sharpness),
-        ("too_dark", light, limits.min_light, light / limits.min_light),
-        ("too_bright", light, limits.max_light, (255.0 - light) / (255.0 - limits.max_light)),
-        ("extreme_pose", turn, limits.max_turn, limits.max_turn / max(turn, 1e-6)),
+        ("face_too_small", side, limits.min_side, side < limits.min_side),
+        ("blurred", sharpness, limits.min_sharpness, sharpness < limits.min_sharpness),
+        ("too_dark", light, limits.min_light, light < limits.min_light),
+        ("too_bright", light, limits.max_light, light > limits.max_light),
+        ("extreme_pose", turn, limits.max_turn, turn > limits.max_turn),
         (
             "low_detection_score",
             detection.score,
             limits.min_detection_score,
-            detection.score / limits.min_detection_score,
+            detection.score < limits.min_detection_score,
         ),
-        ("cut_off", inside, limits.min_inside, inside / limits.min_inside),
+        ("cut_off", inside, limits.min_inside, inside < limits.min_inside),
     ]
-    reasons = tuple(
+    return tuple(
         PoorReason(code, round(measured, 3), limit)
-        for code, measured, limit, ratio in checks
-        if ratio < 1.0
+        for code, measured, limit, failed in checks
+        if failed
     )
-    return Quality(_score([ratio for *_, ratio in checks]), reasons)
 
 
 def head_turn(landmarks: Points) -> float:
@@ -77,9 +81,3 @@ def _inside(box: Box, image_size: tuple[int, int]) -> float:
     width = min(box.x + box.width, image_size[0]) - max(box.x, 0.0)
     height = min(box.y + box.height, image_size[1]) - max(box.y, 0.0)
     return max(0.0, width) * max(0.0, height) / max(box.area, 1e-9)
-
-
-def _score(ratios: list[float]) -> float:
-    """Returns `r / (1 + r)` of the worst ratio r: 0.5 if a measure just reaches its limit."""
-    worst = min(ratios)
-    return round(float(np.clip(worst / (1.0 + worst), 0.0, 1.0)), 3)

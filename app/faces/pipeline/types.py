@@ -49,7 +49,12 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """`score` is 0 (unusable) to 1; `reasons` is empty if the face is fit for enrollment."""
+    """How well a face can be recognised.
+
+    `score` is the estimated probability, 0 to 1, that the face matches another, ordinary photo of
+    the same person at a false match rate of 0.001. `reasons` is empty if the face is fit for
+    enrollment; it does not depend on the score.
+    """
 
     score: float
     reasons: tuple[PoorReason, ...]

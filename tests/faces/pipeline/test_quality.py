@@ -1,11 +1,11 @@
-"""Quality: every reason is reported, and the score of the pose."""
+"""Quality: every failed check is reported, and the turn of the head is measured."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from app.faces.pipeline.quality import QualityLimits, assess, head_turn
+from app.faces.pipeline.quality import QualityLimits, failed_checks, head_turn
 from app.faces.pipeline.types import Box, Detection
 from tests.faces.pipeline.faces import FRONTAL
 
@@ -20,7 +20,7 @@ def _reasons(light: float = 128, noise: float = 30, **changes: object) -> list[s
         **changes,
     }
     detection = Detection(**values)
-    return [r.code for r in assess(detection, crop, (300, 300), QualityLimits()).reasons]
+    return [r.code for r in failed_checks(detection, crop, (300, 300), QualityLimits())]
 
 
 def test_each_reason_is_reported() -> None:

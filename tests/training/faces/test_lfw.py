@@ -17,6 +17,7 @@ from app.faces.pipeline.embed import load_embedder
 from app.faces.pipeline.mtcnn import Mtcnn
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
+from app.faces.pipeline.quality_model import QualityModel
 from tests.models import SHIPPED
 from training.faces.lfw import embed_photos, identity_of, pair_scores, read_pairs
 
@@ -51,7 +52,8 @@ def test_a_photo_without_a_face_has_an_aligned_vector_only(tmp_path: Path) -> No
             stream.seek(0)
             tar.addfile(member, stream)
     embedder = load_embedder(SHIPPED, CPU)
-    pipeline = FacePipeline(Mtcnn(CPU), embedder, ImageLimits(), QualityLimits())
+    quality = QualityModel(CPU)
+    pipeline = FacePipeline(Mtcnn(CPU), embedder, ImageLimits(), QualityLimits(), quality)
     vectors = embed_photos(archive, pipeline)
     face, empty = vectors["Ada_0001.jpg"], vectors["Ada_0002.jpg"]
     assert face.subject is not None
