@@ -17,7 +17,7 @@ _SWAPPED = ("dfdc",)
 """Sources whose faces have no identity: not used at all."""
 
 _FIT_CROPS = 16_000
-_FEWEST_FACES = 20
+_FEWEST_FACES = 8
 _DESCRIPTION = (
     "people that training did not use: adults of {groups}; pairs within each group; every knot is "
     "the highest threshold of any group"

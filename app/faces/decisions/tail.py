@@ -37,6 +37,7 @@ def fit_tail(largest: NDArray[np.float64], pairs: int) -> ParetoTail:
     mean = float(exceedances.mean())
     ranks = (np.arange(1, n + 1) - 0.35) / n
     weighted = float(((1.0 - ranks) * exceedances).mean())
-    shape = min(2.0 - mean / (mean - 2.0 * weighted), _LARGEST_SHAPE)
+    spread = mean - 2.0 * weighted  # zero if all exceedances are equal
+    shape = min(2.0 - mean / spread, _LARGEST_SHAPE) if spread > 1e-9 else _LARGEST_SHAPE
     # The mean of a generalised Pareto distribution is scale / (1 - shape).
     return ParetoTail(start, n / pairs, shape, mean * (1.0 - shape))

@@ -34,8 +34,10 @@ def test_columns_equal_those_of_the_orm(words: Database) -> None:
             tuple(row) for row in fetch(session, COLLECTIONS.order_by(CollectionRow.row_id), {})
         ]
     assert core == orm
-    assert [row[-1] for row in core] == [{}, POLICY]
-    assert all(row[-2].utcoffset() is not None for row in core), "times have a zone"
+    options = COLLECTIONS.selected_columns.keys().index("options")
+    created_at = COLLECTIONS.selected_columns.keys().index("created_at")
+    assert [row[options] for row in core] == [{}, POLICY]
+    assert all(row[created_at].utcoffset() is not None for row in core), "times have a zone"
 
 
 def test_pending_changes_of_the_session_are_flushed(words: Database) -> None:
