@@ -5,12 +5,13 @@ from pathlib import Path
 
 from app.settings import PROJECT
 
-SHIPPED = PROJECT / "models" / "sima-face-2"
+SHIPPED = PROJECT / "models" / "sima-face-3"
 
 
 def with_other_mean(folder: Path) -> Path:
     """Copy the shipped model with other preprocessing, which makes it another embedding space."""
-    shutil.copy(SHIPPED / "model.onnx", folder)
+    for file in ("model.onnx", "impostor_mean.onnx"):
+        shutil.copy(SHIPPED / file, folder)
     text = (SHIPPED / "manifest.toml").read_text()
     start = text.index("mean = [")
     end = text.index("]", start) + 1

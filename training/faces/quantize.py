@@ -55,6 +55,7 @@ def run_quantize(model: Path, data: Path, kind: Literal["int8", "fp16"], out: Pa
             "title": f"{manifest.title}, {kind}",
             "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
             "calibration": None,
+            "normalisation": None,  # fitted to the variant below
             "accuracy": (),
         }
     )
