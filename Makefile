@@ -18,7 +18,7 @@ serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
 
 test: lint  ## all checks and tests that CI runs
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev  ## formatting, style, import rules, types
 	$(BIN)/ruff format --check .
