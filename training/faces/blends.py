@@ -32,7 +32,7 @@ class Blend:
 def blend(crops: CropSet, rng: Generator) -> Blend:
     """Two random faces mixed by a smooth random mask, warped slightly; half of them mirrored."""
     a, b = rng.choice(len(crops), 2, replace=False)
-    size = crops.images.shape[1]
+    size = crops.images.size
     onto = similarity_transform(crops.landmarks[b], crops.landmarks[a])
     other = warp(crops.images[b], onto, size)
     mask = _smooth(rng.uniform(0.05, 0.95, (_COARSE, _COARSE)), size)

@@ -1,4 +1,4 @@
-"""Reads labelled face crops for training into memory."""
+"""Labelled face crops for training, and how they are read from shards."""
 
 import csv
 import tarfile
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.faces.pipeline.types import Image
+from training.faces.images import Images, Pixels
 
 _POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 ADULT = 18
@@ -26,12 +27,12 @@ CALIBRATION_SOURCES = ("mebeauty",)
 class CropSet:
     """Parallel arrays over n crops.
 
-    `images` (n, size, size, 3) RGB uint8; `landmarks` (n, 5, 2) in crop pixels; `identity` and
+    `images` are RGB, (size, size, 3) uint8; `landmarks` (n, 5, 2) in crop pixels; `identity` and
     `group` are empty if unknown, `age` is -1; `group` and `age` are used for calibration only.
     """
 
     files: NDArray[np.str_]
-    images: NDArray[np.uint8]
+    images: Images
     landmarks: NDArray[np.float64]
     source: NDArray[np.str_]
     identity: NDArray[np.str_]
@@ -42,10 +43,10 @@ class CropSet:
         return len(self.files)
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "CropSet":
-        """The crops in `rows`, a mask or indices."""
+        """The crops in `rows`, a mask or indices. Their pixels are shared, not copied."""
         return CropSet(
             self.files[rows],
-            self.images[rows],
+            self.images.take(rows),
             self.landmarks[rows],
             self.source[rows],
             self.identity[rows],
@@ -79,20 +80,20 @@ def read_shards(folder: Path, limit: int | None = None) -> CropSet:
         chosen = set(people[:: -(-len(rows) // limit)])
         rows = [row for row in rows if (row["identity"] or row["file"]) in chosen]
     place = {row["file"]: number for number, row in enumerate(rows)}
-    images: NDArray[np.uint8] | None = None
+    pixels: Pixels | None = None
     shards = sorted({row["shard"] for row in rows})
     with tqdm(total=len(rows), desc="reading crops", unit="crop", mininterval=2) as bar:
         for shard in shards:
             for name, image in _images(folder / shard, place):
-                if images is None:
-                    images = np.empty((len(rows), *image.shape), dtype=np.uint8)
-                images[place[name]] = image
+                if pixels is None:
+                    pixels = np.empty((len(rows), *image.shape), dtype=np.uint8)
+                pixels[place[name]] = image
                 bar.update()
-    if images is None:
+    if pixels is None:
         raise ValueError(f"no crop of index.csv found in the shards of {folder}")
     return CropSet(
         files=np.array([row["file"] for row in rows]),
-        images=images,
+        images=Images(pixels),
         landmarks=np.array(
             [[[float(row[f"{p}_{axis}"]) for axis in "xy"] for p in _POINTS] for row in rows]
         ),

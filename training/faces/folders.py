@@ -15,6 +15,7 @@ from app.faces.pipeline.decode import ImageLimits, decode
 from app.faces.pipeline.detect import Detector
 from app.faces.pipeline.types import Image, Points
 from training.faces.crops import CropSet
+from training.faces.images import Images
 
 SIZE = 160
 # The ArcFace template for 112 x 112 pixels (Deng et al. 2019). The crops of the shards are aligned
@@ -66,7 +67,7 @@ def crop_set(files: list[str], identity: list[str], crops: Iterable[Image]) -> C
     n = len(images)
     return CropSet(
         files=np.array(files),
-        images=images,
+        images=Images(images),
         landmarks=np.repeat(TEMPLATE[None], n, axis=0),
         source=np.full(n, "folder"),
         identity=np.array(identity),

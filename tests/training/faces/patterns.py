@@ -7,6 +7,7 @@ from tests.models import SHIPPED
 from training.faces.augment import CropSpec
 from training.faces.batches import Photos, TrainingData
 from training.faces.crops import CropSet
+from training.faces.images import Images
 from training.faces.teacher import Teacher, load_teacher
 
 TEMPLATE = np.array([[0.31, 0.46], [0.68, 0.46], [0.5, 0.64], [0.35, 0.82], [0.65, 0.82]])
@@ -27,7 +28,7 @@ def synthetic_crops(people: int, photos: int, size: int = 96) -> CropSet:
     n = people * photos
     return CropSet(
         files=np.array([f"{i:05}.webp" for i in range(n)]),
-        images=np.clip(images, 0, 255).astype(np.uint8),
+        images=Images(np.clip(images, 0, 255).astype(np.uint8)),
         landmarks=np.repeat((TEMPLATE * size)[None], n, axis=0),
         source=np.full(n, "synthetic"),
         identity=np.array([f"p{i // photos}" for i in range(n)]),

@@ -12,7 +12,7 @@ from training.faces.blends import Blend, blend, mirrored
 def test_a_blend_is_between_its_parents_and_deterministic() -> None:
     crops = synthetic_crops(2, 1)
     faces = [blend(crops, np.random.default_rng(seed)) for seed in range(6)]
-    mean = crops.images.astype(float).mean(axis=0)
+    mean = np.stack(crops.images).astype(float).mean(axis=0)
     apart = np.abs(crops.images[0] - mean).mean()
     for face in faces:
         nearest = min(np.abs(face.image - mean).mean(), np.abs(face.image[:, ::-1] - mean).mean())
