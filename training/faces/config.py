@@ -32,14 +32,20 @@ class NetworkConfig(_Part):
 
 
 class RunConfig(_Part):
-    """Settings of every stage. The cool-down follows the `steps` of warm-up and stable rate."""
+    """Settings of every stage. The cool-down follows the `steps` of warm-up and stable rate.
+
+    With `minutes` the run ends by the clock instead, after any number of steps, and the cool-down
+    takes the last `cooldown_share` of the time.
+    """
 
     seed: int = 1
     network: NetworkConfig = NetworkConfig()
     augmentation: Augmentation = Augmentation()
     steps: int = 12_000
+    minutes: float | None = None
     warmup_steps: int = 300
     cooldown_steps: int = 3_000
+    cooldown_share: float = 0.6
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     ema_decay: float = 0.998

@@ -19,7 +19,7 @@ from training.faces.config import RunConfig
 from training.faces.measure import StudentMetrics, measure_student
 from training.faces.objectives import BatchLoss, Objective
 from training.faces.pixels import to_network
-from training.faces.schedule import WarmupStableDecay
+from training.faces.schedule import ByTheClock, Moment, Schedule, WarmupStableDecay
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _MAX_GRADIENT_NORM = 5.0
@@ -91,39 +91,55 @@ class TrainingRun:
     def run(self, cool_down_now: bool = False) -> Progress:
         """Train to the end of the schedule or until SIGINT or SIGTERM, then save.
 
-        `cool_down_now` starts the cool-down at the current step instead of after `steps`.
+        `cool_down_now` starts the cool-down at the current step instead of after `steps`; it has no
+        effect if the configuration sets `minutes`.
         """
+        progress = self._progress
+        schedule = self._schedule(cool_down_now)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        losses: list[BatchLoss] = []
+        loader = load_from(self._objective.batches, progress.step, schedule.last_step, workers=1)
+        name = self._objective.name
+        total = schedule.last_step if self._config.minutes is None else None
+        began = time.monotonic()
+        with tqdm(total=total, initial=progress.step, desc=name, mininterval=5) as bar:
+            for batch in loader:
+                now = Moment(progress.step, time.monotonic() - began)
+                rate = schedule.rate(now)
+                losses.append(self._step(batch, rate))
+                progress.step += 1
+                bar.update()
+                finished = schedule.finished(now._replace(step=progress.step))
+                if finished or progress.step % self._config.evaluate_every == 0:
+                    row = self._evaluate(rate, losses, time.monotonic() - began)
+                    bar.set_postfix(loss=f"{row.loss:.4f}", fnir=f"{row.fnir_at_fpir_1e2:.4f}")
+                    losses = []
+                if progress.step % self._config.save_every == 0:
+                    self._save()
+                if finished or self._stopped:
+                    break
+        self._save()
+        return progress
+
+    def _schedule(self, cool_down_now: bool) -> Schedule:
         config, progress = self._config, self._progress
+        if config.minutes is not None:
+            return ByTheClock(
+                config.learning_rate,
+                progress.step,
+                config.warmup_steps,
+                60 * config.minutes,
+                config.cooldown_share,
+            )
         if progress.cooldown_from is None:
             progress.cooldown_from = progress.step if cool_down_now else config.steps
-        last = progress.cooldown_from + config.cooldown_steps
-        rate = WarmupStableDecay(
+        return WarmupStableDecay(
             config.learning_rate,
             config.warmup_steps,
             progress.cooldown_from,
             config.cooldown_steps,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        losses: list[BatchLoss] = []
-        began = time.monotonic()
-        loader = load_from(self._objective.batches, progress.step, last, workers=1)
-        name = self._objective.name
-        with tqdm(total=last, initial=progress.step, desc=name, mininterval=5) as bar:
-            for batch in loader:
-                losses.append(self._step(batch, rate(progress.step)))
-                progress.step += 1
-                bar.update()
-                if progress.step % config.evaluate_every == 0 or progress.step == last:
-                    row = self._evaluate(rate(progress.step), losses, time.monotonic() - began)
-                    bar.set_postfix(loss=f"{row.loss:.4f}")
-                    losses = []
-                if progress.step % config.save_every == 0:
-                    self._save()
-                if self._stopped:
-                    break
-        self._save()
-        return progress
 
     def _step(self, batch: Batch, rate: float) -> BatchLoss:
         for group in self._optimizer.param_groups:

@@ -1,5 +1,7 @@
 """The training loop, from distillation to an exported model."""
 
+import csv
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,19 @@ def tiny_config(steps: int, cooldown: int) -> DistillConfig:
         save_every=5,
         compile=False,
     )
+
+
+def test_a_run_by_the_clock_ends_cooled_down(tmp_path: Path) -> None:
+    photos = with_targets(synthetic_crops(6, 2))
+    began = time.monotonic()
+    config = tiny_config(1, 0).model_copy(update={"minutes": 0.1})
+    objective = Distillation(config, training_data(photos))
+    progress = TrainingRun(tmp_path, config, SPEC, objective, photos).run()
+    assert 6 <= time.monotonic() - began < 60
+    assert progress.step > 1, "the number of steps in the configuration has no effect"
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates[-1] < 0.05 * max(rates)
 
 
 @pytest.mark.slow
