@@ -6,20 +6,22 @@ be names, images or secrets and are described by their length.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sized
 from typing import Any
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]+$"
 NO_NUL = r"^[^\x00]*$"
 RESOURCE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+RESOURCE_NAME_RULE = (
+    "use 1 to 100 characters out of A-Z, a-z, 0-9, '.', '_' and '-', "
+    "starting with a letter or a digit"
+)
 
 _PATTERNS = {
     NO_CONTROL_CHARACTERS: "use a string without control characters",
     NO_NUL: "use a string without NUL characters",
-    RESOURCE_NAME: (
-        "use 1 to 100 characters out of A-Z, a-z, 0-9, '.', '_' and '-', "
-        "starting with a letter or a digit"
-    ),
+    RESOURCE_NAME: RESOURCE_NAME_RULE,
 }
 
 _RULES = {
@@ -124,6 +126,11 @@ def _describe(value: object, quote: bool, secret: bool) -> str:
 
 def _count(value: Sized, unit: str) -> str:
     return f"{len(value)} {unit}{'' if len(value) == 1 else 's'}"
+
+
+def is_resource_name(name: str) -> bool:
+    """Whether a collection or another named resource may have this name."""
+    return re.fullmatch(RESOURCE_NAME, name) is not None
 
 
 def require_storable(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -18,16 +18,17 @@ from app.commands.output import (
 from app.commands.people import Choice
 from app.commands.setup import ensure_schema
 from app.crypto.signing import Signer
-from app.faces.bulk import BulkEnroller, Report
+from app.errors import CollectionNotFound
+from app.faces.bulk import BulkEnroller, ImportOrder, Report
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.sources import find_photos
 from app.settings import Settings
 from app.store.archive import export_gallery, import_gallery
 from app.store.archive_file import SUFFIX
-from app.wiring.services import open_database
+from app.wiring.services import Services, open_database
 
 
-def bulk_import(
+def bulk_import(  # noqa: PLR0913, PLR0917 - the options of the command
     path: Annotated[
         Path,
         typer.Argument(
@@ -39,9 +40,21 @@ def bulk_import(
         str | None,
         typer.Option(help="The gallery; that of the archive by default."),
     ] = None,
+    create: Annotated[
+        bool, typer.Option("--create", help="Create the gallery if it does not exist.")
+    ] = False,
+    import_id: Annotated[
+        str | None,
+        typer.Option(
+            help="Identifies the source in repeated runs: new photos of a person whom an earlier "
+            "run enrolled are added to that person. The path by default."
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="A file of JSON lines; a repeated run skips the photos in it."),
+        typer.Option(
+            help="A file of JSON lines, replaced by every run: what this run did with each photo."
+        ),
     ] = None,
     face: Choice = "subject",
     largest: Annotated[bool, typer.Option(help="The same as --face largest.")] = False,
@@ -53,29 +66,47 @@ def bulk_import(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enroll many people, or import an archive; exit status 1 if a photo was not enrolled."""
+    """Enroll many people, or import an archive; exit status 1 if a photo is not enrolled.
+
+    Photos that an earlier run enrolled are counted as enrolled_before while their templates exist;
+    all others are tried again.
+    """
     if path.suffix == SUFFIX:
         _import_archive(path, collection, signer, as_json)
         return
     report = report or Path(f"{path.resolve().name}.report.jsonl")
     with open_services() as services:
         photos = find_photos(path)
-        written = Report(report)
-        bulk = BulkEnroller(
-            services.enroller,
-            collection or DEFAULT_COLLECTION,
+        order = ImportOrder(
+            import_id or str(path.resolve()),
+            _gallery(services, collection or DEFAULT_COLLECTION, create),
             "largest" if largest else face,
         )
+        written = Report(report)
+        bulk = BulkEnroller(services.enroller, services.database, order)
         with progress_bar("photos", len(photos)) as advance:
             bulk.enroll(photos, written, threads or os.cpu_count() or 1, advance)
-    outcomes = [written.outcomes[photo.key] for photo in photos]
-    counts = Counter(outcome.code or outcome.outcome for outcome in outcomes)
+    counts = Counter(outcome.code or outcome.outcome for outcome in written.outcomes)
     if as_json:
-        print_json({"photos": len(outcomes), "outcomes": counts, "report": str(report)})
+        print_json({"photos": len(photos), "outcomes": counts, "report": str(report)})
     else:
         print_table(("outcome", "photos"), counts.most_common())
         typer.echo(f"the outcome of every photo is in {report}")
-    raise typer.Exit(0 if set(counts) <= {"enrolled"} else 1)
+    raise typer.Exit(0 if set(counts) <= {"enrolled", "enrolled_before"} else 1)
+
+
+def _gallery(services: Services, name: str, create: bool) -> str:
+    """Returns the name of an existing or a new gallery of the active model.
+
+    Raises CollectionNotFound, SpaceMismatch, and the errors of Galleries.create.
+    """
+    try:
+        services.galleries.require_gallery(name)
+    except CollectionNotFound as error:
+        if not create:
+            raise CollectionNotFound(f"{error}; use --create to create it") from error
+        services.galleries.create(name)
+    return name
 
 
 def export(

@@ -1,6 +1,5 @@
-"""Enrolls many people in parallel. A repeated run continues after the reported photos."""
+"""Enrolls many people in parallel. A repeated run continues after the stored enrollments."""
 
-import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -13,16 +12,24 @@ from app.errors import DifferentPerson, NotReady, SimaError
 from app.faces.enrollment import Enroller, EnrollOrder
 from app.faces.pipeline.selection import FaceChoice
 from app.faces.sources import SourcePhoto
+from app.store.collections import get_collection
+from app.store.db.database import Database
+from app.store.db.tables import GALLERY
+from app.store.idempotency import StoredEnrollment
+from app.store.imports import ImportedPhoto, find_imported, find_imported_person
 from app.timings import Timings
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one photo; `code` and `reason` are set if it was refused or failed."""
+    """What this run did with one photo; `code` and `reason` are set if it was refused or failed.
+
+    `enrolled_before` means that an earlier run enrolled the photo and its template still exists.
+    """
 
     photo: str
     name: str
-    outcome: Literal["enrolled", "refused", "failed"]
+    outcome: Literal["enrolled", "enrolled_before", "refused", "failed"]
     person_id: str | None = None
     template_id: str | None = None
     code: str | None = None
@@ -30,30 +37,39 @@ class Outcome:
 
 
 class Report:
-    """A file with one outcome per line, appended as photos are processed. Thread-safe."""
+    """A file with one outcome per line, written as photos are processed. Thread-safe.
+
+    It describes one run: the file of an earlier run is replaced.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, threading.Lock()
-        self.outcomes = {outcome.photo: outcome for outcome in _read(file)}
+        self.outcomes: list[Outcome] = []
+        file.write_text("", encoding="utf-8")
 
     def add(self, outcome: Outcome) -> None:
         """Appends a line."""
         with self._lock:
-            self.outcomes[outcome.photo] = outcome
+            self.outcomes.append(outcome)
             with self._file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
 
-    def final_outcome(self, photo: SourcePhoto) -> Outcome | None:
-        """Returns the outcome of an earlier run; None if the photo is new or failed."""
-        known = self.outcomes.get(photo.key)
-        return known if known is not None and known.outcome != "failed" else None
+
+@dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """The parameters of a bulk import. Runs with the same `import_id` belong to one source: a new
+    photo of a person whom an earlier run enrolled is added to that person."""
+
+    import_id: str
+    collection: str
+    face: FaceChoice
 
 
 class BulkEnroller:
     """Enrolls photos with the checks of a single enrollment; people are processed in parallel."""
 
-    def __init__(self, enroller: Enroller, collection: str, face: FaceChoice) -> None:
-        self._enroller, self._collection, self._face = enroller, collection, face
+    def __init__(self, enroller: Enroller, database: Database, order: ImportOrder) -> None:
+        self._enroller, self._database, self._order = enroller, database, order
 
     def enroll(
         self,
@@ -62,10 +78,11 @@ class BulkEnroller:
         threads: int,
         progress: Callable[[int], None],
     ) -> None:
-        """Enrolls the photos without a final outcome in the report; calls `progress` per photo.
+        """Enrolls the photos that have no template in the gallery; calls `progress` per photo.
 
         The photos of one person are enrolled in order; a photo that does not match the person is
-        tried once more after the others. A refused photo does not stop the others.
+        tried once more after the others. A refused photo does not stop the others, and is tried
+        again by the next run.
         """
         people: dict[str, list[SourcePhoto]] = {}
         for photo in photos:
@@ -81,41 +98,39 @@ class BulkEnroller:
     def _enroll_person(
         self, photos: Sequence[SourcePhoto], report: Report, progress: Callable[[int], None]
     ) -> None:
-        person_id: str | None = None
+        first = photos[0]
+        known = self._known_person(first)
         mismatched: list[SourcePhoto] = []
         for photo in photos:
-            outcome = report.final_outcome(photo)
-            if outcome is None:
-                outcome = self._enroll_photo(photo, person_id)
-                if outcome.code == DifferentPerson.code:
-                    mismatched.append(photo)
-                    continue
-                report.add(outcome)
-            person_id = person_id or outcome.person_id
+            outcome = self._enroll_photo(photo, known, first.name)
+            if outcome.code == DifferentPerson.code:
+                mismatched.append(photo)
+                continue
+            report.add(outcome)
+            known = known or outcome.person_id
             progress(1)
         for photo in mismatched:  # it may match a photo that was added after it
-            report.add(self._enroll_photo(photo, person_id))
+            report.add(self._enroll_photo(photo, known, first.name))
             progress(1)
 
-    def _enroll_photo(self, photo: SourcePhoto, person_id: str | None) -> Outcome:
+    def _known_person(self, photo: SourcePhoto) -> str | None:
+        """The id of the person whom an earlier run enrolled from photos of the same group."""
+        key = self._key(photo, b"")
+        with self._database.read() as session:
+            gallery = get_collection(session, self._order.collection, GALLERY)
+            return find_imported_person(session, gallery, key.import_id, key.person)
+
+    def _enroll_photo(self, photo: SourcePhoto, person_id: str | None, group_name: str) -> Outcome:
         try:
             image = photo.file.read_bytes()
         except OSError as error:
             return _not_enrolled(photo, "failed", "no_file", error.strerror)
-        known = person_id is not None
-        order = EnrollOrder(
-            name=photo.name,
-            collection=self._collection,
-            person_id=person_id,
-            external_id=None if known else photo.external_id,
-            metadata={} if known else photo.metadata,
-            face=self._face,
-            allow_duplicate=False,
-            allow_mismatch=False,
-            dry_run=False,
-            key=self._idempotency_key(photo, image, person_id),
-        )
+        imported = self._key(photo, image)
         try:
+            before = self._enrolled_before(imported)
+            if before is not None:
+                return _outcome(photo, "enrolled_before", before)
+            order = self._enroll_order(photo, person_id, group_name, imported)
             enrolled = self._enroller.enroll(image, order, Timings())
         except NotReady as error:
             return _not_enrolled(photo, "failed", error.code, str(error))
@@ -123,29 +138,51 @@ class BulkEnroller:
             return _not_enrolled(photo, "refused", error.code, str(error))
         assert enrolled.person is not None, "only a dry run has no person"
         assert enrolled.template is not None, "only a dry run has no template"
-        person_id, template_id = enrolled.person.person_id, enrolled.template.template_id
-        return Outcome(photo.key, enrolled.name, "enrolled", person_id, template_id)
+        stored = StoredEnrollment(enrolled.person, enrolled.template)
+        return _outcome(photo, "enrolled_before" if enrolled.replayed else "enrolled", stored)
 
-    def _idempotency_key(self, photo: SourcePhoto, image: bytes, person_id: str | None) -> str:
-        """Prevents a second template if a run is killed between enrollment and report."""
-        parts = (self._collection, photo.key, photo.name, person_id or "")
-        digest = hashlib.sha256("\0".join(parts).encode() + image).hexdigest()
-        return f"import-{digest}"
+    def _enrolled_before(self, imported: ImportedPhoto) -> StoredEnrollment | None:
+        with self._database.read() as session:
+            gallery = get_collection(session, self._order.collection, GALLERY)
+            return find_imported(session, gallery, imported)
+
+    def _enroll_order(
+        self,
+        photo: SourcePhoto,
+        person_id: str | None,
+        group_name: str,
+        imported: ImportedPhoto,
+    ) -> EnrollOrder:
+        """The order for a photo of a group whose first photo has the name `group_name`.
+
+        That name is not compared with a known person's, who may have been renamed since.
+        """
+        known = person_id is not None
+        return EnrollOrder(
+            name=None if known and photo.name == group_name else photo.name,
+            collection=self._order.collection,
+            person_id=person_id,
+            external_id=None if known else photo.external_id,
+            metadata={} if known else photo.metadata,
+            face=self._order.face,
+            allow_duplicate=False,
+            allow_mismatch=False,
+            dry_run=False,
+            imported=imported,
+        )
+
+    def _key(self, photo: SourcePhoto, image: bytes) -> ImportedPhoto:
+        return ImportedPhoto.of(self._order.import_id, photo.person, image, self._order.face)
+
+
+def _outcome(
+    photo: SourcePhoto, outcome: Literal["enrolled", "enrolled_before"], stored: StoredEnrollment
+) -> Outcome:
+    person, template = stored.person, stored.template
+    return Outcome(photo.key, person.name, outcome, person.person_id, template.template_id)
 
 
 def _not_enrolled(
     photo: SourcePhoto, outcome: Literal["refused", "failed"], code: str, reason: str | None
 ) -> Outcome:
     return Outcome(photo.key, photo.name, outcome, code=code, reason=reason)
-
-
-def _read(file: Path) -> list[Outcome]:
-    """Reads the outcomes of earlier runs; skips an incomplete last line of a killed run."""
-    found: list[Outcome] = []
-    if file.exists():
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(Outcome(**json.loads(line)))
-            except (ValueError, TypeError):
-                continue
-    return found

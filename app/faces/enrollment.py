@@ -32,7 +32,8 @@ from app.store.collections import (
 )
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
-from app.store.idempotency import add_key, find_enrollment
+from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
+from app.store.imports import ImportedPhoto, add_imported, find_imported_face
 from app.store.index_sync import IndexSync
 from app.store.people import (
     NewPerson,
@@ -56,7 +57,8 @@ class EnrollOrder:
 
     The photo must match that person unless `allow_mismatch`, and no other person unless
     `allow_duplicate`. A second order with the same idempotency `key` and image returns the result
-    of the first, and stores nothing.
+    of the first, and stores nothing; so does an order of a bulk import for a face that was
+    `imported` from the same file.
     """
 
     name: str | None
@@ -69,6 +71,7 @@ class EnrollOrder:
     allow_mismatch: bool
     dry_run: bool
     key: str | None = None
+    imported: ImportedPhoto | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class EnrollmentRates:
 class Enrollment:
     """The result of an enrollment. A dry run has no template, and no new person.
 
-    `replayed` is true if an earlier order with the same idempotency key stored it.
+    `replayed` is true if an earlier order with the same idempotency key, or for the same imported
+    face, stored it.
     """
 
     name: str
@@ -154,11 +158,10 @@ class Enroller:
             # The lock blocks other writers, so nothing can be added between the checks and the
             # commit.
             gallery = lock_collection(session, self._gallery(session, order.collection))
-            if order.key is not None:
-                stored = find_enrollment(session, order.key, digest)
-                if stored is not None:
-                    person, template = stored.person, stored.template
-                    return Enrollment(person.name, face, person, template, replayed=True)
+            stored = self._stored_before(session, gallery, probe, order, digest)
+            if stored is not None:
+                person, template = stored.person, stored.template
+                return Enrollment(person.name, face, person, template, replayed=True)
             known = _known_person(session, order)
             self._refuse(session, gallery, probe, known, order)
             person = known or add_person(
@@ -169,7 +172,23 @@ class Enroller:
                 add_photo(session, template, image, now() + self._photo_lifetime)
             if order.key is not None:
                 add_key(session, order.key, digest, template)
+            if order.imported is not None:
+                add_imported(session, template, order.imported)
         return Enrollment(person.name, face, person, template)
+
+    def _stored_before(
+        self, session: Session, gallery: Collection, probe: Matrix, order: EnrollOrder, digest: str
+    ) -> StoredEnrollment | None:
+        """Returns what an earlier order with the same key or imported face stored."""
+        stored: StoredEnrollment | None = None
+        if order.key is not None:
+            stored = find_enrollment(session, order.key, digest)
+        if stored is None and order.imported is not None:
+            gallery.require_space(self._pipeline.embedder.space)
+            stored = find_imported_face(session, gallery, order.imported, probe[0])
+            if stored is not None:
+                add_imported(session, stored.template, order.imported)
+        return stored
 
     def _gallery(self, session: Session, name: str) -> Collection:
         """Returns the gallery; creates the default one if it does not exist."""

@@ -23,6 +23,7 @@ from app.store.people import Person
 from app.store.photos import read_photo
 from app.store.shadow import ShadowState, shadow_state
 from app.store.templates import Template
+from app.validation import RESOURCE_NAME_RULE, is_resource_name
 from app.vectors import EmbeddingSpace
 
 
@@ -129,6 +130,11 @@ class Galleries:
         with self._database.read() as session:
             return self._state(session, get_collection(session, name))
 
+    def require_gallery(self, name: str) -> None:
+        """Raises CollectionNotFound, or SpaceMismatch if it belongs to another model."""
+        with self._database.read() as session:
+            get_collection(session, name, GALLERY).require_space(self._space)
+
     def change_options(self, name: str, changes: Mapping[str, float | None]) -> CollectionState:
         """Sets `target_fmr`, `target_fpir`, `threshold` of a gallery; None deletes an option.
 
@@ -148,8 +154,11 @@ class Galleries:
     ) -> CollectionState:
         """Creates an empty gallery of the active model.
 
-        Raises InvalidRequest for another kind, SpaceMismatch for another model, CollectionExists.
+        Raises InvalidRequest for another kind or an invalid name, SpaceMismatch for another model,
+        CollectionExists.
         """
+        if not is_resource_name(name):
+            raise InvalidRequest("name", f"the name is invalid; {RESOURCE_NAME_RULE}")
         if kind != GALLERY:
             raise InvalidRequest(
                 "kind",

@@ -17,7 +17,8 @@ LIFETIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class StoredEnrollment:
-    """The person and the template that an earlier request with the same key stored."""
+    """The person and the template that an earlier request with the same key, or an earlier import
+    of the same file, stored."""
 
     person: Person
     template: Template

@@ -10,11 +10,12 @@ from typing import Any, cast
 import pytest
 
 from app.errors import DifferentPerson, InvalidRequest
-from app.faces.bulk import BulkEnroller, Report
+from app.faces.bulk import BulkEnroller, ImportOrder, Report
 from app.faces.enrollment import Enroller, Enrollment, EnrollOrder
 from app.faces.pipeline.types import Face
 from app.faces.sources import SourcePhoto, find_photos
 from app.settings import PROJECT
+from app.store.db.database import Database
 from app.store.db.tables import now
 from app.store.people import Person
 from app.store.templates import Template
@@ -91,20 +92,37 @@ def test_import_of_a_folder_per_person(
     client = make_client(data, default_vocabulary="")
     listed = client.get("/persons").json()["persons"]
     assert {(p["name"], p["photos"]) for p in listed} == {("Barack Obama", 2), ("Joe Biden", 1)}
-    assert sima(data, *options, status=1)["outcomes"] == done["outcomes"]
-    assert len(report.read_text(encoding="utf-8").splitlines()) == 6, "nothing is done twice"
+    again = sima(data, *options, status=1)["outcomes"]
+    assert again == {
+        "enrolled_before": 3,
+        "no_face": 1,
+        "invalid_image": 1,
+        "already_enrolled": 1,
+    }, "refused photos are tried again, enrolled ones are not"
+    lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 6, "the report describes the latest run"
+    listed_again = client.get("/persons").json()["persons"]
+    assert listed_again == listed, "nothing is done twice"
+    [template] = client.get(f"/persons/{listed[1]['person_id']}/photos").json()["photos"]
+    [biden] = [line for line in lines if line["photo"] == "Joe Biden/1.jpg"]
+    assert biden["outcome"] == "enrolled_before"
+    assert (biden["person_id"], biden["template_id"]) == (
+        listed[1]["person_id"],
+        template["template_id"],
+    )
 
 
 def test_a_killed_run_is_repeated_without_duplicates(
     data: Path, people: Path, make_client: MakeClient
 ) -> None:
+    """The report of the killed run is incomplete and unused: the database knows what was stored."""
     report = data.parent / "report.jsonl"
     options = ("import", people, "--report", report, "--threads", 1)
     sima(data, *options, status=1)
     lines = report.read_text(encoding="utf-8").splitlines()
     report.write_text("\n".join(lines[:1]) + '\n{"photo": "Barack Ob', encoding="utf-8")
     again = sima(data, *options, status=1)
-    assert again["outcomes"]["enrolled"] == 3
+    assert again["outcomes"]["enrolled_before"] == 3
     client = make_client(data, default_vocabulary="")
     listed = client.get("/persons").json()["persons"]
     assert {(p["name"], p["photos"]) for p in listed} == {("Barack Obama", 2), ("Joe Biden", 1)}
@@ -148,7 +166,7 @@ def test_import_of_a_csv_file(
     assert (person["name"], person["photos"]) == ("باراک اوباما", 2)
     assert person["metadata"] == {"party": "D"}
     (people / "Joe Biden" / "1.jpg").rename(people / "Joe Biden" / "none.jpg")
-    assert sima(data, "import", table)["outcomes"] == {"enrolled": 3}, (
+    assert sima(data, "import", table)["outcomes"] == {"enrolled": 1, "enrolled_before": 2}, (
         "a failed photo is tried again"
     )
     with table.open("w", newline="", encoding="utf-8") as stream:
@@ -156,7 +174,10 @@ def test_import_of_a_csv_file(
             [["name", "image", "external_id"], ["Eileen", "Eileen.jpg", "44"]]
         )
     (people / "Eileen.jpg").write_bytes(photos["astronaut"])
-    taken = sima(data, "import", table, "--report", people / "second.jsonl", status=1)
+    assert sima(data, "import", table, status=1)["outcomes"] == {"different_person": 1}, (
+        "to this source, 44 is the person whom it enrolled before"
+    )
+    taken = sima(data, "import", table, "--import-id", "second", status=1)
     assert taken["outcomes"] == {"external_id_taken": 1}
 
 
@@ -215,7 +236,9 @@ class FakeEnroller:
         return Enrollment("P", cast(Face, None), person, Template(1, "t", 0.5, now()))
 
 
-def test_a_mismatch_is_tried_again_after_the_other_photos(tmp_path: Path) -> None:
+def test_a_mismatch_is_tried_again_after_the_other_photos(
+    tmp_path: Path, database: Database
+) -> None:
     """The second photo matches only once the third was added."""
     photos = []
     for name in ("1", "2", "3"):
@@ -224,9 +247,11 @@ def test_a_mismatch_is_tried_again_after_the_other_photos(tmp_path: Path) -> Non
     fake = FakeEnroller([b"1", b"3", b"2"])
     report = Report(tmp_path / "report.jsonl")
     done: list[int] = []
-    BulkEnroller(cast(Enroller, fake), "default", "subject").enroll(photos, report, 1, done.append)
+    order = ImportOrder("source", "people", "subject")
+    bulk = BulkEnroller(cast(Enroller, fake), database, order)
+    bulk.enroll(photos, report, 1, done.append)
 
     assert fake.enrolled == [b"1", b"3", b"2"]
-    assert {outcome.outcome for outcome in report.outcomes.values()} == {"enrolled"}
+    assert {outcome.outcome for outcome in report.outcomes} == {"enrolled"}
     assert sum(done) == 3
     assert len((tmp_path / "report.jsonl").read_text().splitlines()) == 3, "one line per photo"

@@ -197,6 +197,28 @@ class PhotoRow(Base):
     expires_at: Mapped[datetime] = mapped_column("kept_until")
 
 
+class ImportedPhotoRow(Base):
+    """The file of a bulk import that a template was made from. It is deleted with the template.
+
+    `import_id`, `person` and `content` are SHA-256 digests: of the id of the import, of what groups
+    the photos of a person in it, and of the file. `face` is the choice of the face.
+    """
+
+    __tablename__ = "imported_photos"
+    __table_args__ = (
+        Index("ix_imported_photos_content", "content"),
+        Index("ix_imported_photos_person", "person", "import_id"),
+    )
+
+    template_row_id: Mapped[int] = mapped_column(
+        "template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
+    )
+    face: Mapped[str] = mapped_column(String(10), primary_key=True)
+    import_id: Mapped[str] = mapped_column(String(64))
+    person: Mapped[str] = mapped_column(String(64))
+    content: Mapped[str] = mapped_column(String(64))
+
+
 class ErasureRow(Base):
     """The receipt of a deletion. `subject` is a digest of the deleted id."""
 
