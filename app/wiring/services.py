@@ -16,9 +16,10 @@ from app.faces.enrollment import DEFAULT_COLLECTION, Enroller, EnrollmentRates
 from app.faces.gallery_calibration import GalleryCalibrator
 from app.faces.gallery_decisions import GalleryDecisions
 from app.faces.people import Galleries
-from app.faces.pipeline.decode import ImageLimits
+from app.faces.pipeline.decode_budget import DecodeBudget
 from app.faces.pipeline.detect import Detector
 from app.faces.pipeline.embed import Embedder, load_embedder
+from app.faces.pipeline.image_limits import ImageLimits
 from app.faces.pipeline.mtcnn import Mtcnn, MtcnnSettings
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
@@ -116,12 +117,16 @@ def build_services(settings: Settings) -> Services:
 
 def open_pipeline(settings: Settings) -> FacePipeline:
     """Opens the detector, the embedder and the quality model. Raises ModelError."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # of corrupt PNGs
     cv2.setNumThreads(1)  # requests run concurrently, so threads within one request do not help
     providers, threads = choose_providers(settings.providers), settings.inference_threads
     embedder = load_embedder(settings.face_model_dir, providers, threads)
     quality_model = QualityModel(providers, intra_op_threads=threads)
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.preview_side)
-    return FacePipeline(_detector(settings), embedder, limits, QualityLimits(), quality_model)
+    budget = DecodeBudget(settings.max_decoded_bytes)
+    return FacePipeline(
+        _detector(settings), embedder, limits, QualityLimits(), quality_model, budget
+    )
 
 
 def open_database(settings: Settings) -> Database:

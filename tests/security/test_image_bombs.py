@@ -1,11 +1,13 @@
 """Small image files that claim huge sizes or many scans: refused, or decoded at a bounded cost."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
 from PIL import Image
 
-from tests.conftest import encode, upload
+from tests.conftest import MakeClient, encode, upload
 from tests.security import images
 from tests.security.usage import measured
 
@@ -79,6 +81,16 @@ def test_the_largest_images_take_a_few_bytes_of_memory_per_pixel(
     with measured() as usage:
         assert detect(client, image).status_code == 200
     assert usage.memory < 8 * LARGEST**2
+
+
+def test_images_that_arrive_at_once_share_the_memory(make_client: MakeClient) -> None:
+    client = make_client(concurrency=20, max_decoded_bytes=120 * MEGABYTE)
+    image = images.webp_of(4_000)  # 112 MB decoded
+    detect(client, image)
+    with measured() as usage, ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: detect(client, image), range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert usage.memory < 700 * MEGABYTE  # 250 measured; 2,000 without the budget
 
 
 @pytest.mark.parametrize(

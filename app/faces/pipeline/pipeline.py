@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.pipeline.decode import DecodedImage, ImageLimits, decode
+from app.faces.pipeline.decode import DecodedImage
+from app.faces.pipeline.decode_budget import DecodeBudget
 from app.faces.pipeline.detect import Detector, rescale
 from app.faces.pipeline.embed import Embedder
+from app.faces.pipeline.image_header import ImageHeader
+from app.faces.pipeline.image_limits import ImageLimits
 from app.faces.pipeline.quality import QualityLimits, failed_checks
 from app.faces.pipeline.quality_model import QualityModel, quality_crop
 from app.faces.pipeline.rotation import QUARTERS, turn_back, turned
@@ -37,19 +40,32 @@ class FacePipeline:
         image_limits: ImageLimits,
         quality_limits: QualityLimits,
         quality_model: QualityModel,
+        decode_budget: DecodeBudget | None = None,
     ) -> None:
+        """Concurrent calls share `decode_budget`; None: a budget of the default size."""
         self.detector, self.embedder, self._quality_model = detector, embedder, quality_model
         self._image_limits, self._quality_limits = image_limits, quality_limits
+        self._decode_budget = decode_budget or DecodeBudget()
 
     def analyze(self, data: bytes, timings: Timings, rotate: bool = False) -> ImageAnalysis:
         """Detects and assesses every face of an image. Raises the image errors of `decode`.
+
+        Waits while other images take up the memory of the decode budget.
 
         If no face is found and `rotate` is set, the image is also examined turned by 90, 180 and
         270 degrees; the turn that shows the face of the highest quality is used. The same applies
         if all faces are of very low quality, as faces are that were detected upside down.
         """
         with timings.stage("decode"):
-            image = decode(data, self._image_limits)
+            header = self._image_limits.accept(data)
+        with self._decode_budget.reserve(header.decoded_bytes):
+            return self._analyze(data, header, timings, rotate)
+
+    def _analyze(
+        self, data: bytes, header: ImageHeader, timings: Timings, rotate: bool
+    ) -> ImageAnalysis:
+        with timings.stage("decode"):
+            image = DecodedImage(data, header, self._image_limits.preview_side)
         quarters, faces = 0, self._faces(image, 0, timings)
         if rotate and _best_score(faces) < _UPRIGHT_SCORE:
             for turn in QUARTERS:
