@@ -74,7 +74,13 @@ _QUOTED = {
     "less_than_equal",
 }
 _LONGEST_QUOTE = 40
-_MAX_DEPTH = 100
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+LONGEST_NAME = 200
+"""Characters of a person's name or external id."""
+MAX_METADATA_BYTES = 16_384
+MAX_METADATA_DEPTH = 16
+"""An object in an object has two levels."""
 
 
 def error_text(error: Mapping[str, Any], secret: bool = False) -> str:
@@ -133,23 +139,49 @@ def is_resource_name(name: str) -> bool:
     return re.fullmatch(RESOURCE_NAME, name) is not None
 
 
+def require_plain_text(text: object) -> None:
+    """Raises ValueError unless `text` is a string that may be a name or an id of a client."""
+    if not isinstance(text, str):
+        raise ValueError(f"{_describe(text, False, False)} is not allowed; use a string")
+    if not 1 <= len(text) <= LONGEST_NAME:
+        count = _count(text, "character")
+        raise ValueError(f"a string of {count} is not allowed; use 1 to {LONGEST_NAME} characters")
+    if not re.fullmatch(NO_CONTROL_CHARACTERS, text):
+        raise ValueError("control characters are not allowed; remove them")
+    if _LONE_SURROGATE.search(text):
+        raise ValueError("the string is not valid Unicode; remove unpaired surrogates")
+
+
 def require_storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Returns the metadata. Raises ValueError if a JSON response could not contain it."""
+    """Returns the metadata of a person. Raises ValueError, which names the limit it exceeds.
+
+    It may have `MAX_METADATA_BYTES` bytes as compact JSON in UTF-8 and `MAX_METADATA_DEPTH` levels,
+    finite numbers and valid Unicode only, so that every response and archive can contain it.
+    """
+    if _is_deeper(metadata, MAX_METADATA_DEPTH):
+        raise ValueError(f"the object has more than {MAX_METADATA_DEPTH} levels; use fewer")
     try:
-        if _depth(metadata) > _MAX_DEPTH:
-            raise ValueError
-        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
+    except UnicodeEncodeError:
         raise ValueError(
-            "the object cannot be stored; use finite numbers, valid Unicode and at most "
-            f"{_MAX_DEPTH} levels"
+            "a string of the object is not valid Unicode; remove unpaired surrogates"
         ) from None
+    except (TypeError, ValueError):
+        raise ValueError(
+            "a number of the object is not finite or too long; use finite numbers"
+        ) from None
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(
+            f"the object has {size} bytes as JSON; the limit is {MAX_METADATA_BYTES} bytes"
+        )
     return metadata
 
 
-def _depth(value: object) -> int:
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether objects and arrays are nested more than `levels` deep."""
     if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
+        return levels == 0 or any(_is_deeper(item, levels - 1) for item in value.values())
     if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
+        return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
+    return False

@@ -42,6 +42,7 @@ from app.store.people import (
     get_person,
     require_unused_external_id,
 )
+from app.store.person_fields import require_valid_person
 from app.store.photos import add_photo
 from app.store.search import NearestPerson, nearest_people
 from app.store.templates import Template, add_template, support_set, with_mean
@@ -129,6 +130,7 @@ class Enroller:
             raise InvalidRequest(
                 "name", "a name is required; send name, or person_id to add a photo"
             )
+        require_valid_person(order.name or None, order.external_id, order.metadata)
         face = _choose(self._pipeline.analyze(image, timings), order.face)
         if face.quality.reasons:
             raise PoorQuality(face.quality.reasons)

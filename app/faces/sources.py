@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from app.errors import InvalidRequest
-from app.validation import require_storable
+from app.store.person_fields import require_valid_person
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _COLUMNS = frozenset({"name", "image", "external_id", "metadata"})
@@ -31,10 +31,11 @@ class SourcePhoto:
 def find_photos(path: Path) -> list[SourcePhoto]:
     """Lists the photos of a `.csv`, a folder with `faces.json`, or a folder per person.
 
-    Raises InvalidRequest for any other path or an invalid line, and OSError.
+    Raises InvalidRequest for any other path, an invalid line or a name that must not be stored, and
+    OSError.
     """
     if path.suffix.lower() == ".csv":
-        found = list(_csv(path))
+        found = _read_csv(path)
     elif (path / "faces.json").is_file():
         found = list(_compreface(path))
     elif path.is_dir():
@@ -45,7 +46,22 @@ def find_photos(path: Path) -> list[SourcePhoto]:
         )
     if not found:
         raise InvalidRequest("path", "no photos found; add JPEG, PNG or WebP files")
+    for photo in found:
+        _require_valid(photo)
     return found
+
+
+def _require_valid(photo: SourcePhoto) -> None:
+    """Raises InvalidRequest with the photo's key in ASCII, as names may not be valid Unicode."""
+    try:
+        photo.key.encode()
+        require_valid_person(photo.name, photo.external_id, photo.metadata)
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            "path", f"{photo.key!a}: the file name is not valid UTF-8; rename it"
+        ) from error
+    except InvalidRequest as error:
+        raise InvalidRequest("path", f"{photo.key!a}: {error}") from error
 
 
 def _folders(root: Path) -> Iterator[SourcePhoto]:
@@ -55,6 +71,15 @@ def _folders(root: Path) -> Iterator[SourcePhoto]:
             if file.suffix.lower() in PHOTO_SUFFIXES:
                 key = f"{folder.name}/{file.name}"
                 yield SourcePhoto(key, folder.name, folder.name, file)
+
+
+def _read_csv(path: Path) -> list[SourcePhoto]:
+    try:
+        return list(_csv(path))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidRequest(
+            "path", "the CSV file cannot be read; save it in UTF-8, with short fields"
+        ) from error
 
 
 def _csv(path: Path) -> Iterator[SourcePhoto]:
@@ -98,9 +123,10 @@ def _metadata(text: str, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidRequest(where, f"{where}: metadata is not an object; use a JSON object")
     try:
-        return require_storable(found)
-    except ValueError as error:
-        raise InvalidRequest(where, f"{where}: metadata: {error}") from error
+        require_valid_person(None, None, found)
+    except InvalidRequest as error:
+        raise InvalidRequest(where, f"{where}: {error}") from error
+    return found
 
 
 class _Face(BaseModel):

@@ -18,8 +18,9 @@ import numpy as np
 
 from app.crypto.keyring import Keyring
 from app.crypto.signing import Signer, check_signature
-from app.errors import InvalidArchive
+from app.errors import InvalidArchive, InvalidRequest
 from app.store.db.tables import now
+from app.store.person_fields import require_valid_person
 from app.vectors import EmbeddingSpace, Matrix
 
 SUFFIX = ".sima"
@@ -179,6 +180,16 @@ def _person(line: bytes) -> ArchivedPerson:
     try:
         fields = json.loads(line)
         templates = [ArchivedTemplate(**template) for template in fields.pop("templates")]
-        return ArchivedPerson(**fields, templates=templates)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if not isinstance(fields["metadata"], dict):
+            raise TypeError("metadata is not an object")
+        person = ArchivedPerson(**fields, templates=templates)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InvalidArchive("a person of the archive cannot be read") from error
+    try:
+        require_valid_person(person.name, person.external_id, person.metadata)
+    except InvalidRequest as error:
+        raise InvalidArchive(
+            f"the person {person.person_id} of the archive: {error}; change it with "
+            "PATCH /persons/{person_id} and export again"
+        ) from error
+    return person

@@ -13,6 +13,7 @@ from app.errors import ExternalIdTaken, PersonNotFound
 from app.store.collections import Collection, change_size, lock_with_shadow
 from app.store.db.encryption import decrypt_metadata, encrypt_metadata
 from app.store.db.tables import GALLERY, CollectionRow, EntryRow, TemplateRow, now
+from app.store.person_fields import require_valid_person
 
 _photo = aliased(TemplateRow)
 _PHOTO_COUNT = (
@@ -58,7 +59,11 @@ class NewPerson:
 
 
 def add_person(session: Session, collection: Collection, new: NewPerson) -> Person:
-    """Adds a person without templates to a locked gallery. Raises ExternalIdTaken."""
+    """Adds a person without templates to a locked gallery.
+
+    Raises InvalidRequest for a field that must not be stored, and ExternalIdTaken.
+    """
+    require_valid_person(new.name, new.external_id, new.metadata)
     if new.external_id is not None:
         require_unused_external_id(session, collection, new.external_id)
     person_id, created_at = secrets.token_hex(12), now()
@@ -118,8 +123,11 @@ def list_persons(
 def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
     """Sets the columns named in `changes`: name, external_id, attributes.
 
-    Locks the person's gallery. Raises PersonNotFound, ExternalIdTaken.
+    Locks the person's gallery. Raises PersonNotFound, ExternalIdTaken, and InvalidRequest for a
+    value that must not be stored.
     """
+    name, attributes = changes.get("name"), changes.get("attributes")
+    require_valid_person(name, changes.get("external_id"), attributes)
     person, locked = lock_person(session, person_id)
     external_id = changes.get("external_id")
     if external_id is not None and external_id != person.external_id:
