@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app import __version__
@@ -26,6 +26,7 @@ from app.api import (
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
 from app.api.deps import Context
 from app.api.middleware import BodyLimits, Metrics, RequestMiddleware
+from app.api.nul import refuse_nul
 from app.api.schemas import zero_shot as zero_shot_schemas
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
@@ -65,7 +66,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             await anyio.to_thread.run_sync(services.close)
 
-    app = FastAPI(title="Sima", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Sima",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        dependencies=[Depends(refuse_nul)],
+    )
     app.add_middleware(RequestMiddleware, limits=_limits(settings), metrics=metrics)
     problems.install(app)
     endpoints = (

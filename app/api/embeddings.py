@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import Ctx, Reader
 from app.api.problems import describe
+from app.validation import NO_NUL
 from app.vectors import Vector
 
 router = APIRouter(prefix="/v1", tags=["words"])
 
-_Text = Annotated[str, Field(min_length=1, max_length=100_000, pattern=r"^[^\x00]*$")]
+_Text = Annotated[str, Field(min_length=1, max_length=100_000, pattern=NO_NUL)]
 
 
 class EmbeddingsRequest(BaseModel):
@@ -25,7 +26,7 @@ class EmbeddingsRequest(BaseModel):
     )
 
     input: _Text | Annotated[list[_Text], Field(min_length=1, max_length=2048)]
-    model: Annotated[str, Field(min_length=1, max_length=100)]
+    model: Annotated[str, Field(min_length=1, max_length=100, pattern=NO_NUL)]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int | None, Field(ge=1)] = None
 

@@ -18,6 +18,7 @@ RECEIPT = "Sima-Erasure"
 """The response header with the id of the erasure receipt."""
 
 _ERRORS = describe(404)
+_LARGEST_ROW_ID = 2**31 - 1  # of PostgreSQL's integer
 
 
 @router.get("", dependencies=[Reader], responses=_ERRORS)
@@ -113,7 +114,9 @@ def _decode_cursor(cursor: str | None) -> int:
         return 0
     try:
         kind, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        if kind != "after" or not number.isascii() or not number.isdigit() or len(number) > 18:
+        if kind != "after" or not number.isascii() or not number.isdigit() or len(number) > 10:
+            raise ValueError
+        if int(number) > _LARGEST_ROW_ID:
             raise ValueError
         return int(number)
     except (binascii.Error, ValueError, UnicodeError) as error:

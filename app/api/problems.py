@@ -129,7 +129,7 @@ def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an endpoint for these statuses and the common ones."""
     schema = {"$ref": "#/components/schemas/Problem"}
     described: dict[int | str, dict[str, Any]] = {}
-    for status in (*statuses, 401, 403, 422, 429, 503):
+    for status in (*statuses, 401, 403, 413, 422, 429, 503):
         codes = [code for code, listed in STATUS.items() if listed == status]
         content: dict[str, Any] = {"schema": schema}
         examples = _examples(codes)
@@ -261,6 +261,8 @@ def _validation(request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, SimaError):  # raised while FastAPI read the body
+        return _domain(request, error.__cause__)
     if error.status_code == 400:  # FastAPI could not parse the body
         detail = "the request body cannot be parsed; send valid JSON in UTF-8"
         return problem(request_id_of(request), "validation_error", detail)

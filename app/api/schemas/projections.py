@@ -19,7 +19,7 @@ class ExampleIn(Request):
     """An example with its attributes; exactly one of `image`, `template_id`, `text` and `vector` is
     required."""
 
-    image: Annotated[str, Field(max_length=20_000_000)] | None = None
+    image: str | None = None
     template_id: Identifier | None = None
     text: LongText | None = None
     vector: Vector | None = None

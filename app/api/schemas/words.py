@@ -44,7 +44,7 @@ class NearestQuery(Request):
     k: Count = 10
     vocabulary: CollectionName | None = None
     min_similarity: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
-    max_rank: Annotated[int, Field(ge=1, le=2**31)] | None = None
+    max_rank: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
 
     def filters(self) -> Filters:
         """The filters as the service takes them."""

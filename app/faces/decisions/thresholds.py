@@ -1,6 +1,7 @@
 """Converts target error rates to similarity thresholds with the model's calibration table."""
 
 import math
+import sys
 
 import numpy as np
 
@@ -45,7 +46,8 @@ class Thresholds:
         FPIR = 1 - (1 - FMR)^N for N people (Grother & Phillips 2004); `target` is in (0, 1).
         """
         people = max(1, gallery_size)
-        return self.for_fmr(-math.expm1(math.log1p(-target) / people))
+        fmr = -math.expm1(math.log1p(-target) / people)
+        return self.for_fmr(max(fmr, sys.float_info.min))  # a tiny target rate rounds to 0
 
     def fmr_at(self, similarity: float) -> float:
         """Estimated false match rate of the threshold `similarity`."""
