@@ -56,7 +56,7 @@ def augmented_crop(
     """
     crop = warp(image, _jitter(landmarks, spec, augmentation, rng), spec.size)
     if rng.random() < augmentation.flip:
-        crop = np.ascontiguousarray(crop[:, ::-1])
+        crop = np.asarray(cv2.flip(crop, 1), dtype=np.uint8)  # much faster than a NumPy copy
     if rng.random() < augmentation.light:
         crop = _relight(crop, rng)
     if rng.random() < augmentation.grey:

@@ -62,6 +62,7 @@ class TrainingRun:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
+        torch.set_flush_denormal(True)  # small gradients otherwise take longer to multiply
         net = config.network
         self._network = InceptionResnetV1(net.dimension, net.width, net.dropout)
         if start is not None:

@@ -31,8 +31,8 @@ def cut(
 
 
 def stack_images(images: Sequence[Image]) -> Tensor:
-    """Images (size, size, 3) as one tensor of shape (n, 3, size, size), uint8."""
-    return torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
+    """Images (size, size, 3) as one tensor of shape (n, 3, size, size), uint8, channels last."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
 def to_network(pixels: Tensor, network: NetworkConfig, device: torch.device) -> Tensor:
