@@ -64,13 +64,15 @@ def read_log(path: Path) -> dict[str, NDArray[np.float64]]:
 def plot_run(log: Path, path: Path) -> None:
     """Plot loss and held-out metrics by step."""
     columns = read_log(log)
-    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(11, 4))
+    figure, (loss, accuracy, missed) = plt.subplots(1, 3, figsize=(15, 4))
     loss.plot(columns["step"], columns["loss"], label="training loss")
     loss.set(title="Loss", xlabel="step")
     accuracy.plot(columns["step"], columns["one_shot_rank1"], label="one-shot rank-1")
     accuracy.plot(columns["step"], columns["teacher_cosine"], label="cosine to the teacher")
     accuracy.set(title="Held-out people", xlabel="step")
-    _finish(figure, (loss, accuracy), path)
+    missed.plot(columns["step"], columns["fnir_at_fpir_1e2"], label="FNIR at FPIR 1 %")
+    missed.set(title="Held-out people, open set", xlabel="step")
+    _finish(figure, (loss, accuracy, missed), path)
 
 
 def plot_mining(logs: Mapping[str, Path], path: Path) -> None:
