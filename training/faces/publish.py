@@ -10,6 +10,7 @@ from app.errors import ModelError
 from app.faces.decisions.calibration import rates_at
 from app.faces.decisions.measurement import Measurement, measure, write_measurement
 from app.faces.decisions.normalisation import load_normaliser
+from app.faces.decisions.tail_check import TailCheck, check_tail
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.embed import load_embedder
 from app.inference.manifest import Training, write_manifest
@@ -118,4 +119,14 @@ def summary(measurement: Measurement) -> str:
     ]
     if measurement.fitted is not None:
         trials.append(f"correlation of the regressor: {measurement.fitted.correlation:.4f}")
-    return "\n".join([*(f"| {line} |" for line in lines), f"pairs: {pairs}", *trials])
+    tails = [
+        f"tail of {group}: FMR {check.rate:.1e} measured at {check.measured:.4f}, extrapolated "
+        f"from a tenth of the pairs {check.mean:.4f} ({check.lowest:.4f} to {check.highest:.4f})"
+        for group, check in _checked_tails(measurement)
+    ]
+    return "\n".join([*(f"| {line} |" for line in lines), f"pairs: {pairs}", *trials, *tails])
+
+
+def _checked_tails(measurement: Measurement) -> list[tuple[str, TailCheck]]:
+    found = ((group, check_tail(one)) for group, one in measurement.normalised.impostors.items())
+    return [(group, check) for group, check in found if check is not None]

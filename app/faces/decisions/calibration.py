@@ -12,7 +12,9 @@ from app.faces.decisions.tail import ParetoTail, fit_tail
 from app.inference.manifest import Calibration
 
 _RATES = tuple(m * 10.0**e for e in range(-1, -10, -1) for m in (5, 2, 1))
-_SUPPORT = 10  # a rate counts as measured where at least so many impostor pairs reach it
+SUPPORT = 10
+"""A rate counts as measured where at least so many impostor pairs reach it."""
+
 _FEWEST_PAIRS = 20_000
 _TAIL_SHARE, _TAIL_LEAST, _TAIL_MOST = 5e-3, 100, 5_000
 
@@ -36,12 +38,16 @@ class GroupTail:
 
     def measures(self, rate: float) -> bool:
         """Whether enough pairs reach the threshold of `rate`."""
-        return rate * self._scores.pairs >= _SUPPORT
+        return rate * self._scores.pairs >= SUPPORT
 
     def threshold_at(self, rate: float) -> float:
         """The lowest threshold that a share of at most `rate` reaches."""
         if self.measures(rate):
             return self._scores.threshold_at(rate)
+        return self.extrapolated_threshold_at(rate)
+
+    def extrapolated_threshold_at(self, rate: float) -> float:
+        """The threshold of a low rate according to the fitted tail."""
         return self._tail.threshold_at(rate)
 
 
@@ -59,10 +65,10 @@ def calibrate(
     large = [scores for scores in impostors.values() if scores.pairs >= _FEWEST_PAIRS]
     large = large or list(impostors.values())
     fewest = min((scores.pairs for scores in large), default=0)
-    if fewest < 5 * _SUPPORT:
+    if fewest < 5 * SUPPORT:
         raise ModelError(
             f"{fewest} pairs of two different people are too few for a calibration table; "
-            f"at least {5 * _SUPPORT} are needed, and 10,000 for a useful one"
+            f"at least {5 * SUPPORT} are needed, and 10,000 for a useful one"
         )
     tails = [GroupTail(scores) for scores in large]
     similarity: list[float] = []

@@ -60,6 +60,12 @@ class ScoreDistribution:
         bins = np.floor((scores.ravel().astype(np.float64) - _LOWEST) / STEP).astype(np.int64)
         self._counts += np.bincount(np.clip(bins, 0, _BINS - 1), minlength=_BINS)
 
+    def sample(self, share: float, rng: np.random.Generator) -> "ScoreDistribution":
+        """A random `share` (0 to 1) of the scores."""
+        drawn = ScoreDistribution()
+        drawn._counts = rng.binomial(self._counts, share)
+        return drawn
+
     @property
     def pairs(self) -> int:
         """The number of scores."""
