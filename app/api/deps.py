@@ -1,4 +1,8 @@
-"""FastAPI dependencies: the application context, request timings, read and write access."""
+"""FastAPI dependencies: the application context, request timings, read and write access.
+
+All of them are coroutines: FastAPI runs other functions in a thread, which takes longer than any of
+these.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,22 +43,22 @@ class Context:
         return await anyio.to_thread.run_sync(work, limiter=self.threads)
 
 
-def get_context(request: Request) -> Context:
+async def get_context(request: Request) -> Context:
     """The context that the application's lifespan created."""
     return cast(Context, request.app.state.context)
 
 
-def get_timings(request: Request) -> Timings:
+async def get_timings(request: Request) -> Timings:
     """The stage timings of this request."""
     return cast(Timings, request.scope["timings"])
 
 
-def require_read(request: Request, key: ApiKey = None, bearer: BearerToken = None) -> None:
+async def require_read(request: Request, key: ApiKey = None, bearer: BearerToken = None) -> None:
     """Requires any known API key. Raises Unauthorized or RateLimited."""
     _authorize(request, key, bearer, "read")
 
 
-def require_write(request: Request, key: ApiKey = None, bearer: BearerToken = None) -> None:
+async def require_write(request: Request, key: ApiKey = None, bearer: BearerToken = None) -> None:
     """Requires an API key with the role `write`. Raises Unauthorized, Forbidden, RateLimited."""
     _authorize(request, key, bearer, "write")
 
@@ -62,7 +66,7 @@ def require_write(request: Request, key: ApiKey = None, bearer: BearerToken = No
 def _authorize(
     request: Request, key: str | None, bearer: HTTPAuthorizationCredentials | None, required: Role
 ) -> None:
-    context = get_context(request)
+    context = cast(Context, request.app.state.context)
     sent = key or (bearer.credentials if bearer is not None else None)
     context.authenticator.authorize(sent, required)
     context.rate_limiter.hit(sent or (request.client.host if request.client else "unknown"))

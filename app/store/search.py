@@ -24,16 +24,25 @@ Corrections: TypeAlias = Callable[[Matrix], NDArray[np.float32]]
 _Row = Sequence[Any]
 """The row_id of a template, the row_id of its entry, and further columns."""
 
+_PERSON = slice(1, 1 + len(PERSON_COLUMNS))
+_TEMPLATE_ID, _PUBLIC_ID, _VECTOR = -3, -2, -1
+"""Columns of a row of _TEMPLATES."""
+
 _RERANKED = 15  # people beyond the requested ones whose corrected scores are compared, too
 
 _BY_ROW_ID = TemplateRow.row_id.in_(bindparam("row_ids", expanding=True))
-_TEMPLATES: Select[*tuple[Any, ...]] = select(
-    TemplateRow.row_id,
-    TemplateRow.entry_id,
-    TemplateRow.template_id,
-    TemplateRow.public_id,
-    TemplateRow.vector,
-).where(_BY_ROW_ID)
+_TEMPLATES: Select[*tuple[Any, ...]] = (
+    select(
+        TemplateRow.row_id,
+        *PERSON_COLUMNS,
+        TemplateRow.template_id,
+        TemplateRow.public_id,
+        TemplateRow.vector,
+    )
+    .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+    .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
+    .where(_BY_ROW_ID)
+)
 _SUPPORT_SETS: Select[*tuple[Any, ...]] = (
     select(TemplateRow.entry_id, TemplateRow.public_id, TemplateRow.vector)
     .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
@@ -41,11 +50,6 @@ _SUPPORT_SETS: Select[*tuple[Any, ...]] = (
         TemplateRow.entry_id.in_(bindparam("row_ids", expanding=True)),
         TemplateRow.collection_id == EntryRow.collection_id,  # not those of a shadow collection
     )
-)
-_PEOPLE: Select[*tuple[Any, ...]] = (
-    select(*PERSON_COLUMNS)
-    .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
-    .where(EntryRow.row_id.in_(bindparam("row_ids", expanding=True)))
 )
 _WORDS: Select[*tuple[Any, ...]] = (
     select(TemplateRow.row_id, EntryRow.row_id, EntryRow.name, EntryRow.rank)
@@ -98,30 +102,29 @@ def nearest_people(
     if not len(probes):
         return []
     found = _nearest(session, index_sync, gallery, probes, k + _RERANKED, _TEMPLATES)
-    stored = {row[0]: (row[3], row[4]) for templates in found for _, row in templates}
-    vectors = decrypt_vectors(session, list(stored.values()), gallery.space.dimension)
-    correction = dict(zip(stored, corrections(vectors).tolist(), strict=True))
+    rows = {row[0]: row for templates in found for _, row in templates}
+    stored = [(row[_PUBLIC_ID], row[_VECTOR]) for row in rows.values()]
+    vectors = decrypt_vectors(session, stored, gallery.space.dimension)
+    correction = dict(zip(rows, corrections(vectors).tolist(), strict=True))
     entries = {row[1] for templates in found for _, row in templates}
     means = _means(session, gallery, entries, corrections)
-    ranked = [
-        _rank(probe, templates, correction, means)[:k]
-        for probe, templates in zip(probes, found, strict=True)
-    ]
-    people = _people(session, {candidate.entry for row in ranked for candidate in row})
     return [
         [
-            NearestPerson(c.similarity, c.correction, c.template_id, people[c.entry])
-            for c in row
-            if c.entry in people
+            NearestPerson(
+                best.similarity,
+                best.correction,
+                best.row[_TEMPLATE_ID],
+                to_person(session, best.row[_PERSON]),
+            )
+            for best in _rank(probe, templates, correction, means)[:k]
         ]
-        for row in ranked
+        for probe, templates in zip(probes, found, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    entry: int
-    template_id: str
+    row: _Row
     similarity: float
     correction: float
 
@@ -146,11 +149,11 @@ def _rank(
     best = sorted(templates, key=lambda template: correction[template[1][0]] - template[0])
     candidates = []
     for similarity, row in _first_per_entry(best):
-        candidate = _Candidate(row[1], row[2], similarity, correction[row[0]])
+        candidate = _Candidate(row, similarity, correction[row[0]])
         mean = means.get(row[1])
         if mean is not None:
             to_mean = float(probe @ mean.vector)
-            other = _Candidate(row[1], row[2], to_mean, mean.correction)
+            other = _Candidate(row, to_mean, mean.correction)
             candidate = max(candidate, other, key=lambda one: one.score)
         candidates.append(candidate)
     return sorted(candidates, key=lambda one: -one.score)
@@ -172,11 +175,6 @@ def _means(
     means = l2_normalize(np.stack([vectors[owners == entry].mean(axis=0) for entry in several]))
     found = zip(several, means, corrections(means).tolist(), strict=True)
     return {entry: _Mean(mean, correction) for entry, mean, correction in found}
-
-
-def _people(session: Session, entries: set[int]) -> dict[int, Person]:
-    rows = fetch_in_blocks(session, _PEOPLE, "row_ids", sorted(entries))
-    return {row[0]: to_person(session, row) for row in rows}
 
 
 def nearest_words(
