@@ -18,6 +18,11 @@ class ApiKeyAuthenticator:
     def __init__(self, keys: Sequence[tuple[SecretStr, Role]]) -> None:
         self._keys = keys
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether keys are configured."""
+        return bool(self._keys)
+
     def authorize(self, key: str | None, required: Role) -> None:
         """Raises Unauthorized for a missing or unknown key, Forbidden for an insufficient role."""
         role = self._authenticate(key)

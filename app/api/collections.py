@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter, Response
 
-from app.api.deps import Ctx, Reader, Writer
+from app.api.authorization import AuthorizedRoute, Reader, Writer
+from app.api.deps import Ctx
 from app.api.problems import describe
 from app.api.schemas import collections as schemas
 
-router = APIRouter(prefix="/collections", tags=["collections"])
+router = APIRouter(route_class=AuthorizedRoute, prefix="/collections", tags=["collections"])
 
 
 @router.get("", dependencies=[Reader], responses=describe())

@@ -1,7 +1,6 @@
-"""FastAPI dependencies: the application context, request timings, read and write access.
+"""FastAPI dependencies: the application context and request timings.
 
-All of them are coroutines: FastAPI runs other functions in a thread, which takes longer than any of
-these.
+They are coroutines: FastAPI runs other functions in a thread, which takes longer than any of these.
 """
 
 from collections.abc import Callable
@@ -10,22 +9,14 @@ from typing import Annotated, TypeVar, cast
 
 import anyio.to_thread
 from anyio import CapacityLimiter
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Request
 
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
 from app.api.middleware import Metrics
-from app.settings import Role
 from app.timings import Timings
 from app.wiring.services import Services
 
 T = TypeVar("T")
-
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="One of SIMA_API_KEYS.")
-_bearer = HTTPBearer(auto_error=False, description="The same API key as a bearer token.")
-
-ApiKey = Annotated[str | None, Security(_header)]
-BearerToken = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +44,5 @@ async def get_timings(request: Request) -> Timings:
     return cast(Timings, request.scope["timings"])
 
 
-async def require_read(request: Request, key: ApiKey = None, bearer: BearerToken = None) -> None:
-    """Requires any known API key. Raises Unauthorized or RateLimited."""
-    _authorize(request, key, bearer, "read")
-
-
-async def require_write(request: Request, key: ApiKey = None, bearer: BearerToken = None) -> None:
-    """Requires an API key with the role `write`. Raises Unauthorized, Forbidden, RateLimited."""
-    _authorize(request, key, bearer, "write")
-
-
-def _authorize(
-    request: Request, key: str | None, bearer: HTTPAuthorizationCredentials | None, required: Role
-) -> None:
-    context = cast(Context, request.app.state.context)
-    sent = key or (bearer.credentials if bearer is not None else None)
-    context.authenticator.authorize(sent, required)
-    context.rate_limiter.hit(sent or (request.client.host if request.client else "unknown"))
-
-
 Ctx = Annotated[Context, Depends(get_context)]
 RequestTimings = Annotated[Timings, Depends(get_timings)]
-Reader = Depends(require_read)
-Writer = Depends(require_write)

@@ -7,12 +7,13 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.deps import Ctx, Reader
+from app.api.authorization import AuthorizedRoute, Reader
+from app.api.deps import Ctx
 from app.api.problems import describe
 from app.validation import NO_NUL
 from app.vectors import Vector
 
-router = APIRouter(prefix="/v1", tags=["words"])
+router = APIRouter(route_class=AuthorizedRoute, prefix="/v1", tags=["words"])
 
 _Text = Annotated[str, Field(min_length=1, max_length=100_000, pattern=NO_NUL)]
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
-from app.api.deps import Context, Ctx, RequestTimings, Writer
+from app.api.authorization import AuthorizedRoute, Writer
+from app.api.deps import Context, Ctx, RequestTimings
 from app.api.faces import active_model
 from app.api.problems import describe, problem_of, request_id_of
 from app.api.schemas import enrollment as schemas
@@ -12,7 +13,7 @@ from app.api.uploads import decode_base64, one_image_body, read_image
 from app.errors import SimaError
 from app.timings import Timings
 
-router = APIRouter(tags=["faces"])
+router = APIRouter(route_class=AuthorizedRoute, tags=["faces"])
 
 
 @router.post(

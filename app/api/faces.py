@@ -2,13 +2,14 @@
 
 from fastapi import APIRouter, Request
 
-from app.api.deps import Context, Ctx, Reader, RequestTimings
+from app.api.authorization import AuthorizedRoute, Reader
+from app.api.deps import Context, Ctx, RequestTimings
 from app.api.problems import describe
 from app.api.schemas import faces as schemas
 from app.api.uploads import image_body, one_image_body, read_image, read_images, require_image
 from app.errors import InvalidRequest
 
-router = APIRouter(tags=["faces"])
+router = APIRouter(route_class=AuthorizedRoute, tags=["faces"])
 
 _VERIFY_IMAGES = ("image", "image_a", "image_b")
 _IMAGE_ERRORS = describe(400, 413, 415)

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app.api.deps import Ctx, Reader, Writer
+from app.api.authorization import AuthorizedRoute, Reader, Writer
+from app.api.deps import Ctx
 from app.api.problems import describe
 from app.api.schemas import persons as schemas
 from app.errors import InvalidRequest
 
-router = APIRouter(prefix="/persons", tags=["persons"])
-receipts = APIRouter(prefix="/erasures", tags=["persons"])
+router = APIRouter(route_class=AuthorizedRoute, prefix="/persons", tags=["persons"])
+receipts = APIRouter(route_class=AuthorizedRoute, prefix="/erasures", tags=["persons"])
 
 RECEIPT = "Sima-Erasure"
 """The response header with the id of the erasure receipt."""

@@ -10,12 +10,13 @@ from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from app import __version__
+from app.api.authorization import AuthorizedRoute
 from app.api.deps import Ctx
 from app.api.problems import describe
 from app.inference.manifest import Manifest
 from app.wiring.services import available_models
 
-router = APIRouter(tags=["service"])
+router = APIRouter(route_class=AuthorizedRoute, tags=["service"])
 
 
 class Health(BaseModel):

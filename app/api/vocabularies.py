@@ -7,7 +7,8 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
-from app.api.deps import Context, Ctx, Reader, Writer
+from app.api.authorization import AuthorizedRoute, Reader, Writer
+from app.api.deps import Context, Ctx
 from app.api.problems import describe
 from app.api.schemas import words as schemas
 from app.errors import InvalidRequest, UnsupportedMediaType
@@ -15,7 +16,7 @@ from app.store.collections import Collection
 from app.words.policies import WordPolicy
 from app.words.writers import WRITERS
 
-router = APIRouter(prefix="/vocabularies", tags=["words"])
+router = APIRouter(route_class=AuthorizedRoute, prefix="/vocabularies", tags=["words"])
 
 _ERRORS = describe(404)
 _FILE = {"type": "string", "format": "binary"}

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.deps import Context, Ctx, Reader, RequestTimings
+from app.api.authorization import AuthorizedRoute, Reader
+from app.api.deps import Context, Ctx, RequestTimings
 from app.api.problems import describe
 from app.api.schemas import words as schemas
 from app.words.analogies import Term
 from app.words.vocabularies import NearestWords
 
-router = APIRouter(tags=["words"])
+router = APIRouter(route_class=AuthorizedRoute, tags=["words"])
 
 _ERRORS = describe(404)
 

@@ -2,14 +2,15 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.deps import Context, Ctx, Reader, RequestTimings, Writer
+from app.api.authorization import AuthorizedRoute, Reader, Writer
+from app.api.deps import Context, Ctx, RequestTimings
 from app.api.problems import describe
 from app.api.schemas import projections
 from app.api.schemas import zero_shot as schemas
 from app.api.schemas.base import CollectionName
 from app.api.uploads import image_body, read_images
 
-router = APIRouter(prefix="/zero-shot", tags=["zero-shot"])
+router = APIRouter(route_class=AuthorizedRoute, prefix="/zero-shot", tags=["zero-shot"])
 
 _IMAGE = ("image",)
 _ERRORS = describe(400, 404, 409, 413, 415)
