@@ -17,6 +17,7 @@ _DRAWS = 20  # galleries drawn per size, for a stable mean
 class GalleryResult:
     """Shares over random galleries with one photo per person, at the default rates.
 
+    `labelled` of the `people` have further photos, the probes; the others fill the gallery.
     `found` and `wrong` are shares of probes of enrolled people: matched with the right person, with
     another one. `strangers` is the share of people outside the gallery who match somebody. A
     duplicate check at the same rate notices `found + wrong` of re-enrolled people and refuses
@@ -24,6 +25,7 @@ class GalleryResult:
     """
 
     people: int
+    labelled: int
     probes: int
     found: float
     wrong: float
@@ -39,51 +41,98 @@ class Defaults:
     galleries: tuple[GalleryResult, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """Embeddings (n, dimension) with their corrections (n,) and the names of the people (n,)."""
+
+    embeddings: Matrix
+    off: NDArray[np.float32]
+    identity: NDArray[np.str_]
+
+
 def measure_defaults(
-    policy: DecisionPolicy, embeddings: Matrix, identity: NDArray[np.str_], seed: int = 0
+    policy: DecisionPolicy,
+    embeddings: Matrix,
+    identity: NDArray[np.str_],
+    others: Matrix | None = None,
+    seed: int = 0,
 ) -> Defaults:
-    """Measure verification and identification; `identity` (n,) names the person of each face."""
-    off = policy.corrections(embeddings)
+    """Measure verification and identification; `identity` (n,) names the person of each face.
+
+    `others` are faces of further people, one each, who fill galleries that are larger than three
+    quarters of the people with several photos.
+    """
+    if others is None:
+        others = np.empty((0, embeddings.shape[1]), dtype=np.float32)
+    named = _Faces(embeddings, policy.corrections(embeddings), identity)
+    fillers = _Faces(others, policy.corrections(others), np.full(len(others), ""))
+    off = named.off
     first, second = _genuine_pairs(identity)
     scores = (embeddings[first] * embeddings[second]).sum(axis=1) - off[first] - off[second]
     refused = float((scores < policy.for_fmr(_FMR).threshold).mean())
     names, counts = np.unique(identity, return_counts=True)
     several = names[counts >= 2]
-    sizes = sorted({min(size, len(several) * 3 // 4) for size in _GALLERIES})
+    most = len(several) * 3 // 4
+    sizes = sorted({min(size, most + len(others)) for size in _GALLERIES})
     rng = np.random.default_rng(seed)
-    results = tuple(
-        _galleries(policy, embeddings, off, identity, several, size, rng) for size in sizes
-    )
-    return Defaults(len(first), refused, results)
+    results = []
+    for size in sizes:
+        threshold = policy.for_fpir(_FPIR, size).threshold
+        draws = []
+        for _ in range(_DRAWS):
+            enrolled = rng.choice(several, min(size, most), replace=False)
+            filling = rng.choice(len(others), size - len(enrolled), replace=False)
+            draws.append(_draw(named, enrolled, _take(fillers, filling), threshold, rng))
+        found, wrong, strangers, probes = np.array(draws).T
+        results.append(
+            GalleryResult(
+                people=size,
+                labelled=min(size, most),
+                probes=int(probes.sum()),
+                found=float(found.mean()),
+                wrong=float(wrong.mean()),
+                strangers=float(strangers.mean()),
+            )
+        )
+    return Defaults(len(first), refused, tuple(results))
 
 
-def _galleries(
-    policy: DecisionPolicy,
-    embeddings: Matrix,
-    off: NDArray[np.float32],
-    identity: NDArray[np.str_],
-    several: NDArray[np.str_],
-    size: int,
+def _draw(
+    named: _Faces,
+    enrolled: NDArray[np.str_],
+    fillers: _Faces,
+    threshold: float,
     rng: np.random.Generator,
-) -> GalleryResult:
-    threshold = policy.for_fpir(_FPIR, size).threshold
-    found, wrong, strangers, probes = [], [], [], 0
-    for _ in range(_DRAWS):
-        enrolled = rng.choice(several, size, replace=False)
-        order = rng.permutation(len(identity))
-        is_enrolled = np.isin(identity[order], enrolled)
-        _, place = np.unique(identity[order[is_enrolled]], return_index=True)
-        gallery = order[is_enrolled][place]
-        others = np.setdiff1d(order[is_enrolled], gallery)
-        known = _search(embeddings, off, others, gallery)
-        new = _search(embeddings, off, order[~is_enrolled], gallery)
-        right = identity[gallery[known.best]] == identity[others]
-        found.append(float((right & (known.score >= threshold)).mean()))
-        wrong.append(float((~right & (known.score >= threshold)).mean()))
-        strangers.append(float((new.score >= threshold).mean()))
-        probes += len(others)
-    means = (float(np.mean(values)) for values in (found, wrong, strangers))
-    return GalleryResult(size, probes, *means)
+) -> tuple[float, float, float, int]:
+    """Shares found, matched with another person and strangers matched; the number of probes."""
+    order = rng.permutation(len(named.identity))
+    is_enrolled = np.isin(named.identity[order], enrolled)
+    _, place = np.unique(named.identity[order[is_enrolled]], return_index=True)
+    support = order[is_enrolled][place]
+    probes = np.setdiff1d(order[is_enrolled], support)
+    gallery = _joined(_take(named, support), fillers)
+    known = _search(_take(named, probes), gallery)
+    new = _search(_take(named, order[~is_enrolled]), gallery)
+    right = gallery.identity[known.best] == named.identity[probes]
+    matched = known.score >= threshold
+    return (
+        float((right & matched).mean()),
+        float((~right & matched).mean()),
+        float((new.score >= threshold).mean()),
+        len(probes),
+    )
+
+
+def _take(faces: _Faces, rows: NDArray[np.int64]) -> _Faces:
+    return _Faces(faces.embeddings[rows], faces.off[rows], faces.identity[rows])
+
+
+def _joined(first: _Faces, second: _Faces) -> _Faces:
+    return _Faces(
+        np.concatenate([first.embeddings, second.embeddings]),
+        np.concatenate([first.off, second.off]),
+        np.concatenate([first.identity, second.identity]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +141,8 @@ class _Nearest:
     score: NDArray[np.float32]
 
 
-def _search(
-    embeddings: Matrix,
-    off: NDArray[np.float32],
-    probes: NDArray[np.int64],
-    gallery: NDArray[np.int64],
-) -> _Nearest:
-    scores = embeddings[probes] @ embeddings[gallery].T - off[probes, None] - off[None, gallery]
+def _search(probes: _Faces, gallery: _Faces) -> _Nearest:
+    scores = probes.embeddings @ gallery.embeddings.T - probes.off[:, None] - gallery.off[None]
     return _Nearest(scores.argmax(axis=1), scores.max(axis=1))
 
 

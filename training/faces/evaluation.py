@@ -36,6 +36,7 @@ from training.faces.lfw import (
 from training.faces.metrics import Similarities, error_curve, tar_at_far, ten_fold_accuracy
 from training.faces.oneshot import Correction, Identities, episodes, one_shot_rank1, open_set
 from training.faces.plots import plot_errors
+from training.faces.population import one_photo_a_person
 from training.faces.sources import read_crops
 from training.faces.targets import embed_crops
 from training.faces.teacher import load_teacher
@@ -253,4 +254,5 @@ def _held_out_people(
     if calibration is None:
         return found, None
     policy = DecisionPolicy(Thresholds(calibration), normaliser)
-    return found, measure_defaults(policy, embeddings, people.identity)
+    others = embed_crops(embedder, crops.take(held_out(crops) & one_photo_a_person(crops)))
+    return found, measure_defaults(policy, embeddings, people.identity, others)

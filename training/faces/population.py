@@ -50,6 +50,11 @@ def measured_population(embedder: Embedder, crops: CropSet, seed: int = 0) -> Po
     )
 
 
+def one_photo_a_person(crops: CropSet) -> NDArray[np.bool_]:
+    """Mask of the crops from sources that state one photo for each person, shape (n,)."""
+    return ~np.isin(crops.source, (*_UNLABELLED, *_SWAPPED)) & (crops.identity == "")
+
+
 def _strata(crops: CropSet) -> NDArray[np.str_]:
     """Group and source of each crop; the sources of labelled people are one."""
     labelled = np.where(crops.identity != "", "labelled", crops.source)
@@ -58,7 +63,7 @@ def _strata(crops: CropSet) -> NDArray[np.str_]:
 
 def _groups(crops: CropSet, usable: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
     """Sets within which two names are two people: each labelled group, and the identities."""
-    stated = usable & ~np.isin(crops.source, _UNLABELLED) & (crops.identity == "")
+    stated = usable & one_photo_a_person(crops)
     found = {
         str(name): stated & (crops.group == name)
         for name in np.unique(crops.group[stated & (crops.group != "")])

@@ -44,3 +44,13 @@ def test_blurred_faces_are_refused_more_often_in_larger_galleries() -> None:
     assert 0.0 < found.refused < 1.0
     assert large.found <= small.found < 1.0
     assert small.strangers < 0.05
+
+
+def test_people_with_one_photo_fill_a_large_gallery() -> None:
+    others = l2_normalize(np.random.default_rng(9).normal(size=(2_000, 64))).astype(np.float32)
+    found = measure_defaults(POLICY, *people(noise=0.02), others)
+    small, large = found.galleries
+    assert (small.people, small.labelled) == (40, 40)
+    assert (large.people, large.labelled) == (1_000, 60)
+    assert large.probes == 20 * 120
+    assert large.found == 1.0
