@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 Role = Literal["read", "write"]
 
 _SECRETS = {"api_keys", "encryption_keys", "index_token", "database_url", "index_url"}
-"""Settings whose values may contain credentials and are never quoted in an error."""
+"""Settings whose values may contain credentials: never quoted in an error, nor in the `repr`."""
 
 _INDEX_URL = r"^(faiss:(mapped)?|exact:|pgvector:.*|milvus:.*)$"
 
@@ -36,9 +36,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     data_dir: Path = Path("data")
-    database_url: str | None = None
+    database_url: Annotated[str | None, Field(repr=False)] = None
     """SQLAlchemy URL; unset: an SQLite file in `data_dir`."""
-    index_url: Annotated[str, Field(pattern=_INDEX_URL)] = "faiss:"
+    index_url: Annotated[str, Field(pattern=_INDEX_URL, repr=False)] = "faiss:"
     """`faiss:` in the process, `faiss:mapped` with memory-mapped vectors; `pgvector:` in the
     store's PostgreSQL or `pgvector:URL` in another; `milvus:` embedded in `data_dir` or
     `milvus:http://HOST:19530`; `exact:` for exhaustive search."""
@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     """Interval in which expired photos are deleted and deleted data is purged from index snapshots
     and logs."""
 
-    api_keys: dict[str, Role] = {}
+    api_keys: Annotated[dict[str, Role], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""

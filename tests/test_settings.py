@@ -66,7 +66,15 @@ def test_an_error_contains_no_secret(
         {"database_url": "garbage sk-secret"},
         {"database_url": "nonsense://user:sk-secret@host/x"},
         {"database_url": "oracle://user:sk-secret@host/x"},
+        {"database_url": "postgresql+psycopg://user:sk-secret@host:port/x"},
+        {"database_url": "postgresql+psycopg://user:p@sk-secret@host/x"},
+        {"database_url": "postgresql+psycopg://user:p@sk-secret/x@host/x"},
         {"index_url": "pgvector:sk-secret"},
+        {"index_url": "pgvector:postgresql+psycopg://user:sk-secret@host:port/x"},
+        {"index_url": "milvus:http://user:sk-secret@host:port"},
+        {"index_url": "milvus:http://user:sk-secret@host:99999"},
+        {"index_url": "milvus:http://user:sk-secret@[host"},
+        {"index_url": "milvus:tcp://user:sk-secret@host"},
         {"encryption_keys": "sk-secret"},
         {"encryption_keys": "sk-secret-é"},
         {"encryption_key_file": "/no/such/file"},
@@ -80,6 +88,19 @@ def test_settings_of_the_store_are_checked_when_it_is_opened(
     assert str(caught.value).startswith("SIMA_")
     assert "\n" not in str(caught.value)
     assert "sk-secret" not in str(caught.value)
+
+
+def test_the_repr_contains_no_secret() -> None:
+    """It is what a log or an error would contain."""
+    settings = Settings(
+        _env_file=None,
+        api_keys={"sk-secret": "read"},
+        database_url="postgresql+psycopg://user:sk-secret@host/x",
+        index_url="pgvector:postgresql+psycopg://user:sk-secret@host/x",
+        index_token="sk-secret",
+        encryption_keys="sk-secret",
+    )
+    assert "sk-secret" not in f"{settings!r} {settings} {settings.secret_key_roles()}"
 
 
 def test_the_database_defaults_to_a_file_in_the_data_folder() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.crypto.keyring import Keyring
 from app.errors import InvalidSetting, NotReady
@@ -81,6 +82,23 @@ def _pgvector(url: str) -> tuple[IndexFactory, CloseEngine]:
     return open_index, database.close
 
 
+def _is_remote(location: str) -> bool:
+    """Whether Milvus is a server, not a file. Raises InvalidSetting, without the URL."""
+    if "://" not in location:
+        return False
+    try:
+        parsed = urlsplit(location)
+        valid = parsed.scheme in ("http", "https") and bool(parsed.hostname) and parsed.port != 0
+    except ValueError:  # the port or the address
+        valid = False
+    if not valid:
+        raise InvalidSetting(
+            "SIMA_INDEX_URL: the URL of Milvus is invalid; use milvus:http://HOST:19530, or "
+            "milvus:PATH for a file"
+        )
+    return True
+
+
 def _milvus(
     settings: Settings, location: str, database: Database
 ) -> tuple[IndexFactory, CloseEngine]:
@@ -91,7 +109,7 @@ def _milvus(
         from app.index.shared.milvus import MilvusIndex  # noqa: PLC0415 - needs the extra
     except ImportError as error:
         raise InvalidSetting("SIMA_INDEX_URL: milvus needs `pip install 'sima[milvus]'`") from error
-    remote = location.startswith(("http://", "https://"))
+    remote = _is_remote(location)
     if not remote:
         Path(location).parent.mkdir(parents=True, exist_ok=True)
     token = settings.index_token.get_secret_value() if settings.index_token else ""

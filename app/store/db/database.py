@@ -95,12 +95,18 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
         supported = parsed.get_backend_name() in ("sqlite", "postgresql")
         parsed.get_dialect().import_dbapi()
-    except (ArgumentError, ImportError):
+    except (ArgumentError, ImportError, ValueError):  # ValueError: the port is not a number
         supported = False
     if not supported:
         raise InvalidSetting(
             "SIMA_DATABASE_URL or SIMA_INDEX_URL: the URL is invalid or its driver is not "
             "installed; use sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        )
+    if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
+        # The driver would take a part of the password for the host, and name it in its errors.
+        raise InvalidSetting(
+            "SIMA_DATABASE_URL or SIMA_INDEX_URL: the URL has several @; write an @ in a password "
+            "as %40"
         )
     return parsed
 
