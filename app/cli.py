@@ -45,23 +45,26 @@ def serve(
         str | None, typer.Option(help="Address to listen on (default: SIMA_HOST).")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on (default: SIMA_PORT).")
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen on (default: SIMA_PORT)."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Number of worker processes (default: SIMA_WORKERS).")
+        int | None,
+        typer.Option(min=1, max=64, help="Number of worker processes (default: SIMA_WORKERS)."),
     ] = None,
 ) -> None:
     """Run the service, after database migrations and the import of the default vocabulary."""
     import uvicorn
 
     from app.commands.output import exit_on_error
-    from app.commands.setup import ensure_schema, ensure_vocabulary
+    from app.commands.setup import check_index_engine, ensure_schema, ensure_vocabulary
 
     with exit_on_error():
         settings = Settings()
         configure_logs(settings.log_level)
         read_manifest(settings.face_model_dir)  # fails before the database is created
         ensure_schema(settings)
+        check_index_engine(settings)  # in a worker, the error would be a traceback in the log
         ensure_vocabulary(settings)
     uvicorn.run(
         "app.main:serve_app",

@@ -15,7 +15,9 @@ class SimaError(Exception):
 
 
 class ModelError(SimaError):
-    """A model file, its manifest or its output is invalid."""
+    """A model file, its manifest or its output is invalid. Clients receive `internal_error`."""
+
+    code = "model_error"
 
 
 class NotReady(SimaError):

@@ -16,6 +16,7 @@ from app.errors import (
     DifferentPerson,
     ExternalIdTaken,
     InvalidRequest,
+    ModelError,
     MultipleFaces,
     PoorQuality,
     PoorReason,
@@ -157,7 +158,8 @@ def problem(
 
 def problem_of(request_id: str, error: SimaError) -> Problem:
     """The `Problem` of a domain error, for responses that contain several."""
-    return _body(request_id, error.code, _detail(error), STATUS[error.code], **_more(error))
+    code = _code(error)
+    return _body(request_id, code, _detail(error), STATUS[code], **_more(error))
 
 
 def _examples(codes: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -217,16 +219,19 @@ def request_id_of(request: Request) -> str:
 
 def _domain(request: Request, error: Exception) -> Response:
     assert isinstance(error, SimaError)
-    response = problem(request_id_of(request), error.code, _detail(error), **_more(error))
+    response = problem(request_id_of(request), _code(error), _detail(error), **_more(error))
     if isinstance(error, RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
+def _code(error: SimaError) -> str:
+    """The code for the client, to whom the details of a model error are not shown."""
+    return "internal_error" if isinstance(error, ModelError) else error.code
+
+
 def _detail(error: SimaError) -> str:
-    if error.code == "internal_error":
-        return INTERNAL_ERROR
-    return str(error)
+    return INTERNAL_ERROR if _code(error) == "internal_error" else str(error)
 
 
 def _more(error: SimaError) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from app.commands.output import AsJson, exit_on_error, print_json, print_table
-from app.errors import ModelError, SimaError
+from app.errors import InvalidRequest, ModelError, SimaError
 from app.faces.model_calibration import calibrate_model, photos_of_people
 from app.inference.catalog.download import Source, SourceUnavailable, download, file_sha256
 from app.inference.catalog.install import install
@@ -89,12 +89,13 @@ def import_model(
     """Install a published model from a weights file on disk."""
     with exit_on_error():
         if not file.is_file():
-            raise ModelError(f"{file} does not exist")
+            raise InvalidRequest("file", f"{file} does not exist; check the path")
         published = _find(name) if name is not None else find_by_sha256(file_sha256(file))
         if published is None:
-            raise ModelError(
+            raise InvalidRequest(
+                "file",
                 f"{file.name} has the digest of none of the published files; "
-                "state the model with --name"
+                "state the model with --name",
             )
         _print_next_steps(_install(file, published, Settings(), force))
 
@@ -134,7 +135,7 @@ def _find(name: str) -> PublishedModel:
     published = find_by_name(name)
     if published is None:
         names = ", ".join(model.name for model in PUBLISHED_MODELS)
-        raise ModelError(f"{name} is not a published model; choose one of {names}")
+        raise InvalidRequest("name", f"{name} is not a published model; choose one of {names}")
     return published
 
 

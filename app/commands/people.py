@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.commands.decisions import TargetFmr, TargetFpir, Threshold
-from app.commands.output import AsJson, open_services, print_json, print_table
+from app.commands.output import AsJson, exit_on_error, open_services, print_json, print_table
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
 from app.faces.pipeline.selection import FaceChoice, FaceSelection
@@ -74,7 +74,9 @@ def enroll(
 def identify(
     file: Photo,
     collection: Gallery = DEFAULT_COLLECTION,
-    top_k: Annotated[int, typer.Option(help="Number of nearest people per face.")] = 5,
+    top_k: Annotated[
+        int, typer.Option(min=1, max=100, help="Number of nearest people per face.")
+    ] = 5,
     target_fpir: TargetFpir = None,
     threshold: Threshold = None,
     faces: Selection = "all",
@@ -88,7 +90,8 @@ def identify(
 
     A photo without a face is not an error.
     """
-    options = DecisionOptions(target_fpir=target_fpir, threshold=threshold)
+    with exit_on_error():
+        options = DecisionOptions(target_fpir=target_fpir, threshold=threshold)
     order = IdentifyOrder(collection, top_k, options, faces, rotate)
     with open_services() as services:
         result = services.recognizer.identify(file.read_bytes(), order, Timings())
@@ -133,8 +136,9 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare the people in two photos; exit status 0 for a match, 2 for no match."""
-    with open_services() as services:
+    with exit_on_error():
         options = DecisionOptions(target_fmr=target_fmr, threshold=threshold)
+    with open_services() as services:
         verification = services.recognizer.verify_photos(
             a.read_bytes(), b.read_bytes(), face, options, Timings()
         )

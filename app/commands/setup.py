@@ -1,9 +1,10 @@
-"""Creates the database schema and imports the default vocabulary."""
+"""Prepares the start of the service: schema, index engine, default vocabulary."""
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.settings import Settings
 from app.store.db.schema import upgrade
+from app.wiring.index_engines import check_engine
 from app.wiring.services import open_database
 from app.words.packaged import import_default_vocabulary
 
@@ -12,6 +13,13 @@ def ensure_schema(settings: Settings) -> None:
     """Runs the pending database migrations."""
     database = open_database(settings)
     upgrade(database)
+    database.close()
+
+
+def check_index_engine(settings: Settings) -> None:
+    """Raises InvalidSetting if the index engine cannot be opened; connects to nothing."""
+    database = open_database(settings)
+    check_engine(settings, database)
     database.close()
 
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.errors import InvalidRequest
-from app.settings import PROJECT, Settings
+from app.settings import Settings
 from app.texts.encoder import ENCODER
 from app.texts.space import Label, TextSpace
 from app.texts.spaces import TextSpaceRegistry
@@ -31,7 +31,6 @@ zero_shot = typer.Typer(
 Vocabulary = Annotated[
     str | None, typer.Option(help=f"A vocabulary or {ENCODER}. Default: the default vocabulary.")
 ]
-_DATA = PROJECT.parent / "shared" / "data" / "zero-shot"
 _COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -83,25 +82,29 @@ def evaluate_labels(
         str, typer.Argument(help="agnews, snips, awa2, or a file with one label TAB text per line.")
     ],
     data: Annotated[
-        Path, typer.Option(help="Folder with the data sets agnews, snips and awa2.")
-    ] = _DATA,
+        Path | None,
+        typer.Option(
+            help="Folder with the files of agnews, snips or awa2. Default: zero-shot in the data "
+            "folder."
+        ),
+    ] = None,
     vocabulary: Vocabulary = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the zero-shot accuracy on a data set."""
     with exit_on_error():
         settings = Settings()
+        folder = data or settings.data_dir / "zero-shot"
+        animals = read_animals(folder / "awa2") if dataset == "awa2" else None
+        labelled = read_dataset(dataset, folder) if animals is None else []
         database = open_database(settings)
         name = vocabulary or settings.default_vocabulary
         space = TextSpaceRegistry(database).open(name)
-        rows: list[tuple[str, str, float]] = []
-        if dataset == "awa2":
-            animals = name_animals(space, read_animals(data / "awa2"))
-            rows.append((name, "attribute words alone", animals.words_alone))
-            rows.append((name, "ESZSL from the seen classes", animals.learned))
-        else:
-            labelled = read_dataset(dataset, data)
-            rows += [(name, one.content, _accuracy(space, one)) for one in labelled]
+        rows = [(name, one.content, _accuracy(space, one)) for one in labelled]
+        if animals is not None:
+            named = name_animals(space, animals)
+            rows.append((name, "attribute words alone", named.words_alone))
+            rows.append((name, "ESZSL from the seen classes", named.learned))
         database.close()
     if as_json:
         keys = ("vocabulary", "labels", "accuracy")

@@ -1,6 +1,7 @@
 """Selects and opens the index engine that `index_url` names."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from app.store.db.tables import GALLERY, SHADOW
 from app.store.index_sync import IndexFactory
 
 CloseEngine = Callable[[], None]
+
+_NO_MILVUS = "SIMA_INDEX_URL: milvus needs `pip install 'sima[milvus]'`"
 
 
 def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, CloseEngine]:
@@ -38,6 +41,18 @@ def open_engine(settings: Settings, database: Database) -> tuple[IndexFactory, C
     raise InvalidSetting(
         f"SIMA_INDEX_URL: unknown engine {engine!r}; use exact, faiss, pgvector or milvus"
     )
+
+
+def check_engine(settings: Settings, database: Database) -> None:
+    """Raises the InvalidSetting of `open_engine`, without a connection to a server."""
+    engine, _, location = settings.index_url.partition(":")
+    if engine == "milvus":
+        if find_spec("pymilvus") is None:
+            raise InvalidSetting(_NO_MILVUS)
+        _is_remote(location)
+    else:
+        _, close = open_engine(settings, database)
+        close()
 
 
 def _nothing_to_close() -> None:
@@ -108,7 +123,7 @@ def _milvus(
 
         from app.index.shared.milvus import MilvusIndex  # noqa: PLC0415 - needs the extra
     except ImportError as error:
-        raise InvalidSetting("SIMA_INDEX_URL: milvus needs `pip install 'sima[milvus]'`") from error
+        raise InvalidSetting(_NO_MILVUS) from error
     remote = _is_remote(location)
     if not remote:
         Path(location).parent.mkdir(parents=True, exist_ok=True)

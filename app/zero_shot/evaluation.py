@@ -17,6 +17,7 @@ from app.zero_shot.methods import GRID, Floats, eszsl
 
 _BLOCK_SIZE = 64  # texts classified at once
 _KEYWORDS = 5  # the first keywords of each label in the label file
+_SNIPS = "snips_test.txt"
 _FOLDS, _HELD_OUT_CLASSES = 40, 10
 
 
@@ -30,7 +31,11 @@ class Dataset:
 
 
 def read_agnews(folder: Path, keywords: int) -> Dataset:
-    """AG News (Zhang et al. 2015): titles with texts; the first `keywords` of each label."""
+    """AG News (Zhang et al. 2015): titles with texts; the first `keywords` of each label.
+
+    Raises InvalidRequest if a file is missing.
+    """
+    _require_files(folder, "agnews_labels.csv", "agnews_test.csv")
     with (folder / "agnews_labels.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter=";"))
     labels = [
@@ -89,7 +94,12 @@ class Animals:
 
 
 def read_animals(folder: Path) -> Animals:
-    """Read the files of AwA2, which do not include the images."""
+    """Read the files of AwA2, which do not include the images.
+
+    Raises InvalidRequest if a file is missing.
+    """
+    splits, matrix = ("trainvalclasses.txt", "testclasses.txt"), "predicate-matrix-continuous.txt"
+    _require_files(folder, "classes.txt", "predicates.txt", *splits, matrix)
 
     def second_column(file: str) -> list[str]:
         lines = (folder / file).read_text(encoding="utf-8").splitlines()
@@ -98,9 +108,9 @@ def read_animals(folder: Path) -> Animals:
     names = second_column("classes.txt")
     split = [
         [names.index(name) for name in (folder / file).read_text(encoding="utf-8").split()]
-        for file in ("trainvalclasses.txt", "testclasses.txt")
+        for file in splits
     ]
-    profiles = np.loadtxt(folder / "predicate-matrix-continuous.txt") / 100.0
+    profiles = np.loadtxt(folder / matrix) / 100.0
     seen, unseen = (np.array(rows, dtype=np.int64) for rows in split)
     words = [name.replace("+", " ") for name in names]
     return Animals(tuple(words), tuple(second_column("predicates.txt")), profiles, seen, unseen)
@@ -184,12 +194,25 @@ class LabelledBy:
 
 def read_dataset(name: str, folder: Path) -> Sequence[LabelledBy]:
     """`agnews` or `snips` from `folder`, or the TSV file at the path `name`; AG News with three
-    variants of its labels."""
+    variants of its labels.
+
+    Raises InvalidRequest if a file is missing or has an invalid line, and OSError.
+    """
     if name == "agnews":
         return [
             LabelledBy("names", read_agnews(folder, 0)),
             LabelledBy(f"names and {_KEYWORDS} keywords", read_agnews(folder, _KEYWORDS)),
             LabelledBy("names and all keywords", read_agnews(folder, 1_000)),
         ]
-    file = folder / "snips_test.txt" if name == "snips" else Path(name)
+    if name == "snips":
+        _require_files(folder, _SNIPS)
+    file = folder / _SNIPS if name == "snips" else Path(name)
     return [LabelledBy("names", read_tsv(file))]
+
+
+def _require_files(folder: Path, *names: str) -> None:
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise InvalidRequest(
+            "data", f"{folder} lacks {', '.join(missing)}; name the folder of the data with --data"
+        )

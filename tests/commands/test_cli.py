@@ -115,6 +115,28 @@ def test_an_invalid_setting_is_one_line_without_secrets(tmp_path: Path, command:
 
 
 @pytest.mark.parametrize(
+    ("setting", "value", "text"),
+    [
+        ("SIMA_PORT", "99999", "SIMA_PORT: "),
+        ("SIMA_RATE_LIMIT", "often", "SIMA_RATE_LIMIT: the rate limit is invalid"),
+        ("SIMA_INDEX_URL", "nonsense", "SIMA_INDEX_URL: the index URL is not supported"),
+        ("SIMA_INDEX_URL", "pgvector:", "SIMA_INDEX_URL: pgvector needs the URL of a PostgreSQL"),
+        ("SIMA_INDEX_URL", "milvus:http://u:sk-secret@h:port", "SIMA_INDEX_URL: the URL of Milvus"),
+        ("SIMA_DATABASE_URL", "postgresql+psycopg://u:sk-secret@h:port/x", "SIMA_DATABASE_URL or"),
+    ],
+)
+def test_serve_refuses_an_invalid_setting_in_one_line(
+    tmp_path: Path, setting: str, value: str, text: str
+) -> None:
+    """Without the traceback that a worker would log."""
+    error = sima(tmp_path, "serve", status=1, **{setting: value})
+    lines = [line for line in error.splitlines() if '"level": "info"' not in line]
+    assert len(lines) == 1, error
+    assert lines[0].startswith(f"not_ready: {text}")
+    assert "sk-secret" not in error
+
+
+@pytest.mark.parametrize(
     "command",
     ["", "serve", "enroll", "identify", "verify", "words nearest", "persons list", "index check"],
 )

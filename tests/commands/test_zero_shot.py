@@ -79,7 +79,7 @@ def test_evaluate_a_tsv_file(run: Run, tmp_path: Path) -> None:
 )
 def test_the_default_vocabulary_on_public_sets(run: Run, dataset: str, least: list[float]) -> None:
     """Lower bounds; the accuracy of 50 dimensions on AwA2 is close to that of random labels."""
-    status, output = run("evaluate", dataset, "--json")
+    status, output = run("evaluate", dataset, "--data", str(DATA), "--json")
     assert status == 0
     assert all(found >= bar for found, bar in zip(accuracies(output), least, strict=True)), output
 
@@ -87,7 +87,7 @@ def test_the_default_vocabulary_on_public_sets(run: Run, dataset: str, least: li
 @needs_data
 @needs_encoder
 def test_the_sentence_encoder_names_animals_by_their_attributes(run: Run) -> None:
-    status, output = run("evaluate", "awa2", "--vocabulary", ENCODER, "--json")
+    status, output = run("evaluate", "awa2", "--data", str(DATA), "--vocabulary", ENCODER, "--json")
     assert status == 0
     alone, learned = accuracies(output)
     assert alone >= 0.5

@@ -43,7 +43,7 @@ def download(source: Source, folder: Path, report: ReportProgress) -> Path:
     if file.is_file() and source.sha256 is not None and file_sha256(file) == source.sha256:
         return file
     if not source.url.startswith(_SCHEMES):
-        raise ModelError(f"{source.url} is not an http or https URL")
+        raise ModelError(f"{without_credentials(source.url)} is not an http or https URL")
     folder.mkdir(parents=True, exist_ok=True)
     _download_rest(source, part, report)
     found = file_sha256(part)
@@ -55,6 +55,15 @@ def download(source: Source, folder: Path, report: ReportProgress) -> Path:
         )
     os.replace(part, file)
     return file
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password, query and fragment, for messages."""
+    before, separator, rest = url.partition("?")[0].partition("#")[0].partition("://")
+    if not separator:
+        return before.rpartition("@")[2]
+    authority, slash, path = rest.partition("/")
+    return f"{before}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def file_sha256(file: Path) -> str:
@@ -71,9 +80,13 @@ def _download_rest(source: Source, part: Path, report: ReportProgress) -> None:
         # digest differs.
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.exists():
             return
-        raise SourceUnavailable(f"{source.url} returned {error.code} {error.reason}") from error
+        raise SourceUnavailable(
+            f"{without_credentials(source.url)} returned {error.code} {error.reason}"
+        ) from error
     except urllib.error.URLError as error:
-        raise SourceUnavailable(f"{source.url} is unreachable: {error.reason}") from error
+        raise SourceUnavailable(
+            f"{without_credentials(source.url)} is unreachable: {error.reason}"
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         size = part.stat().st_size if part.exists() else 0
         raise ModelError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import ModelError
-from app.inference.catalog.download import Source
+from app.inference.catalog.download import Source, without_credentials
 from app.inference.manifest import BoxMargin, InputSpec, Training
 
 GRAPH = "inception_resnet_v1.onnx"
@@ -39,7 +39,7 @@ class PublishedModel:
         source = next((s for s in self.sources if Path(s.file).suffix == suffix), None)
         if source is None:
             suffixes = " or ".join(Path(s.file).suffix for s in self.sources)
-            raise ModelError(f"{url} does not end with {suffixes}")
+            raise ModelError(f"{without_credentials(url)} does not end with {suffixes}")
         if sha256 is not None:
             return Source(url, source.file, sha256)
         return replace(source, url=url)

@@ -1,26 +1,46 @@
 """Migrates the schema with Alembic under the write lock of the database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy.orm import Session
 
+from app.errors import InvalidRequest
 from app.store.db.database import Database
 
 _SCRIPTS = Path(__file__).resolve().parents[3] / "migrations"
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Runs the migrations up to `revision`; safe if several processes call it together."""
-    with database.write() as session:
+    """Runs the migrations up to `revision`; safe if several processes call it together.
+
+    Raises InvalidRequest for an unknown revision.
+    """
+    with _known_revision(revision), database.write() as session:
         command.upgrade(_config(session), revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Reverts to `revision`; `base` is an empty database. Data in dropped tables is lost."""
-    with database.write() as session:
+    """Reverts to `revision`; `base` is an empty database. Data in dropped tables is lost.
+
+    Raises InvalidRequest for an unknown revision.
+    """
+    with _known_revision(revision), database.write() as session:
         command.downgrade(_config(session), revision)
+
+
+@contextmanager
+def _known_revision(revision: str) -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise InvalidRequest(
+            "revision", f"the migration to {revision!r} failed: {error}"
+        ) from error
 
 
 def _config(session: Session) -> Config:
