@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.authorization import AuthorizedRoute, Reader, Writer
 from app.api.deps import Ctx
+from app.api.persons import RECEIPT
 from app.api.problems import describe
 from app.api.schemas import collections as schemas
 
@@ -45,6 +46,10 @@ async def change_collection(
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=describe(404))
 async def delete_collection(ctx: Ctx, name: str) -> Response:
-    """Delete a collection with its people or words."""
-    await ctx.run(lambda: ctx.services.galleries.delete_collection(name))
-    return Response(status_code=204)
+    """Delete a collection with its people or words.
+
+    The header `Sima-Erasure` contains the id of the erasure receipt. The gallery `default` always
+    exists: its people, options and calibration are deleted, and an empty one replaces it.
+    """
+    receipt = await ctx.run(lambda: ctx.services.galleries.delete_collection(name))
+    return Response(status_code=204, headers={RECEIPT: receipt.id})

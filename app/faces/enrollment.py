@@ -25,8 +25,6 @@ from app.faces.pipeline.selection import FaceChoice, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import (
     Collection,
-    create_collection,
-    find_collection,
     get_collection,
     lock_collection,
 )
@@ -50,6 +48,7 @@ from app.timings import Timings
 from app.vectors import Matrix
 
 DEFAULT_COLLECTION = "default"
+"""The gallery of requests that name none. It is created at start and cannot be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +140,13 @@ class Enroller:
             return self._store(image, probe, face, order)
 
     def _check(self, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
-        """Checks an order without storing anything. The default gallery may not exist yet."""
+        """Checks an order without storing anything."""
         with self._database.read() as session:
             person = _known_person(session, order)
-            if order.collection == DEFAULT_COLLECTION:
-                gallery = find_collection(session, order.collection, GALLERY)
-            else:
-                gallery = get_collection(session, order.collection, GALLERY)
-            if gallery is not None:
-                self._refuse(session, gallery, probe, person, order)
-                if order.external_id is not None:
-                    require_unused_external_id(session, gallery, order.external_id)
+            gallery = get_collection(session, order.collection, GALLERY)
+            self._refuse(session, gallery, probe, person, order)
+            if order.external_id is not None:
+                require_unused_external_id(session, gallery, order.external_id)
         return Enrollment(person.name if person else str(order.name), face, person, None)
 
     def _store(self, image: bytes, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
@@ -159,7 +154,7 @@ class Enroller:
         with self._database.write() as session:
             # The lock blocks other writers, so nothing can be added between the checks and the
             # commit.
-            gallery = lock_collection(session, self._gallery(session, order.collection))
+            gallery = lock_collection(session, get_collection(session, order.collection, GALLERY))
             stored = self._stored_before(session, gallery, probe, order, digest)
             if stored is not None:
                 person, template = stored.person, stored.template
@@ -191,14 +186,6 @@ class Enroller:
             if stored is not None:
                 add_imported(session, stored.template, order.imported)
         return stored
-
-    def _gallery(self, session: Session, name: str) -> Collection:
-        """Returns the gallery; creates the default one if it does not exist."""
-        if name != DEFAULT_COLLECTION:
-            return get_collection(session, name, GALLERY)
-        return find_collection(session, name, GALLERY) or create_collection(
-            session, name, GALLERY, self._pipeline.embedder.space
-        )
 
     def _refuse(
         self,

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidRequest, SpaceMismatch
 from app.faces.decisions.options import DecisionOptions
+from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.gallery_decisions import GalleryDecisions, GalleryState
 from app.store import collections as collection_store
 from app.store import erasures, people, templates
@@ -16,7 +17,6 @@ from app.store.calibrations import change_options
 from app.store.collections import Collection, get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
-from app.store.deletion import delete_collection_by_name
 from app.store.erasures import Erasure
 from app.store.index_sync import IndexSync
 from app.store.people import Person
@@ -175,9 +175,18 @@ class Galleries:
             )
             return self._state(session, created)
 
-    def delete_collection(self, name: str) -> None:
-        """Deletes a collection with its contents and its index. Raises CollectionNotFound."""
-        delete_collection_by_name(self._database, self._index_sync, name)
+    def delete_collection(self, name: str) -> Erasure:
+        """Deletes a collection with its contents and its index. Raises CollectionNotFound.
+
+        The default gallery always exists: it is replaced by an empty one with default options.
+        """
+        with self._database.write() as session:
+            receipt, deleted = erasures.delete_collection(session, name, self._purge_within)
+            if name == DEFAULT_COLLECTION:
+                collection_store.create_collection(session, name, GALLERY, self._space)
+        for collection in deleted:
+            self._index_sync.delete_index(collection)
+        return receipt
 
     def _state(self, session: Session, collection: Collection) -> CollectionState:
         shadow = shadow_state(session, collection)

@@ -1,4 +1,7 @@
-"""Deletes people and templates, with receipts. Every function uses the caller's session."""
+"""Deletes people, templates and collections, with receipts.
+
+Every function uses the caller's session.
+"""
 
 import hashlib
 import json
@@ -6,11 +9,12 @@ import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.errors import ErasureNotFound, PhotoNotFound
-from app.store.collections import Collection, change_size
+from app.store import collections as collection_store
+from app.store.collections import Collection, change_size, get_collection, lock_with_shadow
 from app.store.db.tables import GALLERY, EntryRow, ErasureRow, TemplateRow, now
 from app.store.people import lock_person
 from app.store.photos import delete_photos
@@ -22,9 +26,9 @@ class Erasure:
     """The receipt of a deletion.
 
     `subject` is the SHA-256 of the deleted person_id or template_id, so the receipt identifies
-    no one, but a holder of the id can verify it. Searches find nothing from `erased_at` on; by
-    `complete_by` the bytes are purged from tables, write-ahead log and index snapshots. `digest` is
-    the SHA-256 of the other fields.
+    no one, but a holder of the id can verify it; for a collection, that of its name. Searches find
+    nothing from `erased_at` on; by `complete_by` the bytes are purged from tables, write-ahead log
+    and index snapshots. `digest` is the SHA-256 of the other fields.
     """
 
     id: str
@@ -69,6 +73,23 @@ def delete_template(
     if not counts.templates:
         raise PhotoNotFound("this person has no photo with this id")
     return _add_receipt(session, template_id, person.collection, counts, purge_within)
+
+
+def delete_collection(
+    session: Session, name: str, purge_within: timedelta
+) -> tuple[Erasure, list[Collection]]:
+    """Deletes a gallery (with its shadow collection) or a vocabulary, with all templates.
+
+    Returns the receipt and the deleted collections, whose indexes the caller deletes after the
+    commit. Raises CollectionNotFound.
+    """
+    locked = lock_with_shadow(session, get_collection(session, name).row_id)
+    inside = TemplateRow.collection_id.in_([collection.row_id for collection in locked])
+    templates = session.scalar(select(func.count(TemplateRow.row_id)).where(inside)) or 0
+    counts = _Counts(templates, delete_photos(session, inside))
+    for collection in locked:
+        collection_store.delete_collection(session, collection)
+    return _add_receipt(session, name, name, counts, purge_within), locked
 
 
 def get_receipt(session: Session, erasure_id: str) -> Erasure:

@@ -224,3 +224,27 @@ def test_a_small_gallery_is_not_calibrated(client: TestClient) -> None:
         services_of(client).gallery_calibrator.calibrate("few")
     shown = client.get("/collections/few").json()["decisions"]
     assert shown["own_calibration"] is None
+
+
+def test_the_default_gallery_always_exists(
+    make_client: MakeClient, photos: dict[str, bytes]
+) -> None:
+    """Its deletion leaves an empty one: no call is answered with 404 because of it."""
+    client = make_client(default_vocabulary="")
+    person = enroll(client, photos["obama"], "Barack")["person_id"]
+    client.patch("/collections/default", json={"target_fpir": 0.5})
+    assert client.delete("/collections/default").status_code == 204
+    image = upload(photos["obama2"])
+    identified = client.post("/identify", files=image).json()
+    [face] = identified["faces"]
+    assert (face["decision"], face["candidates"]) == ("unknown", [])
+    assert (identified["gallery_size"], identified["target_fpir"]) == (0, 0.01)
+    assert client.get("/persons").json()["persons"] == []
+    [listed] = client.get("/collections").json()["collections"]
+    assert (listed["name"], listed["size"]) == ("default", 0)
+    assert client.get(f"/persons/{person}").json()["code"] == "person_not_found"
+    dry = client.post("/enroll", files=image, data={"name": "Barack", "dry_run": "true"})
+    assert dry.status_code == 200
+    assert client.delete("/collections/default").status_code == 204, "also without people"
+    enroll(client, photos["obama2"], "Barack")
+    assert client.post("/identify", files=image).json()["faces"][0]["decision"] == "match"

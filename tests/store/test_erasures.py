@@ -67,3 +67,25 @@ def test_deleting_one_photo_returns_a_receipt(
     assert receipt["templates"] == 1
     missing = client.get("/erasures/none")
     assert (missing.status_code, missing.json()["code"]) == (404, "erasure_not_found")
+
+
+@pytest.mark.parametrize("name", ["default", "lobby"])
+def test_deleting_a_collection_returns_a_receipt(
+    make_client: MakeClient, folder: Path, photos: dict[str, bytes], name: str
+) -> None:
+    client = make_client(
+        folder, encryption_keys=new_key(), store_photos=True, default_vocabulary=""
+    )
+    client.post("/collections", json={"name": "lobby"})
+    body = enroll(client, photos["obama"], "Barack", collection=name)
+    enroll(client, photos["obama2"], "Barack", collection=name, person_id=body["person_id"])
+    enroll(client, photos["biden"], "Joe", collection=name, external_id="blue-folder")
+    answer = client.delete(f"/collections/{name}")
+    assert answer.status_code == 204
+    receipt = client.get(f"/erasures/{answer.headers['Sima-Erasure']}").json()
+    assert (receipt["collection"], receipt["templates"], receipt["photos"]) == (name, 3, 3)
+    assert receipt["subject"] == hashlib.sha256(name.encode()).hexdigest()
+    assert receipt["erased_at"] < receipt["complete_by"]
+    run_housekeeping(client)
+    for secret in (str(body["person_id"]).encode(), b"blue-folder"):
+        assert files_with(folder, secret) == []

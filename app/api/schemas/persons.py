@@ -90,8 +90,9 @@ class PhotoList(BaseModel):
 class ErasureReceipt(BaseModel):
     """The record of a deletion.
 
-    `subject` is the SHA-256 of the deleted id, `digest` the SHA-256 of the other fields as JSON
-    with sorted keys. By `complete_by` the bytes are purged from logs and index snapshots, too.
+    `subject` is the SHA-256 of the deleted id, or of the name of a collection, `digest` the SHA-256
+    of the other fields as JSON with sorted keys. By `complete_by` the bytes are purged from logs
+    and index snapshots, too.
     """
 
     id: str

@@ -220,7 +220,7 @@ class ImportedPhotoRow(Base):
 
 
 class ErasureRow(Base):
-    """The receipt of a deletion. `subject` is a digest of the deleted id."""
+    """The receipt of a deletion. `subject` is a digest of the deleted id or name."""
 
     __tablename__ = "erasures"
 
