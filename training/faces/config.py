@@ -18,8 +18,9 @@ class _Part(BaseModel):
 class NetworkConfig(_Part):
     """The network. Its alignment template is that of the first teacher.
 
-    `mirror` does not affect training: the exported manifest requests the mean of the embeddings
-    of a crop and of its mirror image.
+    `mirror` and `equalize` do not affect training: the exported manifest requests the mean of the
+    embeddings of a crop and of its mirror image, and the exported network omits the differences
+    between the mean embeddings of groups, where the data names groups (`group_axes`).
     """
 
     dimension: int = 256
@@ -29,6 +30,7 @@ class NetworkConfig(_Part):
     mean: float = 127.5
     std: float = 128.0
     mirror: bool = False
+    equalize: bool = False
 
 
 class RunConfig(_Part):

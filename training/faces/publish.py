@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from app.errors import ModelError
 from app.faces.decisions.calibration import rates_at
@@ -15,10 +16,13 @@ from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.embed import load_embedder
 from app.inference.manifest import Training, write_manifest
 from app.inference.session import choose_providers
+from training.faces.augment import CropSpec
 from training.faces.checkpoint import read_average
-from training.faces.config import DistillConfig, read_config
-from training.faces.crops import CropSet, held_out
+from training.faces.config import DistillConfig, NetworkConfig, read_config
+from training.faces.crops import ADULT, CropSet, held_out
 from training.faces.export import export_onnx, manifest_for, parity
+from training.faces.group_axes import group_axes, remove_axes
+from training.faces.measure import embed_with
 from training.faces.plots import plot_decisions
 from training.faces.population import measured_population
 from training.faces.sources import read_crops
@@ -58,8 +62,10 @@ def run_export(options: ExportOptions) -> None:
     network = InceptionResnetV1(net.dimension, net.width)
     state, steps = read_average(options.run / "checkpoint.pt")
     network.load_state_dict(state)
-    content = export_onnx(network.eval(), net.size, out)
     crops = read_crops(options.data, options.limit)
+    if net.equalize:
+        _equalize(network, net, CropSpec(net.size, options.teachers.template()), crops)
+    content = export_onnx(network.eval(), net.size, out)
     title = f"Inception-ResNet v1, width {net.width}, {net.size} pixels, {net.dimension}-d"
     training = _training(options.teachers, crops, steps * config.batch)
     template = options.teachers.template()
@@ -70,6 +76,23 @@ def run_export(options: ExportOptions) -> None:
     shown = [crop_for(embedder, crops, row) for row in np.flatnonzero(unseen)[:32]]
     print(f"parity with torch: {parity(network, content, shown, net):.1e}")
     calibrate_into(out, crops, options.plot)
+
+
+def _equalize(
+    network: InceptionResnetV1, net: NetworkConfig, spec: CropSpec, crops: CropSet
+) -> None:
+    """Remove the axes between group means of adults that were trained on, if there are groups."""
+    named = crops.take(~held_out(crops) & (crops.group != "") & (crops.age >= ADULT))
+    if not len(named):
+        return
+    embeddings = embed_with(network.eval(), net, spec, torch.device("cpu"), named)
+    try:
+        axes = group_axes(embeddings, named.group)
+    except ValueError as error:
+        print(f"groups are not equalized: {error}")
+        return
+    remove_axes(network, axes)
+    print(f"removed {len(axes)} axes between the means of {len(named):,} faces of named groups")
 
 
 def _training(teachers: TeacherFiles, crops: CropSet, samples: int) -> Training:
