@@ -112,6 +112,16 @@ class TextSpace(Protocol):
         ...
 
     @property
+    def work_per_word(self) -> int:
+        """The time to embed a word of a text, in dot products (4 ns)."""
+        ...
+
+    @property
+    def work_per_text(self) -> int:
+        """The time to embed a text, beside that of its words, in dot products (4 ns)."""
+        ...
+
+    @property
     def background_fit(self) -> FitStatistics | None:
         """The fit of background texts to any label; None if it must be measured per label."""
         ...

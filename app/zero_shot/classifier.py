@@ -20,6 +20,7 @@ _MIN_CLASSES = 2
 _MIN_PRIOR, _MAX_PRIOR = 0.05, 0.95
 _MIN_BACKGROUND_TEXTS = 3
 _MIN_STD = 1e-3
+_MAX_SIGNATURES = 5_000_000  # labels x different attributes of a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def attribute_signatures(labels: Sequence[Label]) -> tuple[list[str], Scores, Sc
     priors (a,).
 
     An attribute that a label does not list has strength 0. Raises InvalidRequest for fewer than
-    two labels and for labels without attributes.
+    two labels, for labels without attributes, and for too many of both.
     """
     names = list(dict.fromkeys(name for label in labels for name in label.attributes))
     if not names or len(labels) < _MIN_CLASSES:
@@ -154,6 +155,12 @@ def attribute_signatures(labels: Sequence[Label]) -> tuple[list[str], Scores, Sc
             "labels",
             f"{len(labels)} labels with {len(names)} attributes were sent; dap requires "
             f"{_MIN_CLASSES} labels or more, with attributes",
+        )
+    if len(labels) * len(names) > _MAX_SIGNATURES:
+        raise InvalidRequest(
+            "labels",
+            f"{len(labels)} labels with {len(names)} different attributes were sent; the product "
+            f"may be at most {_MAX_SIGNATURES:,}",
         )
     rows = [[label.attributes.get(name, 0.0) for name in names] for label in labels]
     signatures = np.array(rows, dtype=np.float64)

@@ -9,7 +9,7 @@ from app.texts.space import TextSpace, TokenVectors
 from app.zero_shot.classifier import Classification, Classifier, ScoringTask
 from app.zero_shot.evidence import TextEvidence
 
-_MAX_EXPLAINED = 64  # words of the text, and attributes of the label
+MAX_EXPLAINED = 64  # words of the text, and attributes of the label
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def explain(
 def _texts_without_a_word(space: TextSpace, text: str) -> list[tuple[str, TokenVectors]]:
     """Each word, with the text without it; only texts in which a known word remains."""
     words = text.split()
-    removed = words[:_MAX_EXPLAINED] if len(words) > 1 else []
+    removed = words[:MAX_EXPLAINED] if len(words) > 1 else []
     rests = [" ".join((*words[:i], *words[i + 1 :])) for i in range(len(removed))]
     pairs = zip(removed, space.texts(rests), strict=True)
     return [(word, rest) for word, rest in pairs if len(rest)]
@@ -68,7 +68,7 @@ def _tasks_without_an_attribute(task: ScoringTask, best: str) -> list[tuple[str,
     """Each attribute of the best label, with the task without it."""
     [label] = [label for label in task.labels if label.name == best]
     tasks = []
-    for name in list(label.attributes)[:_MAX_EXPLAINED]:
+    for name in list(label.attributes)[:MAX_EXPLAINED]:
         rest = {key: strength for key, strength in label.attributes.items() if key != name}
         reduced = replace(label, attributes=rest)
         labels = tuple(reduced if one is label else one for one in task.labels)

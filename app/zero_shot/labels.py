@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from app.errors import InvalidRequest
 from app.texts.space import Label, TextSpace, TokenVectors
 from app.zero_shot.matching import LabelSet, LabelVectors, Scores, stack, standardise
+from app.zero_shot.work import Amount, label_work, require_affordable
 
 _CACHE_BYTES = 64_000_000
 _MAX_ENTRY_BYTES = _CACHE_BYTES // 10
-_MAX_CHARACTERS = 400_000  # of the descriptions and keywords of a request
+_MAX_ALTERNATIVES = 10_000  # of the labels of a request
+_MAX_CHARACTERS = 400_000  # of the labels of a request; a description counts for each alternative
 _MAX_COMPONENTS = 10_000_000  # of the vectors of all labels of a request
 
 
@@ -67,6 +69,7 @@ class LabelEmbedder:
         `background` replaces the background texts of the space; the result is then not cached.
         Raises InvalidRequest for a label without a known word, and for too many words.
         """
+        _require_affordable(labels)
         flat = [(row, one) for row, label in enumerate(labels) for one in label.alternatives()]
         digest, version = space.space.digest, space.version
         keys: list[Hashable] = [(digest, version, one.key()) for _, one in flat]
@@ -76,7 +79,8 @@ class LabelEmbedder:
         new = {keys[number]: label for number, label in zip(missing, embedded, strict=True)}
         if background is None:
             self._put(new)
-        found = [(cached | new)[key] for key in keys]
+        known = cached | new
+        found = [known[key] for key in keys]
         components = sum(label.vectors.rows.size for label in found)
         if components > _MAX_COMPONENTS:
             raise InvalidRequest(
@@ -106,18 +110,36 @@ def _size(label: _CachedLabel) -> int:
     return 2 * label.vectors.rows.nbytes + sum(len(word) for word in label.unknown) + 1_000
 
 
+def _require_affordable(labels: Sequence[Label]) -> None:
+    """Raises InvalidRequest for too many alternatives or characters, before they are read."""
+    alternatives = sum(label.name.count("/") + 1 for label in labels)
+    if alternatives > _MAX_ALTERNATIVES:
+        raise InvalidRequest(
+            "labels",
+            f"the labels have {alternatives:,} names between slashes; at most "
+            f"{_MAX_ALTERNATIVES:,} are allowed",
+        )
+    characters = sum(_characters(label) for label in labels)
+    if characters > _MAX_CHARACTERS:
+        raise InvalidRequest(
+            "labels",
+            f"names, descriptions, keywords and attributes have {characters:,} characters "
+            f"together; at most {_MAX_CHARACTERS:,} are allowed",
+        )
+
+
+def _characters(label: Label) -> int:
+    repeated = len(label.description) + sum(map(len, (*label.keywords, *label.attributes)))
+    return len(label.name) + repeated * (label.name.count("/") + 1)
+
+
 def _embed(
     space: TextSpace, labels: Sequence[Label], background: Sequence[TokenVectors] | None
 ) -> list[_CachedLabel]:
     if not labels:
         return []
-    characters = sum(len(label.description) + 10 * len(label.keywords) for label in labels)
-    if characters > _MAX_CHARACTERS:  # refused before any word is looked up
-        raise InvalidRequest(
-            "labels",
-            f"descriptions and keywords have about {characters:,} characters together; "
-            f"at most {_MAX_CHARACTERS:,} are allowed",
-        )
+    amount = Amount.of_tokens(background) if background is not None else None
+    require_affordable(label_work(space, Amount.of_labels(labels), amount))
     tokens = space.labels(labels)
     for label, label_tokens in zip(labels, tokens, strict=True):
         if not len(label_tokens):

@@ -20,6 +20,7 @@ from app.zero_shot.explanation import Explanation, explain
 from app.zero_shot.labels import LabelEmbedder
 from app.zero_shot.projections import Example, NewProjection, ProjectionService, load_projection
 from app.zero_shot.refusals import refuse_sensitive
+from app.zero_shot.scoring_work import require_affordable_scoring
 
 FACES = "faces"
 """The source of a projection from the face model."""
@@ -89,6 +90,7 @@ class ZeroShotService:
         if task.method == "eszsl":
             raise InvalidRequest("method", "method is eszsl; it requires a projection")
         space = self._spaces.open(vocabulary)
+        require_affordable_scoring(space, [input_.text or ""], task)
         with timings.stage("score"):
             found = self._score_tokens(space, input_, task, vocabulary)
             explanation = None
@@ -101,6 +103,7 @@ class ZeroShotService:
     ) -> list[Classification]:
         """Classify each text. Raises VocabularyNotFound, InvalidRequest."""
         space = self._spaces.open(vocabulary)
+        require_affordable_scoring(space, texts, task)
         with timings.stage("score"):
             return [self._classifier.classify_text(space, text, task) for text in texts]
 
@@ -171,6 +174,7 @@ class ZeroShotService:
             )
         stored = self.projections.get(name)
         target = self._spaces.open(stored.vocabulary)
+        require_affordable_scoring(target, [], task)
         if stored.details.source == FACES:
             labels = (*task.labels, *task.seen)
             refuse_sensitive(*(text for label in labels for text in _texts(label)))

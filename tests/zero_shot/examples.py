@@ -39,6 +39,8 @@ def class_world(seen: int = 10) -> ClassWorld:
 class CountingSpace:
     """A text space of two dimensions that counts the labels it embeds."""
 
+    work_per_word = work_per_text = 1
+
     def __init__(self) -> None:
         self.space = EmbeddingSpace("plane", "sha256:plane", 2)
         self.version = "1"
