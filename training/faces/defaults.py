@@ -10,6 +10,7 @@ from app.vectors import Matrix
 
 _FMR, _FPIR = 1e-3, 1e-2  # the defaults of app.settings
 _GALLERIES = (40, 1_000)
+_SHARES = ("found", "wrong", "strangers", "noticed", "strangers_noticed")
 _DRAWS = 20  # galleries drawn per size, for a stable mean
 
 
@@ -19,9 +20,10 @@ class GalleryResult:
 
     `labelled` of the `people` have further photos, the probes; the others fill the gallery.
     `found` and `wrong` are shares of probes of enrolled people: matched with the right person, with
-    another one. `strangers` is the share of people outside the gallery who match somebody. A
-    duplicate check at the same rate notices `found + wrong` of re-enrolled people and refuses
-    `strangers` of the new ones.
+    another one. `strangers` is the share of people outside the gallery who match somebody. The
+    duplicate check has the same rate: it refuses `found + wrong` of people who are enrolled again,
+    and `strangers` of the new ones. `noticed` and `strangers_noticed` are the shares for whom
+    `possible_duplicate` or the refusal names somebody, the right person for `noticed`.
     """
 
     people: int
@@ -30,6 +32,8 @@ class GalleryResult:
     found: float
     wrong: float
     strangers: float
+    noticed: float
+    strangers_noticed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +81,19 @@ def measure_defaults(
     rng = np.random.default_rng(seed)
     results = []
     for size in sizes:
-        threshold = policy.for_fpir(_FPIR, size).threshold
+        thresholds = (policy.for_fpir(_FPIR, size).threshold, policy.for_fmr(_FMR).threshold)
         draws = []
         for _ in range(_DRAWS):
             enrolled = rng.choice(several, min(size, most), replace=False)
             filling = rng.choice(len(others), size - len(enrolled), replace=False)
-            draws.append(_draw(named, enrolled, _take(fillers, filling), threshold, rng))
-        found, wrong, strangers, probes = np.array(draws).T
+            draws.append(_draw(named, enrolled, _take(fillers, filling), thresholds, rng))
+        *shares, probes = np.array(draws).T
         results.append(
             GalleryResult(
                 people=size,
                 labelled=min(size, most),
                 probes=int(probes.sum()),
-                found=float(found.mean()),
-                wrong=float(wrong.mean()),
-                strangers=float(strangers.mean()),
+                **dict(zip(_SHARES, (float(share.mean()) for share in shares), strict=True)),
             )
         )
     return Defaults(len(first), refused, tuple(results))
@@ -101,10 +103,10 @@ def _draw(
     named: _Faces,
     enrolled: NDArray[np.str_],
     fillers: _Faces,
-    threshold: float,
+    thresholds: tuple[float, float],
     rng: np.random.Generator,
-) -> tuple[float, float, float, int]:
-    """Shares found, matched with another person and strangers matched; the number of probes."""
+) -> tuple[float, ...]:
+    """The shares of GalleryResult, found to strangers_noticed, and the number of probes."""
     order = rng.permutation(len(named.identity))
     is_enrolled = np.isin(named.identity[order], enrolled)
     _, place = np.unique(named.identity[order[is_enrolled]], return_index=True)
@@ -114,11 +116,14 @@ def _draw(
     known = _search(_take(named, probes), gallery)
     new = _search(_take(named, order[~is_enrolled]), gallery)
     right = gallery.identity[known.best] == named.identity[probes]
-    matched = known.score >= threshold
+    identified = thresholds[0]
+    matched = known.score >= identified
     return (
         float((right & matched).mean()),
         float((~right & matched).mean()),
-        float((new.score >= threshold).mean()),
+        float((new.score >= identified).mean()),
+        float((right & (known.score >= min(thresholds))).mean()),
+        float((new.score >= min(thresholds)).mean()),
         len(probes),
     )
 

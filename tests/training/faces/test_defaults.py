@@ -43,6 +43,8 @@ def test_blurred_faces_are_refused_more_often_in_larger_galleries() -> None:
     small, large = found.galleries
     assert 0.0 < found.refused < 1.0
     assert large.found <= small.found < 1.0
+    assert large.found < large.noticed <= 1.0
+    assert large.strangers <= large.strangers_noticed
     assert small.strangers < 0.05
 
 
