@@ -65,10 +65,20 @@ def enroll(
     with open_services() as services:
         done = services.enroller.enroll(file.read_bytes(), order, Timings())
     enrolled_id = done.person.person_id if done.person else ""
+    resembled = done.possible_duplicate.person if done.possible_duplicate else None
     if as_json:
-        print_json({"person_id": enrolled_id, "name": done.name, "collection": collection})
-    else:
-        typer.echo(f"enrolled {done.name} as {enrolled_id} in {collection}")
+        print_json(
+            {
+                "person_id": enrolled_id,
+                "name": done.name,
+                "collection": collection,
+                "possible_duplicate": resembled.person_id if resembled else None,
+            }
+        )
+        return
+    typer.echo(f"enrolled {done.name} as {enrolled_id} in {collection}")
+    if resembled is not None:
+        typer.echo(f"the photo would also verify as {resembled.name} ({resembled.person_id})")
 
 
 def identify(

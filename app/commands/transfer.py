@@ -87,10 +87,23 @@ def bulk_import(  # noqa: PLR0913, PLR0917 - the options of the command
         with progress_bar("photos", len(photos)) as advance:
             bulk.enroll(photos, written, threads or os.cpu_count() or 1, advance)
     counts = Counter(outcome.code or outcome.outcome for outcome in written.outcomes)
+    resembling = sum(outcome.possible_duplicate is not None for outcome in written.outcomes)
     if as_json:
-        print_json({"photos": len(photos), "outcomes": counts, "report": str(report)})
+        print_json(
+            {
+                "photos": len(photos),
+                "outcomes": counts,
+                "possible_duplicates": resembling,
+                "report": str(report),
+            }
+        )
     else:
         print_table(("outcome", "photos"), counts.most_common())
+        if resembling:
+            typer.echo(
+                f"enrolled photos that would also verify as another person: {resembling}; "
+                "see possible_duplicate in the report"
+            )
         typer.echo(f"the outcome of every photo is in {report}")
     raise typer.Exit(0 if set(counts) <= {"enrolled", "enrolled_before"} else 1)
 

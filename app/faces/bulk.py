@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +25,7 @@ class Outcome:
     """What this run did with one photo; `code` and `reason` are set if it was refused or failed.
 
     `enrolled_before` means that an earlier run enrolled the photo and its template still exists.
+    `possible_duplicate` is the id of another person whom the photo would verify as.
     """
 
     photo: str
@@ -34,6 +35,7 @@ class Outcome:
     template_id: str | None = None
     code: str | None = None
     reason: str | None = None
+    possible_duplicate: str | None = None
 
 
 class Report:
@@ -139,7 +141,10 @@ class BulkEnroller:
         assert enrolled.person is not None, "only a dry run has no person"
         assert enrolled.template is not None, "only a dry run has no template"
         stored = StoredEnrollment(enrolled.person, enrolled.template)
-        return _outcome(photo, "enrolled_before" if enrolled.replayed else "enrolled", stored)
+        outcome = _outcome(photo, "enrolled_before" if enrolled.replayed else "enrolled", stored)
+        if enrolled.possible_duplicate is None:
+            return outcome
+        return replace(outcome, possible_duplicate=enrolled.possible_duplicate.person.person_id)
 
     def _enrolled_before(self, imported: ImportedPhoto) -> StoredEnrollment | None:
         with self._database.read() as session:

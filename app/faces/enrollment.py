@@ -11,15 +11,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.errors import (
-    AlreadyEnrolled,
-    DifferentPerson,
-    InvalidRequest,
-    PersonNotFound,
-    PoorQuality,
-)
-from app.faces.decisions.policies import DecisionPolicies
-from app.faces.decisions.policy import DecisionPolicy
+from app.errors import InvalidRequest, PersonNotFound, PoorQuality
+from app.faces.enrollment_checks import EnrollmentChecks, PossibleDuplicate
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import FaceChoice, ImageAnalysis
 from app.faces.pipeline.types import Face
@@ -32,7 +25,6 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
 from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
 from app.store.imports import ImportedPhoto, add_imported, find_imported_face
-from app.store.index_sync import IndexSync
 from app.store.people import (
     NewPerson,
     Person,
@@ -42,8 +34,7 @@ from app.store.people import (
 )
 from app.store.person_fields import require_valid_person
 from app.store.photos import add_photo
-from app.store.search import NearestPerson, nearest_people
-from app.store.templates import Template, add_template, support_set, with_mean
+from app.store.templates import Template, add_template
 from app.timings import Timings
 from app.vectors import Matrix
 
@@ -75,29 +66,19 @@ class EnrollOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollmentRates:
-    """The error rates of the checks, in (0, 1).
-
-    `duplicate_fpir` is the share of new people who are refused as duplicates, `mismatch_fmr` the
-    share of other people's photos that are accepted for a known person.
-    """
-
-    duplicate_fpir: float
-    mismatch_fmr: float
-
-
-@dataclass(frozen=True, slots=True)
 class Enrollment:
     """The result of an enrollment. A dry run has no template, and no new person.
 
     `replayed` is true if an earlier order with the same idempotency key, or for the same imported
-    face, stored it.
+    face, stored it. `possible_duplicate` is another person whom the photo would verify as; None
+    for a replayed result and with `allow_duplicate`, since the photo was not compared.
     """
 
     name: str
     face: Face
     person: Person | None
     template: Template | None
+    possible_duplicate: PossibleDuplicate | None = None
     replayed: bool = False
 
 
@@ -107,15 +88,11 @@ class Enroller:
     def __init__(
         self,
         pipeline: FacePipeline,
-        policies: DecisionPolicies,
         database: Database,
-        index_sync: IndexSync,
-        rates: EnrollmentRates,
+        checks: EnrollmentChecks,
         photo_lifetime: timedelta | None = None,
     ) -> None:
-        self._pipeline, self._policies = pipeline, policies
-        self._database, self._index_sync = database, index_sync
-        self._rates = rates
+        self._pipeline, self._database, self._checks = pipeline, database, checks
         self._photo_lifetime = photo_lifetime
 
     def enroll(self, image: bytes, order: EnrollOrder, timings: Timings) -> Enrollment:
@@ -144,10 +121,10 @@ class Enroller:
         with self._database.read() as session:
             person = _known_person(session, order)
             gallery = get_collection(session, order.collection, GALLERY)
-            self._refuse(session, gallery, probe, person, order)
+            resembled = self._compare(session, gallery, probe, person, order)
             if order.external_id is not None:
                 require_unused_external_id(session, gallery, order.external_id)
-        return Enrollment(person.name if person else str(order.name), face, person, None)
+        return Enrollment(person.name if person else str(order.name), face, person, None, resembled)
 
     def _store(self, image: bytes, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
@@ -160,7 +137,7 @@ class Enroller:
                 person, template = stored.person, stored.template
                 return Enrollment(person.name, face, person, template, replayed=True)
             known = _known_person(session, order)
-            self._refuse(session, gallery, probe, known, order)
+            resembled = self._compare(session, gallery, probe, known, order)
             person = known or add_person(
                 session, gallery, NewPerson(str(order.name), order.external_id, order.metadata)
             )
@@ -171,7 +148,7 @@ class Enroller:
                 add_key(session, order.key, digest, template)
             if order.imported is not None:
                 add_imported(session, template, order.imported)
-        return Enrollment(person.name, face, person, template)
+        return Enrollment(person.name, face, person, template, resembled)
 
     def _stored_before(
         self, session: Session, gallery: Collection, probe: Matrix, order: EnrollOrder, digest: str
@@ -187,63 +164,21 @@ class Enroller:
                 add_imported(session, stored.template, order.imported)
         return stored
 
-    def _refuse(
+    def _compare(
         self,
         session: Session,
         gallery: Collection,
         probe: Matrix,
         known: Person | None,
         order: EnrollOrder,
-    ) -> None:
-        """Raises the errors of an order that must not be stored."""
+    ) -> PossibleDuplicate | None:
+        """Raises DifferentPerson or AlreadyEnrolled for an order that must not be stored."""
         gallery.require_space(self._pipeline.embedder.space)
         if known is not None and not order.allow_mismatch:
-            self._refuse_mismatch(session, gallery, probe, known)
-        if not order.allow_duplicate:
-            self._refuse_duplicate(session, gallery, probe, order)
-
-    def _refuse_mismatch(
-        self, session: Session, gallery: Collection, probe: Matrix, known: Person
-    ) -> None:
-        """Verifies the photo 1:1 against the person; one without templates accepts any photo."""
-        templates = support_set(session, gallery, known)
-        if not len(templates):
-            return
-        policy = self._policies.of_gallery(session, gallery).policy
-        limit = policy.for_fmr(self._rates.mismatch_fmr)
-        judgement = policy.judge_best(probe[0], with_mean(templates), limit)
-        if not judgement.matches:
-            raise DifferentPerson(
-                known.person_id, known.name, judgement.similarity, judgement.threshold
-            )
-
-    def _refuse_duplicate(
-        self, session: Session, gallery: Collection, probe: Matrix, order: EnrollOrder
-    ) -> None:
-        policy = self._policies.of_gallery(session, gallery).policy
-        nearest = self._nearest_other(session, gallery, probe, order.person_id, policy)
-        if nearest is None:
-            return
-        limit = policy.for_fpir(self._rates.duplicate_fpir, gallery.size)
-        [own] = policy.corrections(probe).tolist()
-        judgement = policy.judge(nearest.similarity, own + nearest.correction, limit)
-        if judgement.matches:
-            person = nearest.person
-            raise AlreadyEnrolled(
-                person.person_id, person.name, judgement.similarity, judgement.threshold
-            )
-
-    def _nearest_other(
-        self,
-        session: Session,
-        gallery: Collection,
-        probe: Matrix,
-        person_id: str | None,
-        policy: DecisionPolicy,
-    ) -> NearestPerson | None:
-        corrections = policy.corrections
-        [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
-        return next((found for found in nearest if found.person.person_id != person_id), None)
+            self._checks.refuse_mismatch(session, gallery, probe, known)
+        if order.allow_duplicate:
+            return None
+        return self._checks.refuse_duplicate(session, gallery, probe, order.person_id)
 
 
 def _choose(analysis: ImageAnalysis, which: FaceChoice) -> Face:

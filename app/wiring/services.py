@@ -12,7 +12,8 @@ from app.errors import InvalidSetting
 from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
-from app.faces.enrollment import DEFAULT_COLLECTION, Enroller, EnrollmentRates
+from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
+from app.faces.enrollment_checks import EnrollmentChecks, EnrollmentRates
 from app.faces.gallery_calibration import GalleryCalibrator
 from app.faces.gallery_decisions import GalleryDecisions
 from app.faces.people import Galleries
@@ -92,10 +93,12 @@ def build_services(settings: Settings) -> Services:
         recognizer=Recognizer(pipeline, policies, database, index_sync, settings.ambiguity_margin),
         enroller=Enroller(
             pipeline,
-            policies,
             database,
-            index_sync,
-            EnrollmentRates(settings.duplicate_fpir, settings.mismatch_fmr),
+            EnrollmentChecks(
+                policies,
+                index_sync,
+                EnrollmentRates(settings.duplicate_fpir, settings.mismatch_fmr),
+            ),
             photo_lifetime,
         ),
         galleries=Galleries(

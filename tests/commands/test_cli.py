@@ -12,6 +12,8 @@ from app.settings import PROJECT
 
 pytestmark = pytest.mark.slow
 
+LENIENT = "1e-9"  # a duplicate check that refuses hardly anybody
+
 
 @pytest.fixture
 def photo_files(tmp_path: Path, photos: dict[str, bytes]) -> Path:
@@ -40,6 +42,30 @@ def sima(folder: Path, *arguments: str, status: int = 0, **environment: str) -> 
     )
     assert done.returncode == status, done.stderr
     return done.stdout if status in (0, 2) else done.stderr
+
+
+def test_enroll_and_import_name_a_person_who_may_be_the_same(photo_files: Path) -> None:
+    first, again = str(photo_files / "obama.jpg"), photo_files / "obama2.jpg"
+    enrolled = json.loads(sima(photo_files, "enroll", first, "--name", "Barack", "--json"))
+    assert enrolled["possible_duplicate"] is None
+    folder = photo_files / "people" / "President"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(again.read_bytes())
+    report = photo_files / "report.jsonl"
+    imported = sima(
+        photo_files,
+        "import",
+        str(folder.parent),
+        "--report",
+        str(report),
+        SIMA_DUPLICATE_FPIR=LENIENT,
+    )
+    assert "would also verify as another person: 1;" in imported
+    line = json.loads(report.read_text(encoding="utf-8"))
+    assert line["possible_duplicate"] == enrolled["person_id"]
+    sima(photo_files, "persons", "delete", line["person_id"])
+    shown = sima(photo_files, "enroll", str(again), "--name", "B", SIMA_DUPLICATE_FPIR=LENIENT)
+    assert f"would also verify as Barack ({enrolled['person_id']})" in shown
 
 
 def test_enroll_identify_list_delete(photo_files: Path) -> None:

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.problems import Problem
+from app.api.problems import EnrolledPerson, Problem
 from app.api.schemas.base import CollectionName, Identifier, MetadataField, Name, Request
 from app.api.schemas.faces import Face
 from app.faces.enrollment import Enrollment, EnrollOrder
+from app.faces.enrollment_checks import PossibleDuplicate
 from app.faces.pipeline.selection import FaceChoice
 
 _MAX_BATCH = 100
@@ -86,8 +87,27 @@ class Batch(Request):
     items: Annotated[list[BatchItem], Field(min_length=1, max_length=_MAX_BATCH)]
 
 
+class PossibleDuplicateOut(BaseModel):
+    """Another person whom the image would verify as: `similarity` reaches `threshold`."""
+
+    person: EnrolledPerson
+    similarity: float
+    threshold: float
+
+    @classmethod
+    def of(cls, found: PossibleDuplicate) -> "PossibleDuplicateOut":
+        person, judgement = found.person, found.judgement
+        return cls(
+            person=EnrolledPerson(person_id=person.person_id, name=person.name),
+            similarity=judgement.similarity,
+            threshold=judgement.threshold,
+        )
+
+
 class Enrolled(BaseModel):
     """An enrolled template.
+
+    `possible_duplicate` is null with `on_duplicate=allow` and in a replayed response.
 
     After a dry run `template_id` and `created_at` are null, and `person_id` is null unless sent.
     """
@@ -99,9 +119,11 @@ class Enrolled(BaseModel):
     face: Face
     model: str
     created_at: datetime | None
+    possible_duplicate: PossibleDuplicateOut | None
 
     @classmethod
     def of(cls, result: Enrollment, collection: str, model: str) -> "Enrolled":
+        resembled = result.possible_duplicate
         return cls(
             person_id=result.person.person_id if result.person else None,
             name=result.name,
@@ -110,6 +132,7 @@ class Enrolled(BaseModel):
             face=Face.of(result.face),
             model=model,
             created_at=result.template.created_at if result.template else None,
+            possible_duplicate=PossibleDuplicateOut.of(resembled) if resembled else None,
         )
 
 

@@ -1,0 +1,102 @@
+"""Compares a photo that is to be enrolled with the people of the gallery."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.errors import AlreadyEnrolled, DifferentPerson
+from app.faces.decisions.options import DecisionOptions
+from app.faces.decisions.policies import DecisionPolicies
+from app.faces.decisions.policy import DecisionPolicy, Judgement
+from app.store.collections import Collection
+from app.store.index_sync import IndexSync
+from app.store.people import Person
+from app.store.search import NearestPerson, nearest_people
+from app.store.templates import support_set, with_mean
+from app.vectors import Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentRates:
+    """The error rates of the checks, in (0, 1).
+
+    `duplicate_fpir` is the share of new people who are refused as duplicates, `mismatch_fmr` the
+    share of other people's photos that are accepted for a known person.
+    """
+
+    duplicate_fpir: float
+    mismatch_fmr: float
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleDuplicate:
+    """Another person of the gallery whom the photo would verify as."""
+
+    person: Person
+    judgement: Judgement
+
+
+class EnrollmentChecks:
+    """Verifies a photo against the person it is added to, and finds duplicates."""
+
+    def __init__(
+        self, policies: DecisionPolicies, index_sync: IndexSync, rates: EnrollmentRates
+    ) -> None:
+        self._policies, self._index_sync, self._rates = policies, index_sync, rates
+
+    def refuse_mismatch(
+        self, session: Session, gallery: Collection, probe: Matrix, known: Person
+    ) -> None:
+        """Verifies the photo 1:1 against the person; one without templates accepts any photo.
+
+        Raises DifferentPerson.
+        """
+        templates = support_set(session, gallery, known)
+        if not len(templates):
+            return
+        policy = self._policies.of_gallery(session, gallery).policy
+        limit = policy.for_fmr(self._rates.mismatch_fmr)
+        judgement = policy.judge_best(probe[0], with_mean(templates), limit)
+        if not judgement.matches:
+            raise DifferentPerson(
+                known.person_id, known.name, judgement.similarity, judgement.threshold
+            )
+
+    def refuse_duplicate(
+        self, session: Session, gallery: Collection, probe: Matrix, person_id: str | None
+    ) -> PossibleDuplicate | None:
+        """Searches people other than `person_id`. Raises AlreadyEnrolled for a match.
+
+        The threshold of a match rises with the gallery; a person who only reaches the threshold of
+        a verification is returned.
+        """
+        rules = self._policies.of_gallery(session, gallery)
+        policy = rules.policy
+        nearest = self._nearest_other(session, gallery, probe, person_id, policy)
+        if nearest is None:
+            return None
+        [own] = policy.corrections(probe).tolist()
+        correction = own + nearest.correction
+        limit = policy.for_fpir(self._rates.duplicate_fpir, gallery.size)
+        judgement = policy.judge(nearest.similarity, correction, limit)
+        if judgement.matches:
+            person = nearest.person
+            raise AlreadyEnrolled(
+                person.person_id, person.name, judgement.similarity, judgement.threshold
+            )
+        verified = policy.judge(
+            nearest.similarity, correction, rules.verify_limit(DecisionOptions())
+        )
+        return PossibleDuplicate(nearest.person, verified) if verified.matches else None
+
+    def _nearest_other(
+        self,
+        session: Session,
+        gallery: Collection,
+        probe: Matrix,
+        person_id: str | None,
+        policy: DecisionPolicy,
+    ) -> NearestPerson | None:
+        corrections = policy.corrections
+        [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
+        return next((found for found in nearest if found.person.person_id != person_id), None)
