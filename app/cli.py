@@ -11,7 +11,7 @@ import typer
 from app.commands import collections, decisions, models, people, store, transfer, words, zero_shot
 from app.commands import keyring as keys
 from app.inference.manifest import read_manifest
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.settings import Settings
 
 app = typer.Typer(
@@ -57,19 +57,29 @@ def serve(
     import uvicorn
 
     from app.commands.output import exit_on_error
-    from app.commands.setup import check_index_engine, ensure_schema, ensure_vocabulary
+    from app.commands.setup import (
+        check_index_engine,
+        ensure_schema,
+        ensure_vocabulary,
+        require_keys,
+    )
 
     with exit_on_error():
         settings = Settings()
         configure_logs(settings.log_level)
+        host = host or settings.host
+        require_keys(settings, host)
         read_manifest(settings.face_model_dir)  # fails before the database is created
         ensure_schema(settings)
         check_index_engine(settings)  # in a worker, the error would be a traceback in the log
         ensure_vocabulary(settings)
+    get_logger("sima").info(
+        "service_starting", host=host, access="API keys" if settings.api_keys else "everybody"
+    )
     uvicorn.run(
         "app.main:serve_app",
         factory=True,
-        host=host or settings.host,
+        host=host,
         port=settings.port if port is None else port,
         workers=workers or settings.workers,
         log_config=None,

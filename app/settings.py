@@ -98,6 +98,8 @@ class Settings(BaseSettings):
 
     api_keys: Annotated[dict[str, Role], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""
+    open: bool = False
+    """Listen on an address that other machines reach although there are no API keys."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"

@@ -1,12 +1,35 @@
 """Prepares the start of the service: schema, index engine, default vocabulary."""
 
+from ipaddress import ip_address
+
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.errors import InvalidSetting
 from app.settings import Settings
 from app.store.db.schema import upgrade
 from app.wiring.index_engines import check_engine
 from app.wiring.services import open_database
 from app.words.packaged import import_default_vocabulary
+
+
+def require_keys(settings: Settings, host: str) -> None:
+    """Raises InvalidSetting if callers from other machines would need no API key.
+
+    `host` is the address to listen on. The setting `open` permits it.
+    """
+    if settings.api_keys or settings.open or _is_loopback(host):
+        return
+    raise InvalidSetting(
+        f"the service would listen on {host} without API keys; set SIMA_API_KEYS, or SIMA_OPEN=yes "
+        "to let everybody who reaches it read and write"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def ensure_schema(settings: Settings) -> None:
