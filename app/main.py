@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
 from app import __version__
@@ -24,6 +25,7 @@ from app.api import (
     zero_shot,
 )
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
+from app.api.browser_requests import BrowserMiddleware, BrowserPolicy
 from app.api.deps import Context
 from app.api.middleware import BodyLimits, Metrics, RequestMiddleware
 from app.api.nul import refuse_nul
@@ -73,6 +75,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(refuse_nul)],
     )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Sima-Erasure", "Retry-After"],
+        )
+    app.add_middleware(BrowserMiddleware, policy=BrowserPolicy.of(settings))
     app.add_middleware(RequestMiddleware, limits=_limits(settings), metrics=metrics)
     problems.install(app)
     endpoints = (

@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     """API key -> role, as JSON. Empty: every caller may read and write."""
     open: bool = False
     """Listen on an address that other machines reach although there are no API keys."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, as JSON, by which clients address a service without keys, besides loopback."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins, as JSON, of web pages that may use the service: `["https://console.example"]`."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"

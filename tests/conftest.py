@@ -79,7 +79,11 @@ def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def make_settings(folder: Path, **changes: Any) -> Settings:
-    """Settings from the arguments only, without a `.env` file."""
+    """Settings from the arguments only, without a `.env` file.
+
+    The test client addresses the service as `testserver`.
+    """
+    changes = {"allowed_hosts": ("testserver",), **changes}
     return Settings(_env_file=None, data_dir=folder, **changes)
 
 

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from typer.testing import CliRunner
 
 from app.main import create_app
-from app.settings import Settings
 from app.words.formats import open_vectors
+from tests.conftest import make_settings
 from training.cli import app as training_app
 from training.words import negative_sampling
 from training.words.config import WordConfig
@@ -210,7 +210,7 @@ def test_learned_vectors_are_served_over_http(
     chosen = ["--objective", objective, "--context", context, "--config", str(config)]
     result = CliRunner().invoke(training_app, [*words, *chosen])
     assert result.exit_code == 0, result.output
-    settings_of_service = Settings(_env_file=None, data_dir=data, default_vocabulary="topics")
+    settings_of_service = make_settings(data, default_vocabulary="topics")
     with TestClient(create_app(settings_of_service)) as client:
         answer = client.get("/words/orange/nearest", params={"k": 4}).json()
     near = {row["word"] for row in answer["neighbors"]}

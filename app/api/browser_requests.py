@@ -1,0 +1,69 @@
+"""Refuses requests that a web page of another origin makes a browser send.
+
+A service without API keys trusts everybody who reaches it, and a browser on the same machine
+reaches it for any page that it shows.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.problems import problem
+from app.settings import Settings
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_WITHOUT_EFFECT = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserPolicy:
+    """`hosts` are the accepted host names, None for any; `origins` may send requests with effect.
+
+    The check of the host defeats pages whose name was made to resolve to this machine (DNS
+    rebinding).
+    """
+
+    hosts: frozenset[str] | None
+    origins: frozenset[str]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "BrowserPolicy":
+        """Accepts any host if callers need keys, or if the service is open to everybody."""
+        origins = frozenset(settings.cors_origins)
+        if settings.api_keys or settings.open:
+            return cls(None, origins)
+        return cls(_LOOPBACK | {settings.host} | set(settings.allowed_hosts), origins)
+
+    def refusal(self, method: str, headers: Headers) -> str | None:
+        """Returns why the request is refused, or None."""
+        host = headers.get("host", "")
+        name = urlsplit(f"//{host}").hostname or ""
+        if self.hosts is not None and name not in self.hosts:
+            return (
+                f"the host {name[:100]!r} is not accepted by a service without API keys; set "
+                "SIMA_API_KEYS, or add it to SIMA_ALLOWED_HOSTS"
+            )
+        origin = headers.get("origin")
+        if origin is None or method in _WITHOUT_EFFECT or origin in self.origins:
+            return None
+        if urlsplit(origin).netloc == host:
+            return None
+        return "a page of another origin sent the request; add the origin to SIMA_CORS_ORIGINS"
+
+
+class BrowserMiddleware:
+    """Answers 403 `forbidden` to requests that the policy refuses, before they are read."""
+
+    def __init__(self, app: ASGIApp, policy: BrowserPolicy) -> None:
+        self._app, self._policy = app, policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refusal = self._policy.refusal(scope["method"], Headers(scope=scope))
+            if refusal is not None:
+                response = problem(str(scope.get("request_id", "")), "forbidden", refusal)
+                await response(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
