@@ -5,7 +5,7 @@ from fastapi import Request
 from app.errors import InvalidRequest
 
 
-def refuse_nul(request: Request) -> None:
+async def refuse_nul(request: Request) -> None:
     """Raises InvalidRequest if the decoded path or query contains a NUL character."""
     if "\0" in request.scope["path"]:
         raise InvalidRequest("path", "the path contains a NUL character (%00); remove it")
