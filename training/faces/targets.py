@@ -47,6 +47,8 @@ def embed_crops(
             vectors = vectors + embedder.embed([image[:, ::-1] for image in images])
         return l2_normalize(vectors)
 
+    if not len(crops):
+        return np.empty((0, embedder.space.dimension), dtype=np.float32)
     starts = range(0, len(crops), _CHUNK)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         bar = tqdm(pool.map(embed, starts), total=len(starts), desc="embedding", mininterval=2)
