@@ -55,7 +55,10 @@ class TrainingRun:
         held_out: Photos,
         start: dict[str, Tensor] | None = None,
     ) -> None:
-        """Loads the checkpoint in `folder`; without one, `start` are the initial weights."""
+        """Loads the checkpoint in `folder`; without one, `start` are the initial weights.
+
+        Raises ValueError if the stem of random weights would be frozen.
+        """
         self._folder, self._config, self._spec = folder, config, spec
         self._objective, self._held_out = objective, held_out
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,16 +66,15 @@ class TrainingRun:
         torch.manual_seed(config.seed)
         torch.set_num_threads(config.threads)
         torch.set_flush_denormal(True)  # small gradients otherwise take longer to multiply
-        net = config.network
-        self._network = InceptionResnetV1(net.dimension, net.width, net.dropout)
-        if start is not None:
-            self._network.load_state_dict(start)
+        self._network = _make_network(config, start, self.checkpoint.exists())
         self._network.to(self._device, memory_format=torch.channels_last)
         # The compiled module shares the weights; it is about 20 % faster on two CPU cores.
         self._forward = torch.compile(self._network) if config.compile else self._network
         self._average = Average(self._network, config.ema_decay)
         self._optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            [weight for weight in self._network.parameters() if weight.requires_grad],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
         self._progress = load_checkpoint(
             self.checkpoint, self._network, self._average, self._optimizer
@@ -193,3 +195,17 @@ class TrainingRun:
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopped = True
+
+
+def _make_network(
+    config: RunConfig, start: dict[str, Tensor] | None, resumes: bool
+) -> InceptionResnetV1:
+    net = config.network
+    network = InceptionResnetV1(net.dimension, net.width, net.dropout)
+    if start is not None:
+        network.load_state_dict(start)
+    if config.freeze_stem:
+        if start is None and not resumes:
+            raise ValueError("freeze_stem keeps random weights; pass --start CHECKPOINT")
+        network.freeze_stem()
+    return network

@@ -109,6 +109,35 @@ class InceptionResnetV1(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.last_linear = nn.Linear(grid8, dimension, bias=False)
         self.last_bn = nn.BatchNorm1d(dimension, eps=_BN_EPS, momentum=0.1)
+        self._stem_frozen = False
+
+    def freeze_stem(self) -> None:
+        """Keep weights and statistics of the layers before the first residual block.
+
+        They have 3 % of the weights and take almost half the time of a training step.
+        """
+        self._stem_frozen = True
+        for layer in self._stem():
+            layer.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "InceptionResnetV1":
+        """As in nn.Module; the normalisations of a frozen stem use their stored statistics."""
+        super().train(mode)
+        if self._stem_frozen:
+            for layer in self._stem():
+                layer.eval()
+        return self
+
+    def _stem(self) -> list[nn.Module]:
+        return [
+            self.conv2d_1a,
+            self.conv2d_2a,
+            self.conv2d_2b,
+            self.conv2d_3b,
+            self.conv2d_4a,
+            self.conv2d_4b,
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x)))

@@ -55,6 +55,28 @@ def test_a_run_by_the_clock_ends_cooled_down(tmp_path: Path) -> None:
     assert rates[-1] < 0.05 * max(rates)
 
 
+def test_a_frozen_stem_keeps_weights_and_statistics(tmp_path: Path) -> None:
+    photos = with_targets(synthetic_crops(6, 2))
+    config = tiny_config(2, 0).model_copy(update={"freeze_stem": True})
+    start = {
+        name: value.clone() for name, value in InceptionResnetV1(16, 0.25).state_dict().items()
+    }
+    objective = Distillation(config, training_data(photos))
+    TrainingRun(tmp_path, config, SPEC, objective, photos, start).run()
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["network"]
+    changed = {name for name, value in content.items() if not torch.equal(value, start[name])}
+    assert not [name for name in changed if name.startswith("conv2d_")]
+    assert {"repeat_1.0.branch0.bn.running_mean", "last_linear.weight"} <= changed
+
+
+def test_a_stem_of_random_weights_cannot_be_frozen(tmp_path: Path) -> None:
+    photos = with_targets(synthetic_crops(6, 2))
+    config = tiny_config(2, 0).model_copy(update={"freeze_stem": True})
+    objective = Distillation(config, training_data(photos))
+    with pytest.raises(ValueError, match="--start"):
+        TrainingRun(tmp_path, config, SPEC, objective, photos)
+
+
 @pytest.mark.slow
 def test_distil_resume_export_serve(tmp_path: Path) -> None:
     """The whole chain on synthetic people: train, resume, export, embed."""
