@@ -16,6 +16,7 @@ Scores = NDArray[np.float64]
 
 _CELL, _STRIDE = 12, 2  # P-Net's receptive field and stride in pixels
 _PYRAMID = 0.709  # scale between the levels; halves the area
+_LEAST_REDUCTION = 2.0  # from a halved image to a level; with 1.5 fewer faces were found
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,26 @@ class Mtcnn:
 
 
 def _pyramid(image: Image, min_face: int) -> Iterator[tuple[float, Image]]:
-    """Yields the scale and the resized image while it is larger than P-Net's receptive field."""
+    """Yields the scale and the resized image while it is larger than P-Net's receptive field.
+
+    A level is resized from the image halved as often as possible, which is several times as fast
+    as from the whole image.
+    """
     scale = _CELL / min_face
     height, width = image.shape[:2]
+    source = image
     while min(height, width) * scale >= _CELL:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        smooth = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-        yield scale, np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
+        while source.shape[1] >= 2 * _LEAST_REDUCTION * size[0]:
+            source = _resized(source, (-(-source.shape[1] // 2), -(-source.shape[0] // 2)))
+        yield scale, _resized(source, size)
         scale *= _PYRAMID
+
+
+def _resized(image: Image, size: tuple[int, int]) -> Image:
+    """Returns the image in another size (width, height)."""
+    smooth = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=smooth), dtype=np.uint8)
 
 
 def _windows(
