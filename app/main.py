@@ -74,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=lifespan,
         dependencies=[Depends(refuse_nul)],
+        root_path=settings.root_path,
     )
     if settings.cors_origins:
         app.add_middleware(

@@ -1,6 +1,7 @@
 """Settings, read from environment variables (`SIMA_…`) or a `.env` file."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -104,6 +105,11 @@ class Settings(BaseSettings):
     """Host names, as JSON, by which clients address a service without keys, besides loopback."""
     cors_origins: tuple[str, ...] = ()
     """Origins, as JSON, of web pages that may use the service: `["https://console.example"]`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks, as JSON, of reverse proxies: `["127.0.0.1", "10.0.0.0/8"]`. Only in
+    requests from these the header X-Forwarded-For is read."""
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    """Path under which a reverse proxy offers the service and which it removes: `/faces`."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"
@@ -132,6 +138,19 @@ class Settings(BaseSettings):
             raise ValueError(
                 "the rate limit is invalid; use a form such as 100/minute or 5/second"
             ) from None
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in value:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise ValueError(
+                    f"{proxy!r} is neither an IP address nor a network; use a form such as "
+                    '["127.0.0.1", "10.0.0.0/8"]'
+                ) from None
         return value
 
     @property
