@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from app.commands import collections, decisions, models, people, store, transfer, words, zero_shot
+from app.commands import (
+    backup,
+    collections,
+    decisions,
+    models,
+    people,
+    store,
+    transfer,
+    words,
+    zero_shot,
+)
 from app.commands import keyring as keys
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs, get_logger
@@ -25,6 +35,7 @@ app.add_typer(words.words, name="words")
 app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
+app.add_typer(backup.backup, name="backup")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(collections.collections, name="collections")
 app.add_typer(models.models, name="models")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.orm import Session
 
@@ -31,6 +32,12 @@ def downgrade(database: Database, revision: str) -> None:
     """
     with _known_revision(revision), database.write() as session:
         command.downgrade(_config(session), revision)
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version has a migration with the revision."""
+    scripts = ScriptDirectory(str(_SCRIPTS))
+    return any(script.revision == revision for script in scripts.walk_revisions())
 
 
 @contextmanager
