@@ -65,8 +65,11 @@ def serve(
     ] = None,
 ) -> None:
     """Run the service, after database migrations and the import of the default vocabulary."""
+    from functools import partial
+
     import uvicorn
 
+    from app.api.connections import HttpConnection
     from app.commands.output import exit_on_error
     from app.commands.setup import (
         check_index_engine,
@@ -90,6 +93,7 @@ def serve(
     uvicorn.run(
         "app.main:serve_app",
         factory=True,
+        http=partial(HttpConnection, client_seconds=settings.client_seconds),  # type: ignore[arg-type]  # uvicorn calls it like the class
         host=host,
         port=settings.port if port is None else port,
         workers=workers or settings.workers,

@@ -268,6 +268,12 @@ class IdempotencyKeyReused(SimaError):
     code = "idempotency_key_reused"
 
 
+class VocabularyChanged(SimaError):
+    """Words were deleted during an export. HTTP clients receive an incomplete response."""
+
+    code = "not_ready"
+
+
 class InvalidSetting(SimaError):
     """A setting is invalid. Raised at start-up; clients never receive it."""
 

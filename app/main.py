@@ -113,13 +113,14 @@ def serve_app() -> FastAPI:
 
 
 async def _run_housekeeping(housekeeper: Housekeeper) -> None:
-    """Runs the housekeeper periodically. A failed run is logged; the next one repeats it."""
+    """Runs the housekeeper periodically. A failed run is logged and soon repeated."""
     while True:
         try:
-            await anyio.to_thread.run_sync(housekeeper.run)
+            purged = await anyio.to_thread.run_sync(housekeeper.run)
         except SimaError as error:
+            purged = False
             _log.warning("housekeeping_failed", reason=str(error))
-        await anyio.sleep(housekeeper.seconds)
+        await anyio.sleep(housekeeper.seconds if purged else housekeeper.retry_seconds)
 
 
 def _limits(settings: Settings) -> BodyLimits:

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     requests from these the header X-Forwarded-For is read."""
     root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     """Path under which a reverse proxy offers the service and which it removes: `/faces`."""
+    client_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
+    """A connection is closed if its client takes no bytes of a waiting response for so long."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"

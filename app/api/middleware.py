@@ -64,6 +64,10 @@ class BodyLimits:
             )
 
 
+class ResponseInterrupted(Exception):
+    """A response that began cannot be completed; the server closes its connection."""
+
+
 class RequestMiddleware:
     """Wraps every HTTP request; adds `request_id` and `timings` to its scope."""
 
@@ -96,6 +100,8 @@ class _RequestHandler:
         began = time.perf_counter()
         try:
             await app(self._scope, self._limited_receive, self._stamped_send)
+        except ResponseInterrupted as error:
+            _log.warning("response_interrupted", request_id=self._id, reason=str(error))
         except Exception:
             _log.exception("unexpected_error", request_id=self._id)
             if self._status == 0:

@@ -11,6 +11,7 @@ from app.api.authorization import AuthorizedRoute, Reader, Writer
 from app.api.deps import Context, Ctx
 from app.api.problems import describe
 from app.api.schemas import words as schemas
+from app.api.streaming import stream
 from app.errors import InvalidRequest, UnsupportedMediaType
 from app.store.collections import Collection
 from app.words.policies import WordPolicy
@@ -119,11 +120,13 @@ async def export_vocabulary(
 ) -> StreamingResponse:
     """Export all words with their unit vectors, most frequent first.
 
-    The projector formats are for TensorBoard's embedding projector.
+    The projector formats are for TensorBoard's embedding projector. If words are deleted during
+    the export, the response ends without its last chunk; export again.
     """
     assert format_ in WRITERS, "ExportFormat lists the writers"
     pieces = await ctx.run(lambda: ctx.services.editor.export(name, format_))
-    return StreamingResponse(pieces, media_type=_MEDIA.get(format_, "text/plain; charset=utf-8"))
+    media_type = _MEDIA.get(format_, "text/plain; charset=utf-8")
+    return StreamingResponse(stream(ctx, pieces), media_type=media_type)
 
 
 @router.put("/{name}/words/{word:path}", dependencies=[Writer], responses=_ERRORS)

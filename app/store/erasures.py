@@ -6,6 +6,7 @@ Every function uses the caller's session.
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -27,8 +28,9 @@ class Erasure:
 
     `subject` is the SHA-256 of the deleted person_id or template_id, so the receipt identifies
     no one, but a holder of the id can verify it; for a collection, that of its name. Searches find
-    nothing from `erased_at` on; by `complete_by` the bytes are purged from tables, write-ahead log
-    and index snapshots. `digest` is the SHA-256 of the other fields.
+    nothing from `erased_at` on. `completed_at` is when the bytes had been purged from tables,
+    write-ahead log and index snapshots, None until then; `complete_by` is when that is expected.
+    `digest` is the SHA-256 of the other fields, and changes with the completion.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Erasure:
     photos: int
     erased_at: datetime
     complete_by: datetime
+    completed_at: datetime | None
     digest: str
 
 
@@ -50,7 +53,7 @@ class _Counts:
 def delete_person(session: Session, person_id: str, purge_within: timedelta) -> Erasure:
     """Deletes a person with all templates and photos. Raises PersonNotFound.
 
-    `purge_within` is the longest time until their bytes are purged, for the receipt.
+    `purge_within` is the expected time until their bytes are purged, for the receipt.
     """
     person, collections = lock_person(session, person_id)
     counts = _delete(session, collections, TemplateRow.entry_id == person.row_id)
@@ -100,6 +103,21 @@ def get_receipt(session: Session, erasure_id: str) -> Erasure:
     return _erasure(row)
 
 
+def incomplete_receipts(session: Session) -> list[str]:
+    """Returns the ids of receipts whose bytes are not known to be purged."""
+    return list(session.scalars(select(ErasureRow.id).where(ErasureRow.completed_at.is_(None))))
+
+
+def complete_receipts(session: Session, ids: Sequence[str]) -> None:
+    """States in the receipts that the deleted bytes are purged now."""
+    moment = now()
+    for receipt in ids:
+        row = session.get(ErasureRow, receipt)
+        if row is not None and row.completed_at is None:
+            row.completed_at = moment
+            row.digest = digest_of(_erasure(row))
+
+
 def digest_of(erasure: Erasure) -> str:
     """Returns the SHA-256 of all fields but `digest`: JSON, sorted keys, times in ISO 8601."""
     fields = {name: value for name, value in asdict(erasure).items() if name != "digest"}
@@ -144,5 +162,6 @@ def _erasure(row: ErasureRow) -> Erasure:
         row.photos,
         row.erased_at,
         row.complete_by,
+        row.completed_at,
         row.digest,
     )

@@ -1,6 +1,6 @@
 """Reads and writes the words of a vocabulary. Every function works inside the caller's session."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +28,6 @@ from app.store.db.tables import (
 )
 from app.store.db.vector_bytes import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
-
-_BLOCK_SIZE = 10_000  # words read at a time by `stream_words`
 
 _WORDS = select(EntryRow.row_id, EntryRow.name, EntryRow.rank, TemplateRow.vector).join(
     TemplateRow, TemplateRow.entry_id == EntryRow.row_id
@@ -99,10 +97,8 @@ def upsert_word(
         assert template_row_id is not None, "a word has exactly one template"
         write_journal(session, locked, UPSERT, [template_row_id])
         return Word(entry.row_id, text, entry.rank or 0, vector), False
-    last_rank = session.scalar(
-        select(func.max(EntryRow.rank)).where(EntryRow.collection_id == locked.row_id)
-    )
-    entry = EntryRow(collection_id=locked.row_id, name=text, rank=(last_rank or 0) + 1)
+    rank = last_rank(session, locked) + 1
+    entry = EntryRow(collection_id=locked.row_id, name=text, rank=rank)
     session.add(entry)
     session.flush()
     template = TemplateRow(
@@ -134,16 +130,10 @@ def delete_word(session: Session, collection: Collection, text: str) -> bool:
     return True
 
 
-def stream_words(session: Session, collection: Collection) -> Iterator[tuple[str, Vector]]:
-    """Yield all words with their unit vectors, most frequent first; reads them block by block."""
-    query = (
-        _WORDS.where(EntryRow.collection_id == collection.row_id)
-        .order_by(EntryRow.rank)
-        .execution_options(yield_per=_BLOCK_SIZE)
-    )
-    for rows in session.execute(query).partitions(_BLOCK_SIZE):
-        vectors = to_matrix([row.vector for row in rows], collection.space.dimension)
-        yield from zip((row.name for row in rows), vectors, strict=True)
+def last_rank(session: Session, collection: Collection) -> int:
+    """The highest rank of a word, which no other word of the vocabulary has; 0 without words."""
+    query = select(func.max(EntryRow.rank)).where(EntryRow.collection_id == collection.row_id)
+    return session.scalar(query) or 0
 
 
 def _entry(collection: Collection, text: str) -> Select[EntryRow]:
@@ -193,11 +183,26 @@ def word_vectors(
     return {row_id: vector for (row_id, _), vector in zip(rows, vectors, strict=True)}
 
 
-def frequent_words(session: Session, collection: Collection, max_rank: int) -> WordTable:
-    """The words up to `max_rank`, most frequent first."""
-    query = _WORDS.where(
-        EntryRow.collection_id == collection.row_id, EntryRow.rank <= max_rank
-    ).order_by(EntryRow.rank)
+def frequent_words(
+    session: Session,
+    collection: Collection,
+    max_rank: int,
+    after_rank: int = 0,
+    limit: int | None = None,
+) -> WordTable:
+    """The words up to `max_rank`, most frequent first.
+
+    With `after_rank`, those behind this rank; with `limit`, at most so many.
+    """
+    query = (
+        _WORDS.where(
+            EntryRow.collection_id == collection.row_id,
+            EntryRow.rank > after_rank,
+            EntryRow.rank <= max_rank,
+        )
+        .order_by(EntryRow.rank)
+        .limit(limit)
+    )
     rows = session.execute(query).all()
     return WordTable(
         [row.row_id for row in rows],

@@ -15,12 +15,12 @@ from app.store.deletion import delete_collection_by_name
 from app.store.index_sync import IndexSync
 from app.store.staging import delete_staged, publish, stage
 from app.store.word_import import BLOCK_SIZE, append_words
-from app.store.words import Word, delete_word, stream_words, upsert_word
+from app.store.words import Word, delete_word, upsert_word
 from app.vectors import EmbeddingSpace, l2_normalize
+from app.words.export import export_vocabulary
 from app.words.formats import WordVectors, open_vectors
 from app.words.policies import WordPolicy, fold_persian
 from app.words.raw_vectors import to_unit_vector
-from app.words.writers import WRITERS
 
 DEFAULT_POLICY = WordPolicy()
 _NORMALIZED_AT_ONCE = 1_000  # words
@@ -107,17 +107,9 @@ class VocabularyEditor:
     def export(self, name: str, format_: str) -> Iterator[bytes]:
         """Stream a vocabulary in one of the formats in WRITERS, unit vectors by rank.
 
-        Raises VocabularyNotFound before the first piece.
+        Raises VocabularyNotFound before the first piece; see `export_vocabulary`.
         """
-        with self._database.read() as session:
-            get_collection(session, name, VOCABULARY)
-        return self._stream(name, format_)
-
-    def _stream(self, name: str, format_: str) -> Iterator[bytes]:
-        with self._database.read() as session:
-            collection = get_collection(session, name, VOCABULARY)
-            words = stream_words(session, collection)
-            yield from WRITERS[format_](collection.size, collection.space.dimension, words)
+        return export_vocabulary(self._database, name, format_)
 
 
 def _fold(words: WordVectors) -> WordVectors:

@@ -91,8 +91,8 @@ class ErasureReceipt(BaseModel):
     """The record of a deletion.
 
     `subject` is the SHA-256 of the deleted id, or of the name of a collection, `digest` the SHA-256
-    of the other fields as JSON with sorted keys. By `complete_by` the bytes are purged from logs
-    and index snapshots, too.
+    of the other fields as JSON with sorted keys. `completed_at` is when the bytes had been purged
+    from logs and index snapshots, too, and null until then; `complete_by` is when that is expected.
     """
 
     id: str
@@ -102,6 +102,7 @@ class ErasureReceipt(BaseModel):
     photos: int
     erased_at: datetime
     complete_by: datetime
+    completed_at: datetime | None
     digest: str
 
     @classmethod

@@ -17,7 +17,7 @@ from app.logs import get_logger
 
 _log = get_logger(__name__)
 
-_BUSY_MILLISECONDS = 30_000
+_BUSY_MILLISECONDS, _CHECKPOINT_MILLISECONDS = 30_000, 200
 # SQLite's default cache of 2 MB does not hold the pages that a search joins; with it, half of the
 # time of a search was reading.
 _MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
@@ -76,13 +76,24 @@ class Database:
         with self.read() as session:
             session.execute(text("SELECT 1 FROM collections LIMIT 1"))
 
-    def truncate_wal(self) -> None:
-        """Truncates SQLite's write-ahead log, which contains pages of deleted rows."""
-        if self.is_sqlite:
-            with _translated(), self._engine.connect() as connection:
-                connection.exec_driver_sql("ROLLBACK")  # a checkpoint fails inside a transaction
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    def truncate_wal(self) -> bool:
+        """Truncates SQLite's write-ahead log, which contains pages of deleted rows.
+
+        Returns False if a transaction that reads or writes prevented it. Writers wait meanwhile,
+        at most for 0.2 seconds.
+        """
+        if not self.is_sqlite:
+            return True
+        with _translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql("ROLLBACK")  # a checkpoint fails inside a transaction
+            try:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
+                found = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
                 connection.exec_driver_sql("BEGIN")
+            busy: int = found[0]
+            return busy == 0
 
     def close(self) -> None:
         """Closes all pooled connections."""

@@ -220,7 +220,10 @@ class ImportedPhotoRow(Base):
 
 
 class ErasureRow(Base):
-    """The receipt of a deletion. `subject` is a digest of the deleted id or name."""
+    """The receipt of a deletion. `subject` is a digest of the deleted id or name.
+
+    `completed_at` is null until the deleted bytes are purged.
+    """
 
     __tablename__ = "erasures"
 
@@ -231,6 +234,7 @@ class ErasureRow(Base):
     photos: Mapped[int]
     erased_at: Mapped[datetime]
     complete_by: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
     digest: Mapped[str] = mapped_column(String(64))
 
 
