@@ -28,7 +28,12 @@ def rotate_keys(as_json: AsJson = False) -> None:
         database = open_database(Settings())
         with progress_bar("rows") as advance:
             done = rotate(database, advance)
-        database.truncate_wal()
+        if not database.truncate_wal():
+            typer.echo(
+                "the write-ahead log still has data that the old keys decrypt, because a "
+                "transaction is open; a running service purges it, else repeat the command",
+                err=True,
+            )
         database.close()
     rows = {"templates": done.templates, "people": done.people, "photos": done.photos}
     if as_json:

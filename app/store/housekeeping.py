@@ -1,6 +1,5 @@
 """Deletes expired data and purges deleted bytes from snapshots and the write-ahead log."""
 
-import time
 from datetime import timedelta
 
 from app.logs import get_logger
@@ -11,8 +10,6 @@ from app.store.idempotency import delete_expired_keys
 from app.store.index_sync import IndexSync
 from app.store.photos import delete_expired_photos
 
-_TRUNCATIONS = 5  # attempts in a round
-_PAUSE_SECONDS = 0.3
 _RETRY_SECONDS = 10.0
 
 _log = get_logger(__name__)
@@ -45,7 +42,7 @@ class Housekeeper:
             receipts = incomplete_receipts(session)
             for collection in indexed_collections(session):
                 self._index_sync.flush_deletions(session, collection)
-        if not self._truncate_wal():
+        if not self._database.truncate_wal():
             _log.warning(
                 "wal_not_truncated",
                 incomplete_erasures=len(receipts),
@@ -57,11 +54,3 @@ class Housekeeper:
             with self._database.write() as session:
                 complete_receipts(session, receipts)
         return True
-
-    def _truncate_wal(self) -> bool:
-        for attempt in range(_TRUNCATIONS):
-            if attempt:
-                time.sleep(_PAUSE_SECONDS)
-            if self._database.truncate_wal():
-                return True
-        return False

@@ -1,5 +1,6 @@
 """Database engine with a read scope and a write scope; only the write scope commits."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.logs import get_logger
 _log = get_logger(__name__)
 
 _BUSY_MILLISECONDS, _CHECKPOINT_MILLISECONDS = 30_000, 200
+_CHECKPOINTS, _PAUSE_SECONDS = 5, 0.3
 # SQLite's default cache of 2 MB does not hold the pages that a search joins; with it, half of the
 # time of a search was reading.
 _MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
@@ -79,11 +81,19 @@ class Database:
     def truncate_wal(self) -> bool:
         """Truncates SQLite's write-ahead log, which contains pages of deleted rows.
 
-        Returns False if a transaction that reads or writes prevented it. Writers wait meanwhile,
-        at most for 0.2 seconds.
+        Returns False if a transaction that reads or writes prevented it in several attempts, which
+        take two to three seconds. Writers wait for 0.2 seconds at most.
         """
         if not self.is_sqlite:
             return True
+        for attempt in range(_CHECKPOINTS):
+            if attempt:
+                time.sleep(_PAUSE_SECONDS)
+            if self._truncate_wal_once():
+                return True
+        return False
+
+    def _truncate_wal_once(self) -> bool:
         with _translated(), self._engine.connect() as connection:
             connection.exec_driver_sql("ROLLBACK")  # a checkpoint fails inside a transaction
             try:
