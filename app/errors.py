@@ -21,9 +21,10 @@ class ModelError(SimaError):
 
 
 class NotReady(SimaError):
-    """A dependency of the service, such as the database, is unavailable."""
+    """A dependency of the service is unavailable. `check` names the failed readiness check."""
 
     code = "not_ready"
+    check: str | None = None
 
 
 class InvalidImage(SimaError):

@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 RateLimiter(settings.rate_limit),
                 metrics,
                 threads,
+                probes=CapacityLimiter(1),
             )
             async with anyio.create_task_group() as background:
                 background.start_soon(_run_housekeeping, services.housekeeper)

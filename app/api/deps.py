@@ -28,10 +28,15 @@ class Context:
     rate_limiter: RateLimiter
     metrics: Metrics
     threads: CapacityLimiter
+    probes: CapacityLimiter
 
     async def run(self, work: Callable[[], T]) -> T:
         """Runs blocking or CPU-bound work in a worker thread, limited by `threads`."""
         return await anyio.to_thread.run_sync(work, limiter=self.threads)
+
+    async def probe(self, check: Callable[[], T]) -> T:
+        """Runs a health check in a thread of its own, so that it never waits for other requests."""
+        return await anyio.to_thread.run_sync(check, limiter=self.probes)
 
 
 async def get_context(request: Request) -> Context:

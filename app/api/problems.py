@@ -18,6 +18,7 @@ from app.errors import (
     InvalidRequest,
     ModelError,
     MultipleFaces,
+    NotReady,
     PoorQuality,
     PoorReason,
     RateLimited,
@@ -124,6 +125,7 @@ class Problem(BaseModel):
     person_id: str | None = None
     suggestions: list[str] | None = None
     faces: int | None = None
+    check: str | None = None
 
 
 def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -250,6 +252,8 @@ def _more(error: SimaError) -> dict[str, Any]:
             more["suggestions"] = list(error.suggestions)
         case MultipleFaces():
             more["faces"] = error.count
+        case NotReady():
+            more["check"] = error.check
         case InvalidRequest():
             more["errors"] = [FieldProblem(where=error.where, message=str(error))]
     return more

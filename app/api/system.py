@@ -73,9 +73,12 @@ async def health() -> Health:
 
 @router.get("/ready", responses={503: describe()[503]})
 async def ready(ctx: Ctx) -> Ready:
-    """Check that models are loaded, the store is reachable and every index is up to date."""
+    """Check that models are loaded, the store is readable and every index is up to date.
+
+    If not, `check` in the error names what failed: `database_file`, `tables` or `index`.
+    """
     services = ctx.services
-    sizes = await ctx.run(services.readiness.catch_up)
+    sizes = await ctx.probe(services.readiness.check)
     return Ready(
         model=services.embedder.space.name,
         detector=services.pipeline.detector.name,

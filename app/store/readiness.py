@@ -1,14 +1,32 @@
-"""Prepares the store for requests, and brings every index up to date."""
+"""Prepares the store for requests, checks that it is readable, brings every index up to date."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from app.errors import CollectionExists
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from app.errors import CollectionExists, NotReady
 from app.store.collections import create_collection, indexed_collections
 from app.store.db.database import Database
-from app.store.db.tables import GALLERY, SHADOW
+from app.store.db.tables import (
+    GALLERY,
+    SHADOW,
+    Base,
+    CollectionRow,
+    EmbeddingSpaceRow,
+    EntryRow,
+    JournalRow,
+    TemplateRow,
+)
 from app.store.index_sync import IndexSync
 from app.store.staging import delete_abandoned
 from app.vectors import EmbeddingSpace
+
+_MAIN_TABLES = tuple(
+    Base.metadata.tables[row.__tablename__]
+    for row in (EmbeddingSpaceRow, CollectionRow, EntryRow, TemplateRow, JournalRow)
+)
 
 
 class Readiness:
@@ -29,12 +47,49 @@ class Readiness:
             collections = indexed_collections(session)
         for collection in collections:
             self._index_sync.clear_if_newer(self._database, collection)
-        self.catch_up()
+        self._catch_up()
 
-    def catch_up(self) -> dict[str, int]:
-        """Brings every index up to date; returns the numbers of entries by collection."""
+    def check(self) -> dict[str, int]:
+        """Brings every index up to date; returns the numbers of entries by collection.
+
+        Raises NotReady with `check`: `database_file` if the SQLite file was deleted or replaced,
+        `tables` if a main table cannot be read, `index` if an index cannot be brought up to date.
+        """
+        with _named("database_file"):
+            self._database.check_files()
+        with _named("tables"):
+            self._read_tables()
+        with _named("index"):
+            return self._catch_up()
+
+    def _read_tables(self) -> None:
+        """Reads the first and the last row of each main table."""
+        with self._database.read() as session:
+            for table in _MAIN_TABLES:
+                key = list(table.primary_key.columns)
+                rows = select(text("*")).select_from(table).limit(1)
+                for order in (key, [column.desc() for column in key]):
+                    try:
+                        session.execute(rows.order_by(*order)).all()
+                    except DBAPIError as error:
+                        raise NotReady(
+                            f"the table {table.name} cannot be read; check the database, and "
+                            "restore a backup if it is damaged"
+                        ) from error
+
+    def _catch_up(self) -> dict[str, int]:
         with self._database.read() as session:
             collections = indexed_collections(session)
             for collection in collections:
                 self._index_sync.size(session, collection)
             return {c.name: c.size for c in collections if c.kind != SHADOW}
+
+
+@contextmanager
+def _named(check: str) -> Iterator[None]:
+    """Adds the name of the check to the error."""
+    try:
+        yield
+    except NotReady as error:
+        error.check = check
+        raise

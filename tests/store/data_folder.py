@@ -27,7 +27,7 @@ def run_housekeeping(client: TestClient) -> None:
 
 def write_snapshot(client: TestClient) -> None:
     """Apply the journal and close the index, as a shutdown does."""
-    services_of(client).readiness.catch_up()
+    services_of(client).readiness.check()
     services_of(client).index_sync.close()
 
 

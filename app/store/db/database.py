@@ -3,10 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -15,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.crypto.keyring import Keyring
 from app.errors import InvalidSetting, NotReady
 from app.logs import get_logger
+from app.store.db.sqlite_files import SqliteFiles
 
 _log = get_logger(__name__)
 
@@ -23,6 +23,7 @@ _CHECKPOINTS, _PAUSE_SECONDS = 5, 0.3
 # SQLite's default cache of 2 MB does not hold the pages that a search joins; with it, half of the
 # time of a search was reading.
 _MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
+_LOG_ID = "sima_log_id"  # in the `info` of a connection
 
 
 class Database:
@@ -37,12 +38,15 @@ class Database:
         self.keyring = keyring or Keyring()
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self.is_sqlite and parsed.database not in (None, "", ":memory:"):
-            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._files = SqliteFiles.of(parsed) if self.is_sqlite else None
+        if self._files is not None:
+            self._files.folder.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(url, pool_pre_ping=not self.is_sqlite, pool_size=20)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        if self._files is not None:
+            _watch(self._engine, self._files)
         self._info = {"keyring": self.keyring}
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         self._reading = self._engine.execution_options(**options)
@@ -62,21 +66,28 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end of the block, or rolled back after an error.
 
-        Raises NotReady.
+        Raises NotReady, also if the changes were committed to a deleted SQLite file.
         """
-        with (
-            _translated(),
-            self._writing.connect() as connection,
-            connection.begin(),
-            Session(connection, expire_on_commit=False, info=self._info) as session,
-        ):
-            yield session
-            session.flush()
+        with _translated(), self._writing.connect() as connection:
+            with (
+                connection.begin(),
+                Session(connection, expire_on_commit=False, info=self._info) as session,
+            ):
+                self._check_files(connection)
+                yield session
+                session.flush()
+            self._check_files(connection)
 
     def check(self) -> None:
         """Raises NotReady if the database cannot be reached or lacks the schema."""
         with self.read() as session:
             session.execute(text("SELECT 1 FROM collections LIMIT 1"))
+
+    def check_files(self) -> None:
+        """Raises NotReady if the SQLite file was deleted or replaced after it was opened."""
+        if self._files is not None:
+            with _translated(), self._reading.connect() as connection:
+                self._check_files(connection)
 
     def truncate_wal(self) -> bool:
         """Truncates SQLite's write-ahead log, which contains pages of deleted rows.
@@ -108,6 +119,12 @@ class Database:
     def close(self) -> None:
         """Closes all pooled connections."""
         self._engine.dispose()
+        if self._files is not None:
+            self._files.closed()
+
+    def _check_files(self, connection: Connection) -> None:
+        if self._files is not None:
+            self._files.check(connection.info.get(_LOG_ID))
 
 
 def _parse(url: str) -> URL:
@@ -156,6 +173,19 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
         f"cache_size=-{_CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _watch(engine: Engine, files: SqliteFiles) -> None:
+    """Refuses new connections after the file was lost: SQLite would create an empty one."""
+
+    def before_connect(*_arguments: object) -> None:
+        files.check()
+
+    def after_connect(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[_LOG_ID] = files.opened()
+
+    event.listen(engine, "do_connect", before_connect)
+    event.listen(engine, "connect", after_connect)
 
 
 def _begin_sqlite(connection: Connection) -> None:

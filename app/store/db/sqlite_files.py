@@ -1,0 +1,76 @@
+"""Detects that the files of an SQLite database were deleted or replaced while they are open.
+
+SQLite continues to read and write deleted files without an error; what it commits to them is lost
+when the last connection is closed.
+"""
+
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlalchemy import URL
+
+from app.errors import NotReady
+from app.logs import get_logger
+
+_log = get_logger(__name__)
+
+FileId: TypeAlias = tuple[int, int]
+"""Device and inode of a file."""
+
+
+class SqliteFiles:
+    """The database file and its write-ahead log, as they were when they were opened.
+
+    The write-ahead log is identified per connection: SQLite deletes it with the last connection.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()  # a later change of the working directory has no effect
+        self._opened: FileId | None = None
+
+    @classmethod
+    def of(cls, url: URL) -> "SqliteFiles | None":
+        """The files of a URL; None for a database in memory and for a `file:` URI."""
+        name = url.database or ""
+        is_path = name not in ("", ":memory:") and not name.startswith("file:")
+        return cls(Path(name)) if is_path else None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the files."""
+        return self._path.parent
+
+    def opened(self) -> FileId | None:
+        """Remembers the database file; returns the id of the log of the connection just opened."""
+        if self._opened is None:
+            self._opened = _identify(self._path)
+        return _identify(self._log_path())
+
+    def closed(self) -> None:
+        """Forgets the database file: the next connection may open another."""
+        self._opened = None
+
+    def check(self, log: FileId | None = None) -> None:
+        """Raises NotReady if the path is no longer the opened file, or the log is not `log`."""
+        if self._opened is not None and _identify(self._path) != self._opened:
+            self._fail(self._path)
+        if log is not None and _identify(self._log_path()) != log:
+            self._fail(self._log_path())
+
+    def _log_path(self) -> Path:
+        return Path(f"{self._path.resolve()}-wal")
+
+    def _fail(self, path: Path) -> None:
+        _log.error("database_file_lost", path=str(path))
+        raise NotReady(
+            "the database file was deleted or replaced while the service was using it; nothing is "
+            "stored until its folder is restored and the service is restarted"
+        )
+
+
+def _identify(path: Path) -> FileId | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
