@@ -7,8 +7,7 @@ from typing import ClassVar
 class SimaError(Exception):
     """Base class of the exceptions that the service raises deliberately.
 
-    `code` is the stable, machine-readable error code of the HTTP contract. The message states the
-    fact and the remedy, for people.
+    `code` is the stable error code of the HTTP contract. The message states fact and remedy.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -25,6 +24,13 @@ class NotReady(SimaError):
 
     code = "not_ready"
     check: str | None = None
+
+
+class Overloaded(NotReady):
+    """A write waited too long for others. `retry_after` is in seconds."""
+
+    code = "overloaded"
+    retry_after = 2
 
 
 class InvalidImage(SimaError):
@@ -94,10 +100,9 @@ class PoorQuality(SimaError):
     code = "poor_quality"
 
     def __init__(self, reasons: tuple[PoorReason, ...]) -> None:
+        codes = ", ".join(reason.code for reason in reasons)
         super().__init__(
-            "the quality of the face is too low for enrollment ("
-            + ", ".join(reason.code for reason in reasons)
-            + "); send a better image"
+            f"the quality of the face is too low for enrollment ({codes}); send a better image"
         )
         self.reasons = reasons
 
@@ -112,10 +117,8 @@ class AlreadyEnrolled(SimaError):
             "this face is already enrolled as another person; send that person_id to add a photo, "
             "or on_duplicate=allow"
         )
-        self.person_id = person_id
-        self.name = name
-        self.similarity = similarity
-        self.threshold = threshold
+        self.person_id, self.name = person_id, name
+        self.similarity, self.threshold = similarity, threshold
 
 
 class DifferentPerson(SimaError):
@@ -128,10 +131,8 @@ class DifferentPerson(SimaError):
             "the photo does not match the person; send the right person_id, another photo, or "
             "on_mismatch=allow"
         )
-        self.person_id = person_id
-        self.name = name
-        self.similarity = similarity
-        self.threshold = threshold
+        self.person_id, self.name = person_id, name
+        self.similarity, self.threshold = similarity, threshold
 
 
 class ExternalIdTaken(SimaError):
@@ -215,8 +216,7 @@ class WordNotFound(SimaError):
 
     def __init__(self, word: str, vocabulary: str, suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(f"{word!r} is not in the vocabulary {vocabulary!r}")
-        self.word = word
-        self.suggestions = suggestions
+        self.word, self.suggestions = word, suggestions
 
 
 class Unauthorized(SimaError):

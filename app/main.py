@@ -6,7 +6,6 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
@@ -30,6 +29,7 @@ from app.api.deps import Context
 from app.api.middleware import BodyLimits, Metrics, RequestMiddleware
 from app.api.nul import refuse_nul
 from app.api.schemas import zero_shot as zero_shot_schemas
+from app.api.slots import WorkerSlots
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.settings import Settings
@@ -53,14 +53,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         services = await anyio.to_thread.run_sync(partial(build_services, settings))
         try:
             await anyio.to_thread.run_sync(services.readiness.prepare)
-            threads = CapacityLimiter(concurrency(settings))
             app.state.context = Context(
                 services,
                 ApiKeyAuthenticator(settings.secret_key_roles()),
                 RateLimiter(settings.rate_limit),
                 metrics,
-                threads,
-                probes=CapacityLimiter(1),
+                WorkerSlots(concurrency(settings), settings.busy_seconds),
             )
             async with anyio.create_task_group() as background:
                 background.start_soon(_run_housekeeping, services.housekeeper)

@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     inference_threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads per inference run; several runs execute concurrently."""
     concurrency: Annotated[int | None, Field(ge=1, le=1024)] = None
-    """Maximum number of requests in worker threads; unset: the number of cores."""
+    """Maximum number of requests that process photos or read; unset: the number of cores."""
+    busy_seconds: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
+    """A write waits this long for a worker thread, and as long for SQLite's lock; then it fails."""
 
     max_image_bytes: Annotated[int, Field(ge=1_000)] = 10_000_000
     max_image_pixels: Annotated[int, Field(ge=1_000)] = 40_000_000

@@ -22,7 +22,9 @@ async def list_collections(ctx: Ctx) -> schemas.CollectionList:
 async def create_collection(ctx: Ctx, new: schemas.NewCollection) -> schemas.CollectionDetails:
     """Create an empty gallery of the active model."""
     galleries = ctx.services.galleries
-    created = await ctx.run(lambda: galleries.create(new.name, new.kind, new.model, new.options()))
+    created = await ctx.write(
+        lambda: galleries.create(new.name, new.kind, new.model, new.options())
+    )
     return schemas.CollectionDetails.of_state(created)
 
 
@@ -40,7 +42,7 @@ async def change_collection(
 ) -> schemas.CollectionDetails:
     """Change the decision options of a gallery. They apply to requests that start afterwards."""
     galleries = ctx.services.galleries
-    changed = await ctx.run(lambda: galleries.change_options(name, changes.changes()))
+    changed = await ctx.write(lambda: galleries.change_options(name, changes.changes()))
     return schemas.CollectionDetails.of_state(changed)
 
 
@@ -51,5 +53,5 @@ async def delete_collection(ctx: Ctx, name: str) -> Response:
     The header `Sima-Erasure` contains the id of the erasure receipt. The gallery `default` always
     exists: its people, options and calibration are deleted, and an empty one replaces it.
     """
-    receipt = await ctx.run(lambda: ctx.services.galleries.delete_collection(name))
+    receipt = await ctx.write(lambda: ctx.services.galleries.delete_collection(name))
     return Response(status_code=204, headers={RECEIPT: receipt.id})

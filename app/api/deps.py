@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
 from app.api.middleware import Metrics
+from app.api.slots import WorkerSlots
 from app.timings import Timings
 from app.wiring.services import Services
 
@@ -27,16 +26,19 @@ class Context:
     authenticator: ApiKeyAuthenticator
     rate_limiter: RateLimiter
     metrics: Metrics
-    threads: CapacityLimiter
-    probes: CapacityLimiter
+    slots: WorkerSlots
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Runs blocking or CPU-bound work in a worker thread, limited by `threads`."""
-        return await anyio.to_thread.run_sync(work, limiter=self.threads)
+        """Runs work on photos, or work that only reads the database, in a worker thread."""
+        return await self.slots.read(work)
+
+    async def write(self, work: Callable[[], T]) -> T:
+        """Runs work that writes to the database in a worker thread. Raises Overloaded."""
+        return await self.slots.write(work)
 
     async def probe(self, check: Callable[[], T]) -> T:
-        """Runs a health check in a thread of its own, so that it never waits for other requests."""
-        return await anyio.to_thread.run_sync(check, limiter=self.probes)
+        """Runs a health check in a thread of its own."""
+        return await self.slots.probe(check)
 
 
 async def get_context(request: Request) -> Context:

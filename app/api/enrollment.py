@@ -11,6 +11,7 @@ from app.api.problems import describe, problem_of, request_id_of
 from app.api.schemas import enrollment as schemas
 from app.api.uploads import decode_base64, one_image_body, read_image
 from app.errors import SimaError
+from app.faces.enrollment import Enrollment, EnrollOrder
 from app.timings import Timings
 
 router = APIRouter(route_class=AuthorizedRoute, tags=["faces"])
@@ -40,7 +41,7 @@ async def enroll(
     """
     fields, image = await read_image(request, schemas.EnrollFields)
     order = fields.order(key or None)
-    result = await ctx.run(lambda: ctx.services.enroller.enroll(image, order, timings))
+    result = await _run(ctx, timings, image, order)
     if fields.dry_run:
         response.status_code = 200
     if result.replayed:
@@ -59,14 +60,21 @@ async def enroll_batch(
     return schemas.BatchAnswer(results=results, enrolled=enrolled, refused=len(results) - enrolled)
 
 
+async def _run(ctx: Context, timings: Timings, image: bytes, order: EnrollOrder) -> Enrollment:
+    """Enrolls in two steps, so that waiting for the database takes no thread of photo requests."""
+    enroller = ctx.services.enroller
+    photo = await ctx.run(lambda: enroller.examine(image, order, timings))
+    if order.dry_run:
+        return await ctx.run(lambda: enroller.add(photo, order, timings))
+    return await ctx.write(lambda: enroller.add(photo, order, timings))
+
+
 async def _enroll_item(
     ctx: Context, timings: Timings, item: schemas.BatchItem, request_id: str
 ) -> schemas.BatchResult:
     try:
         image = decode_base64(item.image, "image")
-        result = await ctx.run(
-            lambda: ctx.services.enroller.enroll(image, item.order(None), timings)
-        )
+        result = await _run(ctx, timings, image, item.order(None))
     except SimaError as error:
         problem = problem_of(request_id, error)
         return schemas.BatchResult(status=problem.status, problem=problem)

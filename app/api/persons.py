@@ -49,7 +49,7 @@ async def get_person(ctx: Ctx, person_id: str) -> schemas.Person:
 async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges) -> schemas.Person:
     """Change the fields that are sent."""
     columns = changes.columns()
-    changed = await ctx.run(lambda: ctx.services.galleries.change(person_id, columns))
+    changed = await ctx.write(lambda: ctx.services.galleries.change(person_id, columns))
     return schemas.Person.of(changed)
 
 
@@ -59,7 +59,7 @@ async def delete_person(ctx: Ctx, person_id: str) -> Response:
 
     The header `Sima-Erasure` contains the id of the erasure receipt.
     """
-    receipt = await ctx.run(lambda: ctx.services.galleries.delete(person_id))
+    receipt = await ctx.write(lambda: ctx.services.galleries.delete(person_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
@@ -83,7 +83,7 @@ async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
 )
 async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
     """Delete one template of a person, with its photo."""
-    receipt = await ctx.run(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
+    receipt = await ctx.write(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 

@@ -19,6 +19,7 @@ from app.errors import (
     ModelError,
     MultipleFaces,
     NotReady,
+    Overloaded,
     PoorQuality,
     PoorReason,
     RateLimited,
@@ -66,6 +67,7 @@ STATUS = {
     "rate_limited": 429,
     "internal_error": 500,
     "not_ready": 503,
+    "overloaded": 503,
 }
 _ROUTER_ERRORS = {
     404: ("not_found", "no endpoint has this path; see /openapi.json"),
@@ -222,7 +224,7 @@ def request_id_of(request: Request) -> str:
 def _domain(request: Request, error: Exception) -> Response:
     assert isinstance(error, SimaError)
     response = problem(request_id_of(request), _code(error), _detail(error), **_more(error))
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited | Overloaded):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

@@ -88,7 +88,7 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
             )
         vectors = files["file"].file
         words = files["words"].file if "words" in files else None
-        created = await ctx.run(
+        created = await ctx.write(
             lambda: ctx.services.editor.create(new.name, vectors, words, new.policy())
         )
     finally:
@@ -105,7 +105,7 @@ async def get_vocabulary(ctx: Ctx, name: str) -> schemas.Vocabulary:
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)
 async def delete_vocabulary(ctx: Ctx, name: str) -> Response:
     """Delete a vocabulary with all its words."""
-    await ctx.run(lambda: ctx.services.editor.delete(name))
+    await ctx.write(lambda: ctx.services.editor.delete(name))
     return Response(status_code=204)
 
 
@@ -134,7 +134,7 @@ async def put_word(
     ctx: Ctx, name: str, word: schemas.Text, new: schemas.NewVector, response: Response
 ) -> schemas.WordAnswer:
     """Set the vector of a word: 201 for a new word, 200 otherwise. The next search finds it."""
-    found, is_new = await ctx.run(lambda: ctx.services.editor.put_word(name, word, new.vector))
+    found, is_new = await ctx.write(lambda: ctx.services.editor.put_word(name, word, new.vector))
     response.status_code = 201 if is_new else 200
     return schemas.WordAnswer.of(word, found, name)
 
@@ -144,7 +144,7 @@ async def put_word(
 )
 async def delete_word(ctx: Ctx, name: str, word: schemas.Text) -> Response:
     """Delete a word; no search that starts after the response finds it."""
-    await ctx.run(lambda: ctx.services.editor.delete_word(name, word))
+    await ctx.write(lambda: ctx.services.editor.delete_word(name, word))
     return Response(status_code=204)
 
 

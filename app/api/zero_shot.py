@@ -67,7 +67,7 @@ async def learn_projection(
             ctx.services.zero_shot.fit_projection(projection, new.collection, examples, timings)
         )
 
-    return await ctx.run(work)
+    return await ctx.write(work)
 
 
 @router.get("/projections/{name}", dependencies=[Reader], responses=_ERRORS)
@@ -80,7 +80,7 @@ async def get_projection(ctx: Ctx, name: str) -> projections.ProjectionOut:
 @router.delete("/projections/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)
 async def delete_projection(ctx: Ctx, name: str) -> Response:
     """Delete a projection."""
-    await ctx.run(lambda: ctx.services.zero_shot.projections.delete(name))
+    await ctx.write(lambda: ctx.services.zero_shot.projections.delete(name))
     return Response(status_code=204)
 
 

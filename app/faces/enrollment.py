@@ -82,6 +82,15 @@ class Enrollment:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ExaminedPhoto:
+    """The image file, the chosen face and its unit vector, shape (1, dimension)."""
+
+    image: bytes
+    face: Face
+    probe: Matrix
+
+
 class Enroller:
     """Adds people and templates to galleries. `photo_lifetime` is None if photos are not stored."""
 
@@ -96,11 +105,13 @@ class Enroller:
         self._photo_lifetime = photo_lifetime
 
     def enroll(self, image: bytes, order: EnrollOrder, timings: Timings) -> Enrollment:
-        """Stores the template of one photo, in one transaction.
+        """Examines one photo and adds it. Raises the errors of `examine` and `add`."""
+        return self.add(self.examine(image, order, timings), order, timings)
 
-        Raises the image errors, NoFace, MultipleFaces, PoorQuality, InvalidRequest,
-        DifferentPerson, AlreadyEnrolled, ExternalIdTaken, PersonNotFound, CollectionNotFound,
-        SpaceMismatch or IdempotencyKeyReused; nothing is stored then.
+    def examine(self, image: bytes, order: EnrollOrder, timings: Timings) -> ExaminedPhoto:
+        """Checks the fields of the order and the image; does not use the database.
+
+        Raises the image errors, NoFace, MultipleFaces, PoorQuality or InvalidRequest.
         """
         if order.person_id is None and not order.name:
             raise InvalidRequest(
@@ -110,11 +121,19 @@ class Enroller:
         face = _choose(self._pipeline.analyze(image, timings), order.face)
         if face.quality.reasons:
             raise PoorQuality(face.quality.reasons)
-        probe = self._pipeline.embed([face], timings)
+        return ExaminedPhoto(image, face, self._pipeline.embed([face], timings))
+
+    def add(self, photo: ExaminedPhoto, order: EnrollOrder, timings: Timings) -> Enrollment:
+        """Stores the template of an examined photo, in one transaction.
+
+        Raises DifferentPerson, AlreadyEnrolled, ExternalIdTaken, PersonNotFound,
+        CollectionNotFound, SpaceMismatch, InvalidRequest or IdempotencyKeyReused; nothing is
+        stored then.
+        """
         with timings.stage("store"):
             if order.dry_run:
-                return self._check(probe, face, order)
-            return self._store(image, probe, face, order)
+                return self._check(photo.probe, photo.face, order)
+            return self._store(photo.image, photo.probe, photo.face, order)
 
     def _check(self, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         """Checks an order without storing anything."""

@@ -140,7 +140,7 @@ def open_database(settings: Settings) -> Database:
         raise InvalidSetting(
             "SIMA_STORE_PHOTOS: photos are stored only encrypted; set SIMA_ENCRYPTION_KEYS"
         )
-    return Database(settings.effective_database_url, Keyring(keys))
+    return Database(settings.effective_database_url, Keyring(keys), settings.busy_seconds)
 
 
 def open_store(settings: Settings) -> tuple[Database, IndexSync]:
@@ -157,7 +157,7 @@ def available_models(settings: Settings) -> list[Manifest]:
 
 
 def concurrency(settings: Settings) -> int:
-    """Returns the number of requests that are processed at the same time."""
+    """Returns the number of requests that process photos or read at the same time."""
     return settings.concurrency or os.cpu_count() or 1
 
 

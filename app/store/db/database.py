@@ -3,7 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from sqlite3 import SQLITE_BUSY, SQLITE_LOCKED
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import Error as SqliteError
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -12,14 +15,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.crypto.keyring import Keyring
-from app.errors import InvalidSetting, NotReady
+from app.errors import InvalidSetting, NotReady, Overloaded
 from app.logs import get_logger
 from app.store.db.sqlite_files import SqliteFiles
 
 _log = get_logger(__name__)
 
-_BUSY_MILLISECONDS, _CHECKPOINT_MILLISECONDS = 30_000, 200
-_CHECKPOINTS, _PAUSE_SECONDS = 5, 0.3
+_BUSY_SECONDS = 5.0
+_CHECKPOINT_MILLISECONDS, _CHECKPOINTS, _PAUSE_SECONDS = 200, 5, 0.3
 # SQLite's default cache of 2 MB does not hold the pages that a search joins; with it, half of the
 # time of a search was reading.
 _MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
@@ -31,10 +34,13 @@ class Database:
 
     A read scope sees one consistent snapshot from its first statement to its last. A write scope is
     one transaction, serialised with all other writers of the same collection. Every session carries
-    `keyring`, with which personal data is encrypted.
+    `keyring`, with which personal data is encrypted. A writer waits `busy_seconds` for the lock of
+    SQLite, then raises Overloaded.
     """
 
-    def __init__(self, url: str, keyring: Keyring | None = None) -> None:
+    def __init__(
+        self, url: str, keyring: Keyring | None = None, busy_seconds: float = _BUSY_SECONDS
+    ) -> None:
         self.keyring = keyring or Keyring()
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -42,8 +48,10 @@ class Database:
         if self._files is not None:
             self._files.folder.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(url, pool_pre_ping=not self.is_sqlite, pool_size=20)
+        self._busy_milliseconds = round(busy_seconds * 1000)
         if self.is_sqlite:
-            event.listen(self._engine, "connect", _prepare_sqlite)
+            prepare = partial(_prepare_sqlite, self._busy_milliseconds)
+            event.listen(self._engine, "connect", prepare)
             event.listen(self._engine, "begin", _begin_sqlite)
         if self._files is not None:
             _watch(self._engine, self._files)
@@ -66,7 +74,8 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end of the block, or rolled back after an error.
 
-        Raises NotReady, also if the changes were committed to a deleted SQLite file.
+        Raises NotReady, also if the changes were committed to a deleted SQLite file, and
+        Overloaded.
         """
         with _translated(), self._writing.connect() as connection:
             with (
@@ -111,7 +120,7 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
                 found = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
             finally:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={self._busy_milliseconds}")
                 connection.exec_driver_sql("BEGIN")
             busy: int = found[0]
             return busy == 0
@@ -156,18 +165,31 @@ def _translated() -> Iterator[None]:
     except SQLAlchemyError as error:
         # Only the driver's message: SQLAlchemy's contains parameters, such as people's names.
         cause = error.orig if isinstance(error, DBAPIError) else type(error).__name__
+        if isinstance(cause, SqliteError) and _is_locked(cause):
+            _log.warning("database_locked")
+            raise Overloaded(
+                "another process or request holds the write lock of the database; send the request "
+                "again, and end that process or raise SIMA_BUSY_SECONDS if this persists"
+            ) from error
         _log.error("database_failed", error=str(cause))
         raise NotReady("the database is not available") from error
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _is_locked(error: SqliteError) -> bool:
+    # The low byte of an extended code such as SQLITE_BUSY_SNAPSHOT is the primary code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (SQLITE_BUSY, SQLITE_LOCKED)
+
+
+def _prepare_sqlite(
+    busy_milliseconds: int, connection: DBAPIConnection, _record: ConnectionPoolEntry
+) -> None:
     assert isinstance(connection, SqliteConnection)
     connection.isolation_level = None  # `_begin_sqlite` begins transactions
     for pragma in (
+        f"busy_timeout={busy_milliseconds}",
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={_BUSY_MILLISECONDS}",
         "secure_delete=ON",
         f"mmap_size={_MAPPED_BYTES}",
         f"cache_size=-{_CACHE_KIB}",

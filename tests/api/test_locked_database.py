@@ -1,0 +1,79 @@
+"""Writes that wait for a locked database: they delay no other request and do not wait for long."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from app.api.slots import WRITE_SLOTS
+from tests.conftest import MakeClient, enroll, upload
+
+Photos = dict[str, bytes]
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Holds the write lock of an SQLite file, as another process would."""
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+    other.close()
+
+
+def test_waiting_writes_delay_neither_photo_requests_nor_checks(
+    make_client: MakeClient, tmp_path: Path, photos: Photos
+) -> None:
+    client = make_client(tmp_path, concurrency=2, busy_seconds=120.0)
+    person = enroll(client, photos["astronaut"], "Eileen")["person_id"]
+
+    def write(number: int) -> int:
+        changes = {"metadata": {"number": number}}
+        return client.patch(f"/persons/{person}", json=changes).status_code
+
+    def add(photo: bytes) -> int:
+        files = upload(photo)
+        return client.post("/enroll", files=files, data={"name": "Barack"}).status_code
+
+    with ThreadPoolExecutor(WRITE_SLOTS + 3) as pool:
+        with locked(tmp_path / "sima.db"):
+            writes = [pool.submit(write, number) for number in range(WRITE_SLOTS)]
+            time.sleep(0.3)
+            writes += [pool.submit(add, photos[name]) for name in ("obama", "obama", "obama")]
+            found = client.post("/identify", files=upload(photos["astronaut"]))
+            assert found.json()["faces"][0]["person"]["name"] == "Eileen"
+            compared = {"person_id": person}
+            verified = client.post("/verify", files=upload(photos["astronaut"]), data=compared)
+            assert verified.json()["verified"]
+            for path in ("/health", "/ready", "/persons"):
+                assert client.get(path).status_code == 200
+            assert not any(write.done() for write in writes)
+        statuses = [write.result() for write in writes]
+    assert statuses[:WRITE_SLOTS] == [200] * WRITE_SLOTS
+    assert sorted(statuses[WRITE_SLOTS:]) == [201, 409, 409]
+
+
+def test_a_write_is_refused_after_a_limited_time(
+    make_client: MakeClient, tmp_path: Path, photos: Photos
+) -> None:
+    client = make_client(tmp_path, busy_seconds=0.5)
+
+    def write(client: TestClient, number: int) -> tuple[int, str, int]:
+        answer = client.patch("/collections/default", json={"target_fmr": number / 100})
+        return answer.status_code, answer.json()["code"], int(answer.headers["Retry-After"])
+
+    with ThreadPoolExecutor(3 * WRITE_SLOTS) as pool, locked(tmp_path / "sima.db"):
+        began = time.monotonic()
+        writes = [pool.submit(write, client, number + 1) for number in range(3 * WRITE_SLOTS)]
+        assert {write.result() for write in writes} == {(503, "overloaded", 2)}
+        added = client.post("/enroll", files=upload(photos["obama"]), data={"name": "Barack"})
+        assert (added.status_code, added.json()["code"]) == (503, "overloaded")
+        assert time.monotonic() - began < 20
+    assert client.patch("/collections/default", json={"target_fmr": 0.01}).status_code == 200
+    enroll(client, photos["obama"], "Barack")
