@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from app.vectors import Matrix
 
-NEAREST = 50
-"""Strangers whose mean similarity is a face's impostor mean (Matejka et al. 2017)."""
+NEAREST = 10
+"""Strangers whose mean similarity is a face's impostor mean; chosen on held-out people (ADR 17)."""
 
 PER_GROUP = 500
 """People of each group that a cohort has at most."""

@@ -1,6 +1,6 @@
 """Fits score normalisation to a model and chooses its weight; no torch needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,26 +15,36 @@ from app.faces.decisions.scores import (
     genuine_scores,
     impostor_scores,
 )
-from app.vectors import Matrix
 
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 """Values of b that are tried."""
 
 FEWEST_PEOPLE = 600
 """People that a fit needs; with fewer the regressor learns its examples by heart."""
 
 _TARGET_FMR = 1e-3
-_CHECKED = 0.125
+_FOLDS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class FittedMeans:
-    """A regressor of impostor means; `correlation` is measured on people it was not fitted to."""
+    """A regressor of impostor means, fitted to all faces.
+
+    `unseen` (n,) are the means of the same faces as regressors predict that were fitted without the
+    person and without the person's part of the cohort: what the regressor does to new people.
+    `correlation` is theirs with the measured means.
+    """
 
     network: Perceptron
     average: float
+    unseen: NDArray[np.float32]
     correlation: float
     cohort_size: int
+
+    def corrections(self, weight: float) -> NDArray[np.float32]:
+        """`weight * (m - average) / 2` of each face, as for new people, shape (n,)."""
+        found: NDArray[np.float32] = weight / 2 * (self.unseen - np.float32(self.average))
+        return found.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,54 @@ def fit_means(
     """
     if len(np.unique(faces.person)) < FEWEST_PEOPLE:
         raise ModelError(f"score normalisation needs at least {FEWEST_PEOPLE} people")
+    means, cohort_size = _impostor_means(faces, strata, cohort, seed)
+    unseen, measured = np.empty_like(means), np.empty_like(means)
+    for others in _folds(faces.person, seed):
+        within, _ = _impostor_means(faces, strata, cohort & others, seed)
+        network = fit_perceptron(faces.embeddings[others], within[others], seed=seed)
+        unseen[~others] = network.predict(faces.embeddings[~others])
+        measured[~others] = within[~others]
+    return FittedMeans(
+        fit_perceptron(faces.embeddings, means, seed=seed),
+        float(means.mean()),
+        unseen,
+        float(np.corrcoef(unseen, measured)[0, 1]),
+        cohort_size,
+    )
+
+
+def try_weights(
+    fitted: FittedMeans,
+    faces: LabelledFaces,
+    genuine: NDArray[np.bool_],
+    groups: Sequence[NDArray[np.bool_]],
+) -> list[WeightTrial]:
+    """Each weight of WEIGHTS, at the threshold that holds FMR 0.001 in every group.
+
+    `faces` are those of the fit; `genuine` (n,) and `groups`, each (n,), mark the faces whose pairs
+    of one person and of two people are measured.
+    """
+    return [_try_weight(fitted, weight, faces, genuine, groups) for weight in WEIGHTS]
+
+
+def _try_weight(
+    fitted: FittedMeans,
+    weight: float,
+    faces: LabelledFaces,
+    genuine: NDArray[np.bool_],
+    groups: Sequence[NDArray[np.bool_]],
+) -> WeightTrial:
+    corrected = faces.corrected_by(fitted.corrections(weight))
+    scores: list[ScoreDistribution] = [impostor_scores(corrected.take(rows)) for rows in groups]
+    threshold = max(group.threshold_at(_TARGET_FMR) for group in scores)
+    accepted = genuine_scores(corrected.take(genuine)).share_at(threshold)
+    return WeightTrial(weight, threshold, accepted)
+
+
+def _impostor_means(
+    faces: LabelledFaces, strata: NDArray[np.str_], cohort: NDArray[np.bool_], seed: int
+) -> tuple[NDArray[np.float32], int]:
+    """The impostor mean of each face, shape (n,), and the size of the balanced cohort."""
     candidates = np.flatnonzero(cohort)
     rows = candidates[balanced(strata[candidates], faces.person[candidates], seed)]
     if len(rows) <= NEAREST:
@@ -64,41 +122,12 @@ def fit_means(
     means = impostor_means(
         faces.embeddings, faces.person, faces.embeddings[rows], faces.person[rows]
     )
-    checked = _some_people(faces.person, seed)
-    network = fit_perceptron(faces.embeddings[~checked], means[~checked], seed=seed)
-    predicted = network.predict(faces.embeddings[checked])
-    correlation = float(np.corrcoef(predicted, means[checked])[0, 1])
-    return FittedMeans(network, float(means.mean()), correlation, len(rows))
+    return means, len(rows)
 
 
-def corrections(fitted: FittedMeans, embeddings: Matrix, weight: float) -> NDArray[np.float32]:
-    """`weight * (m - average) / 2` of each face, shape (n,)."""
-    means = fitted.network.predict(embeddings)
-    found: NDArray[np.float32] = weight / 2 * (means - np.float32(fitted.average))
-    return found.astype(np.float32)
-
-
-def try_weights(
-    fitted: FittedMeans, genuine: LabelledFaces, impostors: Sequence[LabelledFaces]
-) -> list[WeightTrial]:
-    """Each weight of WEIGHTS, at the threshold that holds FMR 0.001 in every group."""
-    return [_try_weight(fitted, weight, genuine, impostors) for weight in WEIGHTS]
-
-
-def _try_weight(
-    fitted: FittedMeans, weight: float, genuine: LabelledFaces, impostors: Sequence[LabelledFaces]
-) -> WeightTrial:
-    def corrected(faces: LabelledFaces) -> LabelledFaces:
-        return faces.corrected_by(corrections(fitted, faces.embeddings, weight))
-
-    scores: list[ScoreDistribution] = [impostor_scores(corrected(group)) for group in impostors]
-    threshold = max(group.threshold_at(_TARGET_FMR) for group in scores)
-    accepted = genuine_scores(corrected(genuine)).share_at(threshold)
-    return WeightTrial(weight, threshold, accepted)
-
-
-def _some_people(person: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:
-    """Mask of the faces of a random eighth of the people."""
-    names = np.unique(person)
-    chosen = np.random.default_rng((seed, 5)).random(len(names)) < _CHECKED
-    return np.isin(person, names[chosen])
+def _folds(person: NDArray[np.str_], seed: int) -> Iterator[NDArray[np.bool_]]:
+    """Masks of the faces outside of each fold; a person's faces are in one fold."""
+    names, code = np.unique(person, return_inverse=True)
+    fold = np.random.default_rng((seed, 5)).integers(0, _FOLDS, len(names))[code]
+    for number in range(_FOLDS):
+        yield fold != number

@@ -15,7 +15,6 @@ from app.faces.decisions.fitting import (
     FEWEST_PEOPLE,
     FittedMeans,
     WeightTrial,
-    corrections,
     fit_means,
     try_weights,
 )
@@ -79,8 +78,10 @@ class Measurement:
 def measure(population: Population, existing: ScoreNormaliser) -> Measurement:
     """Fit the normalisation to the population if it has enough people, and calibrate.
 
-    With fewer than FEWEST_PEOPLE people the model's `existing` normalisation is kept and only the
-    table is measured. Raises ModelError where there are too few pairs.
+    The table is measured with corrections of regressors that were fitted without the person and
+    the person's part of the cohort. With fewer than FEWEST_PEOPLE people the model's `existing`
+    normalisation is kept and only the table is measured. Raises ModelError where there are too few
+    pairs.
     """
     faces = population.faces
     fitted: FittedMeans | None = None
@@ -89,7 +90,7 @@ def measure(population: Population, existing: ScoreNormaliser) -> Measurement:
     if len(np.unique(faces.person)) >= FEWEST_PEOPLE:
         fitted = fit_means(faces, population.strata, population.cohort)
         weight, trials = _choose_weight(fitted, population)
-        correction = corrections(fitted, faces.embeddings, weight)
+        correction = fitted.corrections(weight)
     else:
         correction = existing.corrections(faces.embeddings)
     normalised = _distributions(population, correction)
@@ -130,11 +131,11 @@ def _choose_weight(
     fitted: FittedMeans, population: Population
 ) -> tuple[float, tuple[WeightTrial, ...]]:
     """The weight that accepts most genuine pairs at a false match rate of 0.001 in every group."""
-    genuine = population.faces.take(population.genuine)
-    if len(np.unique(genuine.person)) == len(genuine):
+    person = population.faces.person[population.genuine]
+    if len(np.unique(person)) == len(person):
         return _DEFAULT_WEIGHT, ()
-    groups = [population.faces.take(rows) for rows in population.groups.values()]
-    trials = tuple(try_weights(fitted, genuine, groups))
+    groups = list(population.groups.values())
+    trials = tuple(try_weights(fitted, population.faces, population.genuine, groups))
     return max(trials, key=lambda trial: trial.accepted).weight, trials
 
 
