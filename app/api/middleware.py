@@ -5,14 +5,19 @@ import secrets
 import time
 from dataclasses import dataclass
 
+import anyio
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import INTERNAL_ERROR, problem
 from app.errors import FileTooLarge, ImageTooLarge
 from app.logs import get_logger
 from app.timings import Timings
+
+CLIENT_CLOSED_REQUEST = 499
+"""Reported in metrics and the access log if the client left before its response was complete."""
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = get_logger("sima.access")
@@ -94,6 +99,7 @@ class _RequestHandler:
         self._timings = Timings()
         self._received = 0
         self._status = 0
+        self._body_read = self._answered = self._aborted = False
         scope["request_id"], scope["timings"] = self._id, self._timings
 
     async def run(self, app: ASGIApp) -> None:
@@ -102,6 +108,8 @@ class _RequestHandler:
             await app(self._scope, self._limited_receive, self._stamped_send)
         except ResponseInterrupted as error:
             _log.warning("response_interrupted", request_id=self._id, reason=str(error))
+        except ClientDisconnect:
+            self._aborted = True
         except Exception:
             _log.exception("unexpected_error", request_id=self._id)
             if self._status == 0:
@@ -112,24 +120,38 @@ class _RequestHandler:
 
     async def _limited_receive(self) -> Message:
         message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._aborted = self._aborted or not self._answered
+        else:
+            self._body_read = not message.get("more_body", False)
         self._received += len(message.get("body", b""))
         self._limits.check(self._scope["path"], self._received)
         return message
 
     async def _stamped_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            await self._look_for_disconnect()
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._id
             headers["X-Content-Type-Options"] = "nosniff"
             if self._timings.milliseconds:
                 headers["Server-Timing"] = self._timings.header()
+        self._answered = message["type"] == "http.response.body" and not message.get("more_body")
         await self._send(message)
+
+    async def _look_for_disconnect(self) -> None:
+        """Notices a client that left while its request was processed, without waiting."""
+        if self._body_read:  # otherwise the next message may be a part of the body
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await self._limited_receive()
 
     def _report(self, seconds: float) -> None:
         # The route template instead of the path, which may contain a name or a word.
         route = getattr(self._scope.get("route"), "path", "unknown")
-        self._metrics.requests.labels(route, str(self._status)).inc()
+        status = CLIENT_CLOSED_REQUEST if self._aborted else self._status
+        self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         for stage, milliseconds in self._timings.milliseconds.items():
             self._metrics.stages.labels(stage).observe(milliseconds / 1000.0)
@@ -138,6 +160,6 @@ class _RequestHandler:
             request_id=self._id,
             method=self._scope["method"],
             route=route,
-            status=self._status,
+            status=status,
             milliseconds=round(seconds * 1000.0, 2),
         )
