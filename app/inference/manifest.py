@@ -112,7 +112,7 @@ class ScoreNormalisation(_Part):
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    weight: Annotated[float, Field(ge=0.0, le=1.0)]
+    weight: Annotated[float, Field(ge=0.0, le=2.0)]
     average: float
     cohort: str
     correlation: float
