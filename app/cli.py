@@ -73,8 +73,8 @@ def serve(
     from app.commands.output import exit_on_error
     from app.commands.setup import (
         check_index_engine,
-        ensure_schema,
         ensure_vocabulary,
+        prepare_data,
         require_keys,
     )
 
@@ -84,7 +84,7 @@ def serve(
         host = host or settings.host
         require_keys(settings, host)
         read_manifest(settings.face_model_dir)  # fails before the database is created
-        ensure_schema(settings)
+        prepare_data(settings)
         check_index_engine(settings)  # in a worker, the error would be a traceback in the log
         ensure_vocabulary(settings)
     get_logger("sima").info(

@@ -18,7 +18,8 @@ from app.settings import PROJECT
 class Server:
     """A process of `sima serve`; `wrapper` is a command to run it in, such as `unshare`.
 
-    `checkout` is the folder of the source code to run, by default this one.
+    `checkout` is the folder of the source code to run, by default this one; `log` is a
+    file for standard error.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Server:
         *arguments: str,
         wrapper: Sequence[str] = (),
         checkout: Path | str = PROJECT,
+        log: Path | str = os.devnull,
         **environment: str,
     ) -> None:
         self.port = free_port()
@@ -49,9 +51,10 @@ class Server:
             *arguments,
         ]
         # A new process group, so that a signal also reaches uvicorn's workers.
-        self.process = subprocess.Popen(
-            command, cwd=checkout, env=env, start_new_session=True, stderr=subprocess.DEVNULL
-        )
+        with Path(log).open("w") as errors:
+            self.process = subprocess.Popen(
+                command, cwd=checkout, env=env, start_new_session=True, stderr=errors
+            )
 
     def wait_until_ready(self, seconds: float = 90.0) -> "Server":
         """Poll `/ready`; raises TimeoutError, or RuntimeError if the process ended."""

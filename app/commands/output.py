@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from app.commands.setup import ensure_schema
+from app.commands.setup import prepare_data
 from app.errors import SimaError
 from app.settings import Settings
 from app.wiring.services import Services, build_services
@@ -69,7 +69,7 @@ def open_services() -> Iterator[Services]:
     """Opens the services according to the environment and closes them after the block."""
     with exit_on_error():
         settings = Settings()
-        ensure_schema(settings)
+        prepare_data(settings)
         services = build_services(settings)
         try:
             services.readiness.prepare()

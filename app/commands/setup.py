@@ -7,7 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.errors import InvalidSetting
 from app.settings import Settings
 from app.store.db.schema import upgrade
-from app.wiring.index_engines import check_engine
+from app.wiring.data_folder import restrict_permissions
+from app.wiring.index_engines import check_engine, delete_unencrypted_snapshots
 from app.wiring.services import open_database
 from app.words.packaged import import_default_vocabulary
 
@@ -30,6 +31,16 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def prepare_data(settings: Settings) -> None:
+    """Restricts the permissions of stored files, runs the pending database migrations, and deletes
+    unencrypted index snapshots of people if there are encryption keys."""
+    restrict_permissions(settings)
+    ensure_schema(settings)
+    database = open_database(settings)
+    delete_unencrypted_snapshots(settings, database)
+    database.close()
 
 
 def ensure_schema(settings: Settings) -> None:

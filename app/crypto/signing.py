@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from app.errors import InvalidArchive
+from app.private_files import create_folder
 
 
 class Signer:
@@ -22,7 +23,7 @@ class Signer:
         if file.exists():
             return cls(Ed25519PrivateKey.from_private_bytes(file.read_bytes()))
         key = Ed25519PrivateKey.generate()
-        file.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(file.parent)
         try:
             number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:  # another process created it first

@@ -12,6 +12,7 @@ from app.errors import DifferentPerson, NotReady, SimaError
 from app.faces.enrollment import Enroller, EnrollOrder
 from app.faces.pipeline.selection import FaceChoice
 from app.faces.sources import SourcePhoto
+from app.private_files import create_empty
 from app.store.collections import get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
@@ -41,13 +42,14 @@ class Outcome:
 class Report:
     """A file with one outcome per line, written as photos are processed. Thread-safe.
 
-    It describes one run: the file of an earlier run is replaced.
+    It describes one run: the file of an earlier run is replaced. Only its owner can read it,
+    because it contains names.
     """
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, threading.Lock()
         self.outcomes: list[Outcome] = []
-        file.write_text("", encoding="utf-8")
+        create_empty(file)
 
     def add(self, outcome: Outcome) -> None:
         """Appends a line."""

@@ -6,6 +6,7 @@ the SHA-256 digests of the last two, so the signature covers everything. With en
 are encrypted.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -19,6 +20,7 @@ import numpy as np
 from app.crypto.keyring import Keyring
 from app.crypto.signing import Signer, check_signature
 from app.errors import InvalidArchive, InvalidRequest
+from app.private_files import create_empty
 from app.store.db.tables import now
 from app.store.person_fields import require_valid_person
 from app.vectors import EmbeddingSpace, Matrix
@@ -83,7 +85,10 @@ class Archive:
 
 
 def write_file(file: Path, archive: Archive, signer: Signer, keyring: Keyring) -> Manifest:
-    """Writes a signed archive, encrypted if there are keys. Raises InvalidArchive, OSError."""
+    """Writes a signed archive, encrypted if there are keys, which only its owner can read.
+
+    Raises InvalidArchive, and OSError; a previous file is kept then.
+    """
     if file.suffix != SUFFIX:
         raise InvalidArchive(f"the name of an archive must end with {SUFFIX}")
     lines = (json.dumps(asdict(person), ensure_ascii=False) + "\n" for person in archive.people)
@@ -107,12 +112,17 @@ def write_file(file: Path, archive: Archive, signer: Signer, keyring: Keyring) -
     )
     written = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
     temporary = file.with_name(f"{file.name}.new")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as stream:
-        stream.writestr("manifest.json", written)
-        stream.writestr("signature", signer.sign(written))
-        for name, part in parts.items():
-            stream.writestr(name, part)
-    temporary.replace(file)
+    members = {"manifest.json": written, "signature": signer.sign(written), **parts}
+    try:
+        create_empty(temporary)
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as stream:
+            for name, content in members.items():
+                stream.writestr(name, content)
+        temporary.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
     return manifest
 
 

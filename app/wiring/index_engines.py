@@ -11,12 +11,17 @@ from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
 from app.index.faiss.row_blocks import in_files, in_memory
+from app.index.faiss.snapshot import unencrypted_snapshots
 from app.index.shared.pgvector import PgVectorIndex
+from app.logs import get_logger
+from app.private_files import create_folder
 from app.settings import Settings
-from app.store.collections import Collection
+from app.store.collections import Collection, indexed_collections
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, SHADOW
 from app.store.index_sync import IndexFactory
+
+_log = get_logger(__name__)
 
 CloseEngine = Callable[[], None]
 
@@ -55,6 +60,41 @@ def check_engine(settings: Settings, database: Database) -> None:
         close()
 
 
+def find_unencrypted_snapshots(settings: Settings, database: Database) -> list[Path]:
+    """Snapshots of people's vectors that are not encrypted although there are keys.
+
+    Includes those of deleted collections and of an earlier engine. Raises NotReady.
+    """
+    if not database.keyring:
+        return []
+    with database.read() as session:
+        collections = indexed_collections(session)
+    words = {_key(one) for one in collections if not _is_of_people(one)}
+    return unencrypted_snapshots(settings.data_dir / "index", words)
+
+
+def delete_unencrypted_snapshots(settings: Settings, database: Database) -> None:
+    """Deletes what `find_unencrypted_snapshots` finds: indexes are rebuilt from the database."""
+    found = find_unencrypted_snapshots(settings, database)
+    try:
+        for file in found:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        _log.error(
+            "unencrypted_snapshot_not_deleted",
+            file=error.filename,
+            error=error.strerror,
+            remedy="delete the file",
+        )
+        return
+    if found:
+        _log.warning(
+            "unencrypted_snapshots_deleted",
+            files=len(found),
+            reason="there are encryption keys; indexes are rebuilt from the database, encrypted",
+        )
+
+
 def _nothing_to_close() -> None:
     """The engine has no shared resources; every index closes its own."""
 
@@ -62,6 +102,11 @@ def _nothing_to_close() -> None:
 def _key(collection: Collection) -> str:
     """Identifies a collection beyond its row id, which a restored backup may assign again."""
     return f"{collection.row_id} {collection.created_at.isoformat()} {collection.space.digest}"
+
+
+def _is_of_people(collection: Collection) -> bool:
+    """Vectors of words are not personal data."""
+    return collection.kind in (GALLERY, SHADOW)
 
 
 def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
@@ -73,12 +118,11 @@ def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
     allocate = in_files(folder) if mapped else in_memory
 
     def open_index(collection: Collection) -> VectorIndex:
-        of_people = collection.kind in (GALLERY, SHADOW)  # vectors of words are not personal data
         return FaissIndex(
             collection.space.dimension,
             folder / f"collection-{collection.row_id}.faiss",
             _key(collection),
-            keyring=keyring if of_people else Keyring(),
+            keyring=keyring if _is_of_people(collection) else Keyring(),
             allocate=allocate,
         )
 
@@ -126,7 +170,7 @@ def _milvus(
         raise InvalidSetting(_NO_MILVUS) from error
     remote = _is_remote(location)
     if not remote:
-        Path(location).parent.mkdir(parents=True, exist_ok=True)
+        create_folder(Path(location).parent)
     token = settings.index_token.get_secret_value() if settings.index_token else ""
     try:
         client = MilvusClient(location, token=token)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.logs import get_logger
+from app.private_files import create_folder
 from app.vectors import Ids, Matrix, Vector
 
 _log = get_logger(__name__)
@@ -35,7 +36,7 @@ def in_files(folder: Path) -> Allocate:
     def allocate(rows: int, dimension: int) -> Matrix:
         size = rows * dimension * 4
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            create_folder(folder)
             with tempfile.TemporaryFile(dir=folder) as file:
                 os.posix_fallocate(file.fileno(), 0, size)
                 mapped = mmap.mmap(file.fileno(), size)

@@ -4,13 +4,14 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from app.crypto.stream import Readable
+from app.private_files import create_empty, create_folder
 
 FORMAT = 3
 """Version of the file format. Files of another format are not read: the index is rebuilt."""
@@ -38,12 +39,25 @@ def stored_revision(file: Path, key: str) -> int:
 
     The digest is not checked.
     """
-    try:
-        with file.open("rb") as stream:
-            header = _parse(stream.readline(_MAX_HEADER_BYTES))
-    except (OSError, ValueError):
-        return 0
-    return header.revision if header.key == key else 0
+    header = _header(file)
+    return header.revision if header is not None and header.key == key else 0
+
+
+def unencrypted_snapshots(folder: Path, permitted: Container[str]) -> list[Path]:
+    """Snapshots in the folder that are not encrypted, except of the collections with these keys.
+
+    Includes the unfinished files of processes that ended, and files of another format.
+    """
+    return [
+        file
+        for file in sorted(folder.glob("collection-*"))
+        if file.is_file() and file.stat().st_size and not _is_permitted(file, permitted)
+    ]
+
+
+def _is_permitted(file: Path, permitted: Container[str]) -> bool:
+    header = _header(file)
+    return header is not None and (header.encrypted or header.key in permitted)
 
 
 def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[IO[bytes]], None]) -> None:
@@ -51,8 +65,9 @@ def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[IO[bytes
     previous file is kept then."""
     fresh = file.with_suffix(f".{os.getpid()}.new")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("w+b") as stream:
+        create_folder(file.parent)
+        create_empty(fresh)
+        with fresh.open("r+b") as stream:
             stream.write(json.dumps(asdict(header)).encode() + b"\n")
             write(stream)
             stream.write(_digest(stream, stream.tell()))
@@ -92,6 +107,15 @@ class _Body:
         found = self._stream.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(found)
         return found
+
+
+def _header(file: Path) -> SnapshotHeader | None:
+    """The header of a file, or None if it cannot be read or has another format."""
+    try:
+        with file.open("rb") as stream:
+            return _parse(stream.readline(_MAX_HEADER_BYTES))
+    except (OSError, ValueError):
+        return None
 
 
 def _parse(line: bytes) -> SnapshotHeader:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import ModelError
+from app.private_files import create_folder
 
 _CHUNK_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 30.0
@@ -44,7 +45,7 @@ def download(source: Source, folder: Path, report: ReportProgress) -> Path:
         return file
     if not source.url.startswith(_SCHEMES):
         raise ModelError(f"{without_credentials(source.url)} is not an http or https URL")
-    folder.mkdir(parents=True, exist_ok=True)
+    create_folder(folder)
     _download_rest(source, part, report)
     found = file_sha256(part)
     if source.sha256 is not None and found != source.sha256:

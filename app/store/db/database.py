@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from sqlite3 import SQLITE_BUSY, SQLITE_LOCKED
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import Error as SqliteError
@@ -45,8 +46,6 @@ class Database:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._files = SqliteFiles.of(parsed) if self.is_sqlite else None
-        if self._files is not None:
-            self._files.folder.mkdir(parents=True, exist_ok=True)
         self._engine = create_engine(url, pool_pre_ping=not self.is_sqlite, pool_size=20)
         self._busy_milliseconds = round(busy_seconds * 1000)
         if self.is_sqlite:
@@ -136,6 +135,16 @@ class Database:
             self._files.check(connection.info.get(_LOG_ID))
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for one in memory, a `file:` URI and PostgreSQL.
+
+    Raises InvalidSetting for an invalid URL.
+    """
+    parsed = _parse(url)
+    files = SqliteFiles.of(parsed) if parsed.get_backend_name() == "sqlite" else None
+    return None if files is None else files.path
+
+
 def _parse(url: str) -> URL:
     """Returns the parsed URL. Raises InvalidSetting, without the URL: it may contain a password."""
     try:
@@ -198,10 +207,12 @@ def _prepare_sqlite(
 
 
 def _watch(engine: Engine, files: SqliteFiles) -> None:
-    """Refuses new connections after the file was lost: SQLite would create an empty one."""
+    """Creates the file before the first connection. Refuses new connections after it was lost:
+    SQLite would create an empty one."""
 
     def before_connect(*_arguments: object) -> None:
         files.check()
+        files.create()
 
     def after_connect(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         record.info[_LOG_ID] = files.opened()

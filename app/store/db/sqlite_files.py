@@ -1,4 +1,4 @@
-"""Detects that the files of an SQLite database were deleted or replaced while they are open.
+"""Creates the file of an SQLite database, and detects that it was deleted or replaced while open.
 
 SQLite continues to read and write deleted files without an error; what it commits to them is lost
 when the last connection is closed.
@@ -11,6 +11,7 @@ from sqlalchemy import URL
 
 from app.errors import NotReady
 from app.logs import get_logger
+from app.private_files import create_folder, create_if_missing
 
 _log = get_logger(__name__)
 
@@ -36,9 +37,15 @@ class SqliteFiles:
         return cls(Path(name)) if is_path else None
 
     @property
-    def folder(self) -> Path:
-        """The folder of the files."""
-        return self._path.parent
+    def path(self) -> Path:
+        """The database file."""
+        return self._path
+
+    def create(self) -> None:
+        """Creates a missing file for its owner only; SQLite gives the log the same mode."""
+        if not self._path.exists():
+            create_folder(self._path.parent)
+            create_if_missing(self._path)
 
     def opened(self) -> FileId | None:
         """Remembers the database file; returns the id of the log of the connection just opened."""
