@@ -20,6 +20,7 @@ from app.commands import (
     zero_shot,
 )
 from app.commands import keyring as keys
+from app.commands.doctor import doctor
 from app.inference.manifest import read_manifest
 from app.logs import configure_logs, get_logger
 from app.settings import Settings
@@ -48,6 +49,7 @@ app.command()(people.identify)
 app.command()(people.verify)
 app.command("import")(transfer.bulk_import)
 app.command()(transfer.export)
+app.command()(doctor)
 
 
 @app.command()

@@ -43,6 +43,10 @@ class Keyring:
         """Id of the key that encrypts, KEY_ID_BYTES long; empty for an empty keyring."""
         return self._newest
 
+    def has(self, known: bytes) -> bool:
+        """Whether the key with this id is in the keyring."""
+        return known in self._keys
+
     def encrypt(self, plaintext: bytes, context: str) -> bytes:
         """Encrypts with the newest key. `context`, such as "template ID", is authenticated."""
         nonce = os.urandom(_NONCE_BYTES)

@@ -27,6 +27,8 @@ def own_paths(settings: Settings) -> Iterator[Path]:
     yield folder / "signing.key"
     yield folder / "index"
     yield from sorted((folder / "index").rglob("*"))
+    yield folder / "repairs"
+    yield from sorted((folder / "repairs").glob("*"))
 
 
 def restrict_permissions(settings: Settings) -> list[Path]:

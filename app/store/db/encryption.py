@@ -71,6 +71,17 @@ def decrypt_metadata(session: Session, person_id: str, stored: Any) -> dict[str,
     return stored
 
 
+def decrypt_metadata_text(session: Session, person_id: str, column: str) -> str:
+    """The JSON text of metadata, from the text of the JSON column, encrypted or not.
+
+    The text is not parsed. Raises DecryptionFailed, and ValueError for damaged base64.
+    """
+    if not column.startswith('"'):
+        return column
+    ciphertext = base64.b64decode(json.loads(column), validate=True)
+    return keyring_of(session).decrypt(ciphertext, _metadata(person_id)).decode()
+
+
 def metadata_ciphertext(stored: Any) -> bytes | None:
     """The ciphertext in a JSON column; None if the column is not encrypted."""
     return base64.b64decode(stored) if isinstance(stored, str) else None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy.orm import Session
@@ -38,6 +39,16 @@ def is_known(revision: str) -> bool:
     """Whether this version has a migration with the revision."""
     scripts = ScriptDirectory(str(_SCRIPTS))
     return any(script.revision == revision for script in scripts.walk_revisions())
+
+
+def current_revision(session: Session) -> str | None:
+    """The revision of the database; None if it has no schema."""
+    return MigrationContext.configure(session.connection()).get_current_revision()
+
+
+def newest_revision() -> str | None:
+    """The revision that this version of the service needs."""
+    return ScriptDirectory(str(_SCRIPTS)).get_current_head()
 
 
 @contextmanager
