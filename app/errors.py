@@ -27,7 +27,7 @@ class NotReady(SimaError):
 
 
 class Overloaded(NotReady):
-    """A write waited too long for others. `retry_after` is in seconds."""
+    """The service is busy with other requests. `retry_after` is in seconds."""
 
     code = "overloaded"
     retry_after = 2

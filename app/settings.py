@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     max_decoded_bytes: Annotated[int, Field(ge=1_000_000)] = 1_000_000_000
     """Memory for the decoded images of all requests of a process; further images wait for it. An
     image that takes more is decoded while no other is."""
+    max_json_bytes: Annotated[int, Field(ge=10_000)] = 1_000_000
+    """Maximum size of a JSON body, its images apart."""
     max_vocabulary_bytes: Annotated[int, Field(ge=1_000)] = 4_000_000_000
     """Maximum size of an uploaded vector file, as sent and decompressed."""
     preview_side: Annotated[int, Field(ge=128)] = 1024

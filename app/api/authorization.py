@@ -4,11 +4,11 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Response, Security
-from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
 from app.api.deps import Context
+from app.api.json_bodies import BoundedJsonRoute
 from app.errors import Forbidden, Unauthorized
 from app.settings import Role
 
@@ -37,7 +37,7 @@ Writer = Depends(require_write)
 _ROLES: dict[object, Role] = {require_read: "read", require_write: "write"}
 
 
-class AuthorizedRoute(APIRoute):
+class AuthorizedRoute(BoundedJsonRoute):
     """Checks the Reader or Writer dependency of a route before FastAPI reads and parses the body.
 
     FastAPI itself evaluates dependencies afterwards, so that callers without a key could make it
@@ -58,7 +58,7 @@ class AuthorizedRoute(APIRoute):
         return authorized
 
 
-def _role_of(route: APIRoute) -> Role | None:
+def _role_of(route: BoundedJsonRoute) -> Role | None:
     found = (_ROLES.get(dependency.dependency) for dependency in route.dependencies)
     return next((role for role in found if role is not None), None)
 

@@ -73,7 +73,7 @@ async def _enroll_item(
     ctx: Context, timings: Timings, item: schemas.BatchItem, request_id: str
 ) -> schemas.BatchResult:
     try:
-        image = decode_base64(item.image, "image")
+        image = await ctx.run(lambda: decode_base64(item.image, "image"))
         result = await _run(ctx, timings, image, item.order(None))
     except SimaError as error:
         problem = problem_of(request_id, error)

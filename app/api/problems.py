@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from app.api.body_errors import BodyTooSlow
 from app.errors import (
     AlreadyEnrolled,
     DifferentPerson,
@@ -45,6 +46,7 @@ STATUS = {
     "photo_not_found": 404,
     "projection_not_found": 404,
     "erasure_not_found": 404,
+    "request_timeout": 408,
     "already_enrolled": 409,
     "different_person": 409,
     "external_id_taken": 409,
@@ -57,6 +59,7 @@ STATUS = {
     "too_few_people": 409,
     "image_too_large": 413,
     "file_too_large": 413,
+    "body_too_large": 413,
     "unsupported_media_type": 415,
     "validation_error": 422,
     "no_face": 422,
@@ -134,7 +137,7 @@ def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI `responses` of an endpoint for these statuses and the common ones."""
     schema = {"$ref": "#/components/schemas/Problem"}
     described: dict[int | str, dict[str, Any]] = {}
-    for status in (*statuses, 401, 403, 413, 422, 429, 503):
+    for status in (*statuses, 401, 403, 408, 413, 422, 429, 503):
         codes = [code for code, listed in STATUS.items() if listed == status]
         content: dict[str, Any] = {"schema": schema}
         examples = _examples(codes)
@@ -226,6 +229,8 @@ def _domain(request: Request, error: Exception) -> Response:
     response = problem(request_id_of(request), _code(error), _detail(error), **_more(error))
     if isinstance(error, RateLimited | Overloaded):
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, BodyTooSlow):
+        response.headers["Connection"] = "close"
     return response
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.api.json_bodies import read_json
 from app.errors import InvalidImage, InvalidRequest, UnsupportedMediaType
 
 Fields = TypeVar("Fields", bound=BaseModel)
@@ -59,14 +60,14 @@ async def read_images(
 ) -> tuple[Fields, dict[str, bytes]]:
     """The validated fields, and the images by field name; `names` are the allowed image fields.
 
-    Query parameters are fields, too. Raises UnsupportedMediaType, InvalidImage, InvalidRequest
-    or pydantic's ValidationError.
+    Query parameters are fields, too. Raises UnsupportedMediaType, InvalidImage, InvalidRequest,
+    BodyTooLarge or pydantic's ValidationError.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
         parts = await _read_multipart(request, names)
     elif media_type == "application/json":
-        parts = _read_json(await request.body(), names)
+        parts = await _read_json(request, names)
     elif media_type in RAW_TYPES:
         parts = _Parts(images={names[0]: await request.body()})
     else:
@@ -132,11 +133,14 @@ async def _read_multipart(request: Request, names: tuple[str, ...]) -> _Parts:
     return parts
 
 
-def _read_json(body: bytes, names: tuple[str, ...]) -> _Parts:
+async def _read_json(request: Request, names: tuple[str, ...]) -> _Parts:
     try:
-        content = orjson.loads(body)
+        return await read_json(request, lambda content: _json_parts(content, names))
     except orjson.JSONDecodeError as error:
         raise InvalidRequest("body", "the body is not valid JSON; send a JSON object") from error
+
+
+def _json_parts(content: object, names: tuple[str, ...]) -> _Parts:
     if not isinstance(content, dict):
         raise InvalidRequest("body", "the body is not a JSON object; send a JSON object")
     parts = _Parts()
