@@ -30,14 +30,14 @@ _CHUNK = 1 << 20
 @dataclass(frozen=True, slots=True)
 class BackupManifest:
     """The contents of `manifest.json`. `schema` is the revision of the database, `signer` the
-    public key in hexadecimal, `sealed` is true if the database is encrypted, `digest` is the
+    public key in hexadecimal, `encrypted` is true if the database is encrypted, `digest` is the
     SHA-256 of the stored bytes in hexadecimal. `created_at` is in ISO 8601."""
 
     version: int
     schema: str
     people: int
     templates: int
-    sealed: bool
+    encrypted: bool
     created_at: str
     signer: str
     digest: str
@@ -69,7 +69,7 @@ def write_backup(
         manifest = BackupManifest(
             version=VERSION,
             **asdict(content),
-            sealed=bool(keyring),
+            encrypted=bool(keyring),
             signer=signer.public,
             digest=digest,
         )
@@ -147,7 +147,7 @@ def _read_database(
     part: IO[bytes], output: IO[bytes], manifest: BackupManifest, keyring: Keyring
 ) -> None:
     counted = _Digesting(part)
-    reader: Readable = DecryptingReader(counted, keyring, _CONTEXT) if manifest.sealed else counted
+    reader: Readable = DecryptingReader(counted, keyring, _CONTEXT) if manifest.encrypted else counted
     while chunk := reader.read(_CHUNK):
         output.write(chunk)
     if counted.hexdigest() != manifest.digest:

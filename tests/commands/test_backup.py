@@ -44,7 +44,7 @@ def test_a_restored_backup_knows_the_people(
     person = enroll(running, photos["obama"], NAME)
     file = tmp_path / "monday.simabackup"
     made = json.loads(sima(first, "create", str(file), "--json", **environment))
-    assert (made["people"], made["templates"], made["sealed"]) == (1, 1, bool(key))
+    assert (made["people"], made["templates"], made["encrypted"]) == (1, 1, bool(key))
     assert file.stat().st_mode & 0o777 == 0o600
     assert (NAME.encode() in file.read_bytes()) is not bool(key)
     running.delete(f"/persons/{person['person_id']}")
