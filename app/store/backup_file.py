@@ -147,7 +147,9 @@ def _read_database(
     part: IO[bytes], output: IO[bytes], manifest: BackupManifest, keyring: Keyring
 ) -> None:
     counted = _Digesting(part)
-    reader: Readable = DecryptingReader(counted, keyring, _CONTEXT) if manifest.encrypted else counted
+    reader: Readable = (
+        DecryptingReader(counted, keyring, _CONTEXT) if manifest.encrypted else counted
+    )
     while chunk := reader.read(_CHUNK):
         output.write(chunk)
     if counted.hexdigest() != manifest.digest:
