@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     """Credentials for Milvus: `user:password` or an API key."""
 
     models_dir: Path = PROJECT / "models"
-    face_model: str = "sima-face-4"
+    face_model: str = "sima-face-5"
     """A folder in `models_dir`, or a path."""
     detector: str = "mtcnn"
     """`mtcnn`, or the path of a YuNet ONNX file."""

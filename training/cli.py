@@ -20,7 +20,7 @@ app.add_typer(faces, name="faces")
 
 TEACHERS = Path(__file__).parent / "teachers"
 DEFAULT_TEACHERS = (TEACHERS / "face-reidentification-retail-0095", TEACHERS / "mobilefacenet")
-SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-4"
+SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-5"
 
 Teacher = Annotated[
     list[Path] | None,
