@@ -24,9 +24,10 @@ from app.api import (
     zero_shot,
 )
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
+from app.api.bodies import BodyLimits, HeldBodies
 from app.api.browser_requests import BrowserMiddleware, BrowserPolicy
 from app.api.deps import Context
-from app.api.middleware import BodyLimits, Metrics, RequestMiddleware
+from app.api.middleware import Metrics, RequestMiddleware
 from app.api.nul import refuse_nul
 from app.api.schemas import zero_shot as zero_shot_schemas
 from app.api.slots import WorkerSlots
@@ -84,7 +85,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=["X-Request-ID", "Sima-Erasure", "Retry-After"],
         )
     app.add_middleware(BrowserMiddleware, policy=BrowserPolicy.of(settings))
-    app.add_middleware(RequestMiddleware, limits=_limits(settings), metrics=metrics)
+    app.add_middleware(
+        RequestMiddleware,
+        limits=_limits(settings),
+        held=HeldBodies(settings.max_bodies_bytes),
+        metrics=metrics,
+    )
     problems.install(app)
     endpoints = (
         faces,
@@ -127,6 +133,7 @@ def _limits(settings: Settings) -> BodyLimits:
     return BodyLimits(
         photos=2 * (settings.max_image_bytes * 4 // 3) + 200_000,
         vocabulary=settings.max_vocabulary_bytes + 10_000,
+        client_seconds=settings.client_seconds,
     )
 
 

@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     image that takes more is decoded while no other is."""
     max_json_bytes: Annotated[int, Field(ge=10_000)] = 1_000_000
     """Maximum size of a JSON body, its images apart."""
+    max_bodies_bytes: Annotated[int, Field(ge=1_000_000)] = 256_000_000
+    """Memory for the bodies of all requests of a process, uploads of vocabularies apart; requests
+    beyond it are 503 `overloaded`."""
     max_vocabulary_bytes: Annotated[int, Field(ge=1_000)] = 4_000_000_000
     """Maximum size of an uploaded vector file, as sent and decompressed."""
     preview_side: Annotated[int, Field(ge=128)] = 1024
@@ -115,7 +118,9 @@ class Settings(BaseSettings):
     root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     """Path under which a reverse proxy offers the service and which it removes: `/faces`."""
     client_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
-    """A connection is closed if its client takes no bytes of a waiting response for so long."""
+    """A connection is closed if its client takes no bytes of a waiting response for so long. A
+    request is 408 if its body keeps the service waiting for longer, plus a second per 10,000 bytes
+    that have arrived."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"

@@ -3,7 +3,6 @@
 import re
 import secrets
 import time
-from dataclasses import dataclass
 
 import anyio
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -11,8 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.bodies import BodyLimits, HeldBodies, RequestBody
 from app.api.problems import INTERNAL_ERROR, problem
-from app.errors import FileTooLarge, ImageTooLarge
 from app.logs import get_logger
 from app.timings import Timings
 
@@ -48,27 +47,6 @@ class Metrics:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BodyLimits:
-    """Maximum size of a request body in bytes, for images and for vocabulary uploads."""
-
-    photos: int
-    vocabulary: int
-
-    def check(self, path: str, received: int) -> None:
-        """Raises ImageTooLarge or FileTooLarge."""
-        if path == "/vocabularies" and received > self.vocabulary:
-            raise FileTooLarge(
-                f"the request exceeds {self.vocabulary} bytes; send a smaller file, or raise "
-                "SIMA_MAX_VOCABULARY_BYTES"
-            )
-        if path != "/vocabularies" and received > self.photos:
-            raise ImageTooLarge(
-                f"the request exceeds {self.photos} bytes; send a smaller image, or raise "
-                "SIMA_MAX_IMAGE_BYTES"
-            )
-
-
 class ResponseInterrupted(Exception):
     """A response that began cannot be completed; the server closes its connection."""
 
@@ -76,28 +54,28 @@ class ResponseInterrupted(Exception):
 class RequestMiddleware:
     """Wraps every HTTP request; adds `request_id` and `timings` to its scope."""
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits, metrics: Metrics) -> None:
-        self._app, self._limits, self._metrics = app, limits, metrics
+    def __init__(
+        self, app: ASGIApp, limits: BodyLimits, held: HeldBodies, metrics: Metrics
+    ) -> None:
+        self._app, self._limits, self._held, self._metrics = app, limits, held, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _RequestHandler(scope, receive, send, self._limits, self._metrics).run(self._app)
+        body = RequestBody(scope["path"], receive, self._limits, self._held)
+        await _RequestHandler(scope, body, send, self._metrics).run(self._app)
 
 
 class _RequestHandler:
     """The state of one request and its response."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limits: BodyLimits, metrics: Metrics
-    ) -> None:
-        self._scope, self._receive, self._send = scope, receive, send
-        self._limits, self._metrics = limits, metrics
+    def __init__(self, scope: Scope, body: RequestBody, send: Send, metrics: Metrics) -> None:
+        self._scope, self._body, self._send = scope, body, send
+        self._metrics = metrics
         sent = Headers(scope=scope).get("x-request-id", "")
         self._id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
         self._timings = Timings()
-        self._received = 0
         self._status = 0
         self._body_read = self._answered = self._aborted = False
         scope["request_id"], scope["timings"] = self._id, self._timings
@@ -114,18 +92,17 @@ class _RequestHandler:
             _log.exception("unexpected_error", request_id=self._id)
             if self._status == 0:
                 response = problem(self._id, "internal_error", INTERNAL_ERROR)
-                await response(self._scope, self._receive, self._stamped_send)
+                await response(self._scope, self._body.receive, self._stamped_send)
         finally:
+            self._body.release()
             self._report(time.perf_counter() - began)
 
     async def _limited_receive(self) -> Message:
-        message = await self._receive()
+        message = await self._body.receive()
         if message["type"] == "http.disconnect":
             self._aborted = self._aborted or not self._answered
         else:
             self._body_read = not message.get("more_body", False)
-        self._received += len(message.get("body", b""))
-        self._limits.check(self._scope["path"], self._received)
         return message
 
     async def _stamped_send(self, message: Message) -> None:
