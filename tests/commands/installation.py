@@ -16,6 +16,7 @@ from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY
 from app.store.people import NewPerson, add_person
 from app.wiring.services import open_database, open_store
+from tests.conftest import make_settings
 from tests.store.galleries import SPACE, add
 
 

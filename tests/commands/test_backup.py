@@ -38,22 +38,30 @@ def data(tmp_path: Path, make_client: MakeClient, photos: dict[str, bytes]) -> P
 def test_a_restored_backup_knows_the_people(
     tmp_path: Path, make_client: MakeClient, photos: dict[str, bytes], key: str | None
 ) -> None:
-    environment = {"SIMA_ENCRYPTION_KEYS": key} if key else {}
+    keys = key or ""
     first, second = tmp_path / "first", tmp_path / "second"
     running = make_client(first, encryption_keys=key)
     person = enroll(running, photos["obama"], NAME)
     file = tmp_path / "monday.simabackup"
-    made = json.loads(sima(first, "create", str(file), "--json", **environment))
+    made = json.loads(sima(first, "create", str(file), "--json", SIMA_ENCRYPTION_KEYS=keys))
     assert (made["people"], made["templates"], made["encrypted"]) == (1, 1, bool(key))
     assert file.stat().st_mode & 0o777 == 0o600
     assert (NAME.encode() in file.read_bytes()) is not bool(key)
     running.delete(f"/persons/{person['person_id']}")
 
     checked = json.loads(
-        sima(second, "verify", str(file), "--signer", made["signer"], "--json", **environment)
+        sima(
+            second,
+            "verify",
+            str(file),
+            "--signer",
+            made["signer"],
+            "--json",
+            SIMA_ENCRYPTION_KEYS=keys,
+        )
     )
     assert checked["intact"]
-    sima(second, "restore", str(file), "--signer", made["signer"], **environment)
+    sima(second, "restore", str(file), "--signer", made["signer"], SIMA_ENCRYPTION_KEYS=keys)
     restored = make_client(second, encryption_keys=key)
     found = restored.post("/identify", files=upload(photos["obama2"])).json()["faces"][0]
     assert found["person"]["person_id"] == person["person_id"]
