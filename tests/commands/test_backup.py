@@ -34,7 +34,7 @@ def data(tmp_path: Path, make_client: MakeClient, photos: dict[str, bytes]) -> P
     return folder
 
 
-@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("key", [None, KEY], ids=["plain", "encrypted"])
 def test_a_restored_backup_knows_the_people(
     tmp_path: Path, make_client: MakeClient, photos: dict[str, bytes], key: str | None
 ) -> None:
