@@ -1,11 +1,11 @@
 """Reads JSON bodies: bounded in size and depth, large ones parsed in a worker thread."""
 
+import json
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import numpy as np
-import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
@@ -40,14 +40,14 @@ class BoundedJsonRoute(APIRoute):
 class _BoundedJsonRequest(Request):
     async def json(self) -> Any:
         """The parsed body. Raises like `read_json`."""
-        return await read_json(self, lambda content: content)
+        return await read_json(self, json.loads)
 
 
-async def read_json(request: Request, convert: Callable[[Any], T]) -> T:
-    """The parsed body as `convert` returns it; both may run in a worker thread.
+async def read_json(request: Request, parse: Callable[[bytes], T]) -> T:
+    """The body as `parse` returns it, which may run in a worker thread.
 
     Raises BodyTooLarge for more than SIMA_MAX_JSON_BYTES besides the images, InvalidRequest for
-    more than MAX_LEVELS levels, orjson.JSONDecodeError.
+    more than MAX_LEVELS levels, and the errors of `parse`.
     """
     body = await request.body()
     context = await get_context(request)
@@ -55,7 +55,7 @@ async def read_json(request: Request, convert: Callable[[Any], T]) -> T:
 
     def work() -> T:
         _check(body, limit)
-        return convert(orjson.loads(body))
+        return parse(body)
 
     return work() if len(body) < _PARSED_IN_THREAD else await context.run(work)
 

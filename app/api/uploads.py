@@ -135,7 +135,7 @@ async def _read_multipart(request: Request, names: tuple[str, ...]) -> _Parts:
 
 async def _read_json(request: Request, names: tuple[str, ...]) -> _Parts:
     try:
-        return await read_json(request, lambda content: _json_parts(content, names))
+        return await read_json(request, lambda body: _json_parts(orjson.loads(body), names))
     except orjson.JSONDecodeError as error:
         raise InvalidRequest("body", "the body is not valid JSON; send a JSON object") from error
 

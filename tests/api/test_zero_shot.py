@@ -172,7 +172,7 @@ def test_invalid_requests_are_refused(words: TestClient) -> None:
 
 
 def test_labels_with_too_many_words_are_refused_and_a_long_text_is_not(words: TestClient) -> None:
-    flood = [{"name": f"a{n}", "description": "house " * 600} for n in range(400)]
+    flood = [{"name": f"a{n}", "description": "house " * 400} for n in range(300)]
     assert refused(words, text=RAIN, labels=flood)[:2] == (422, "validation_error")
     known = [n["word"] for n in words.get("/words/rain/nearest?k=1000").json()["neighbors"]]
     long = score(words, text=" ".join(known * 2), labels=known)

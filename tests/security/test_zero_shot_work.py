@@ -15,7 +15,7 @@ SCORE, CLASSIFY = "/zero-shot/score", "/zero-shot/classify"
 @pytest.fixture(scope="module")
 def words(make_client: MakeClient) -> TestClient:
     """An application with 5,200 words of ten dimensions."""
-    client = make_client(default_vocabulary="words")
+    client = make_client(default_vocabulary="words", max_json_bytes=20_000_000)
     rows = np.random.default_rng(0).normal(size=(len(WORDS), 10)).round(2).astype(str)
     lines = (f"{word} {' '.join(row)}" for word, row in zip(WORDS, rows, strict=True))
     file = "\n".join(lines).encode()
