@@ -7,7 +7,6 @@ digest of `database`, so the signature covers everything. Neither is ever whole 
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from app.crypto.keyring import Keyring
 from app.crypto.signing import Signer, check_signature
 from app.crypto.stream import DecryptingReader, EncryptingWriter, Readable
 from app.errors import InvalidArchive
+from app.private_files import create_empty
 
 SUFFIX = ".simabackup"
 VERSION = 1
@@ -101,9 +101,9 @@ def extract_backup(
 @contextmanager
 def _created(file: Path) -> Iterator[IO[bytes]]:
     """Yields a new file with the mode 0600; deletes it after an error."""
-    file.unlink(missing_ok=True)
+    create_empty(file)
     try:
-        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as stream:
+        with file.open("r+b") as stream:
             yield stream
     except BaseException:
         file.unlink(missing_ok=True)
