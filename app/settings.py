@@ -15,7 +15,11 @@ from app.validation import error_text
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-Role = Literal["read", "write"]
+Role = Literal["read", "enroll", "admin"]
+"""What a caller may do; each role includes the ones before it."""
+
+KeyRole = Literal["read", "write"]
+"""The roles of keys in `api_keys`; `write` is the role `admin`."""
 
 _SECRETS = {"api_keys", "encryption_keys", "index_token", "database_url", "index_url"}
 """Settings whose values may contain credentials: never quoted in an error, nor in the `repr`."""
@@ -104,7 +108,7 @@ class Settings(BaseSettings):
     """Interval in which expired photos are deleted and deleted data is purged from index snapshots
     and logs."""
 
-    api_keys: Annotated[dict[str, Role], Field(repr=False)] = {}
+    api_keys: Annotated[dict[str, KeyRole], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""
     open: bool = False
     """Listen on an address that other machines reach although there are no API keys."""
@@ -175,7 +179,7 @@ class Settings(BaseSettings):
         named = self.models_dir / self.face_model
         return named if named.is_dir() else Path(self.face_model)
 
-    def secret_key_roles(self) -> list[tuple[SecretStr, Role]]:
+    def secret_key_roles(self) -> list[tuple[SecretStr, KeyRole]]:
         """The API keys with their roles; the wrapper keeps keys out of logs and messages."""
         return [(SecretStr(key), role) for key, role in self.api_keys.items()]
 

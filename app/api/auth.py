@@ -8,35 +8,29 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import SecretStr
 
-from app.errors import Forbidden, RateLimited, Unauthorized
-from app.settings import Role
+from app.api.callers import ANYBODY, Caller
+from app.errors import RateLimited, Unauthorized
+from app.settings import KeyRole
 
 
 class ApiKeyAuthenticator:
-    """Maps API keys to roles. Without configured keys, every caller has the role `write`."""
+    """Maps API keys to callers. Without configured keys, every caller is ANYBODY."""
 
-    def __init__(self, keys: Sequence[tuple[SecretStr, Role]]) -> None:
-        self._keys = keys
+    def __init__(self, keys: Sequence[tuple[SecretStr, KeyRole]]) -> None:
+        self._keys = [
+            (key, Caller(f"setting-{number}", "admin" if role == "write" else "read"))
+            for number, (key, role) in enumerate(keys, 1)
+        ]
 
-    @property
-    def has_keys(self) -> bool:
-        """Whether keys are configured."""
-        return bool(self._keys)
-
-    def authorize(self, key: str | None, required: Role) -> None:
-        """Raises Unauthorized for a missing or unknown key, Forbidden for an insufficient role."""
-        role = self._authenticate(key)
-        if required == "write" and role != "write":
-            raise Forbidden("this API key is read-only; use a key with the role write")
-
-    def _authenticate(self, key: str | None) -> Role:
+    def identify(self, key: str | None) -> Caller:
+        """Raises Unauthorized for a missing or unknown key."""
         if not self._keys:
-            return "write"
+            return ANYBODY
         sent = (key or "").encode()
-        found: Role | None = None
-        for known, role in self._keys:  # no early exit: the duration must not depend on the key
+        found: Caller | None = None
+        for known, caller in self._keys:  # no early exit: the duration must not depend on the key
             if hmac.compare_digest(known.get_secret_value().encode(), sent):
-                found = role
+                found = caller
         if found is None:
             raise Unauthorized("the API key is missing or unknown; send it in the X-API-Key header")
         return found

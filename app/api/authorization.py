@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
+from app.api.callers import set_caller
 from app.api.deps import Context
 from app.api.json_bodies import BoundedJsonRoute
 from app.errors import Forbidden, Unauthorized
@@ -27,14 +28,14 @@ async def require_read(request: Request, _key: ApiKey = None, _bearer: BearerTok
 
 
 async def require_write(request: Request, _key: ApiKey = None, _bearer: BearerToken = None) -> None:
-    """Requires an API key with the role `write`. Raises Unauthorized, Forbidden, RateLimited."""
-    _authorize_once(request, "write")
+    """Requires an API key with the role `admin`. Raises Unauthorized, Forbidden, RateLimited."""
+    _authorize_once(request, "admin")
 
 
 Reader = Depends(require_read)
 Writer = Depends(require_write)
 
-_ROLES: dict[object, Role] = {require_read: "read", require_write: "write"}
+_ROLES: dict[object, Role] = {require_read: "read", require_write: "admin"}
 
 
 class AuthorizedRoute(BoundedJsonRoute):
@@ -76,15 +77,18 @@ def _authorize(request: Request, required: Role) -> None:
     otherwise a caller could evade it by inventing keys.
     """
     context = cast(Context, request.app.state.context)
-    key = _sent_key(request)
     address = request.client.host if request.client else "unknown"
     try:
-        context.authenticator.authorize(key, required)
-    except (Unauthorized, Forbidden) as refused:
-        known = key if isinstance(refused, Forbidden) else None
-        context.rate_limiter.hit(known or address)
+        caller = context.authenticator.identify(_sent_key(request))
+    except Unauthorized:
+        context.rate_limiter.hit(address)
         raise
-    context.rate_limiter.hit(key if key and context.authenticator.has_keys else address)
+    set_caller(request.scope, caller)
+    context.rate_limiter.hit(caller.key_id or address)
+    if not caller.has_role(required):
+        raise Forbidden(
+            f"this API key has the role {caller.role}; use a key with the role {required}"
+        )
 
 
 def _sent_key(request: Request) -> str | None:

@@ -4,11 +4,13 @@ import pytest
 from pydantic import SecretStr
 
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
-from app.errors import Forbidden, RateLimited, Unauthorized
+from app.errors import RateLimited, Unauthorized
 from app.settings import Role
 from tests.conftest import MakeClient, upload
 
 Photos = dict[str, bytes]
+
+ROLES: set[Role] = {"read", "enroll", "admin"}
 
 
 @pytest.fixture
@@ -17,18 +19,13 @@ def authenticator() -> ApiKeyAuthenticator:
     return ApiKeyAuthenticator([(SecretStr("reader"), "read"), (SecretStr("writer"), "write")])
 
 
-@pytest.mark.parametrize(
-    ("key", "role"), [("reader", "read"), ("writer", "read"), ("writer", "write")]
-)
-def test_a_sufficient_role_is_authorized(
-    authenticator: ApiKeyAuthenticator, key: str, role: Role
+@pytest.mark.parametrize(("key", "roles"), [("reader", {"read"}), ("writer", ROLES)])
+def test_a_key_has_its_role_and_lower_ones(
+    authenticator: ApiKeyAuthenticator, key: str, roles: set[Role]
 ) -> None:
-    authenticator.authorize(key, role)
-
-
-def test_a_read_key_is_forbidden_to_write(authenticator: ApiKeyAuthenticator) -> None:
-    with pytest.raises(Forbidden):
-        authenticator.authorize("reader", "write")
+    caller = authenticator.identify(key)
+    assert {role for role in ROLES if caller.has_role(role)} == roles
+    assert key not in repr(caller)
 
 
 @pytest.mark.parametrize("key", [None, "", "other", "schlüssel"])
@@ -36,12 +33,12 @@ def test_an_unknown_key_is_unauthorized(
     authenticator: ApiKeyAuthenticator, key: str | None
 ) -> None:
     with pytest.raises(Unauthorized) as caught:
-        authenticator.authorize(key, "read")
+        authenticator.identify(key)
     assert not key or key not in str(caught.value)
 
 
 def test_without_configured_keys_every_caller_may_write() -> None:
-    ApiKeyAuthenticator([]).authorize(None, "write")
+    assert ApiKeyAuthenticator([]).identify(None).has_role("admin")
 
 
 def test_the_rate_limit_counts_per_caller() -> None:
