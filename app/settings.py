@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from app.errors import InvalidSetting
+from app.resources import INSTALLED, MODELS, default_data_dir
 from app.validation import error_text
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path, Field(default_factory=default_data_dir)]
+    """Folder of the database, the indexes and pulled models; unset: `data` in the working directory
+    for a checkout, the user's data folder (`~/.local/share/sima`) for an installed package."""
     database_url: Annotated[str | None, Field(repr=False)] = None
     """SQLAlchemy URL; unset: an SQLite file in `data_dir`."""
     index_url: Annotated[str, Field(pattern=_INDEX_URL, repr=False)] = "faiss:"
@@ -50,9 +53,11 @@ class Settings(BaseSettings):
     index_token: SecretStr | None = None
     """Credentials for Milvus: `user:password` or an API key."""
 
-    models_dir: Path = PROJECT / "models"
+    models_dir: Path | None = None
+    """Folder of face models; unset: the shipped models and, for an installed package, those that
+    `sima models` wrote to `models` in `data_dir`."""
     face_model: str = "sima-face-5"
-    """A folder in `models_dir`, or a path."""
+    """The name of a model, or the path of its folder."""
     detector: str = "mtcnn"
     """`mtcnn`, or the path of a YuNet ONNX file."""
     providers: Literal["auto", "cpu", "cuda"] = "auto"
@@ -176,8 +181,15 @@ class Settings(BaseSettings):
     @property
     def face_model_dir(self) -> Path:
         """The folder of the face embedder, which contains its manifest."""
-        named = self.models_dir / self.face_model
-        return named if named.is_dir() else Path(self.face_model)
+        named = (folder / self.face_model for folder in self.model_folders)
+        return next((path for path in named if path.is_dir()), Path(self.face_model))
+
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """The folders of face models by precedence; `sima models` writes to the first."""
+        if self.models_dir is not None:
+            return (self.models_dir,)
+        return (self.data_dir / "models", MODELS) if INSTALLED else (MODELS,)
 
     def secret_key_roles(self) -> list[tuple[SecretStr, KeyRole]]:
         """The API keys with their roles; the wrapper keeps keys out of logs and messages."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from app.resources import MODELS
 from training.words.config import Objective
 from training.words.contexts import RULES
 
@@ -20,7 +21,7 @@ app.add_typer(faces, name="faces")
 
 TEACHERS = Path(__file__).parent / "teachers"
 DEFAULT_TEACHERS = (TEACHERS / "face-reidentification-retail-0095", TEACHERS / "mobilefacenet")
-SHIPPED = Path(__file__).parent.parent / "models" / "sima-face-5"
+SHIPPED = MODELS / "sima-face-5"
 
 Teacher = Annotated[
     list[Path] | None,

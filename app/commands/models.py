@@ -28,7 +28,8 @@ from app.inference.catalog.published import (
     find_by_sha256,
 )
 from app.inference.manifest import Manifest
-from app.settings import PROJECT, Settings
+from app.resources import MODELS
+from app.settings import Settings
 from app.wiring.services import available_models, open_pipeline
 
 models = typer.Typer(no_args_is_help=True, help="Face models: list, download, import, calibrate.")
@@ -165,8 +166,7 @@ def _advance(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
 
 
 def _install(weights: Path, published: PublishedModel, settings: Settings, force: bool) -> Manifest:
-    graph = PROJECT / "models" / "graphs" / GRAPH
-    return install(weights, published, graph, settings.models_dir, force)
+    return install(weights, published, MODELS / "graphs" / GRAPH, settings.model_folders[0], force)
 
 
 def _print_next_steps(manifest: Manifest) -> None:

@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 from app.doctor.findings import Finding, ok, problem, warning
 from app.errors import ModelError
-from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest, read_verified
+from app.inference.manifest import Manifest, find_models, read_manifest, read_verified
 from app.settings import Settings
 from app.store.collections import list_collections
 from app.store.db.tables import GALLERY
 
 
 def check_models(settings: Settings) -> Iterator[Finding]:
-    """Yields findings about the files of the active model and of the others in the folder."""
+    """Yields findings about the files of the active model and of the others in the folders."""
     active = settings.face_model_dir
     try:
         manifest = _verify(active)
@@ -26,8 +26,9 @@ def check_models(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("model", f"{manifest.name} is in force; its files have the stated digests")
-    folders = {path.parent for path in settings.models_dir.glob(f"*/{MANIFEST_NAME}")}
-    for folder in sorted(folders - {active}):
+    for folder in find_models(settings.model_folders):
+        if folder == active:
+            continue
         try:
             _verify(folder)
         except ModelError as error:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -156,6 +157,15 @@ def read_manifest(path: Path) -> Manifest:
         raise ModelError(f"{file} is not a valid manifest: {error}") from error
     except ValidationError as error:
         raise ModelError(f"{file} is not a valid manifest: {_summary(error)}") from error
+
+
+def find_models(folders: Iterable[Path]) -> list[Path]:
+    """Returns the model folders in `folders`, sorted; of two with one name, that in the earlier."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for file in folder.glob(f"*/{MANIFEST_NAME}"):
+            found.setdefault(file.parent.name, file.parent)
+    return sorted(found.values())
 
 
 def _summary(error: ValidationError) -> str:

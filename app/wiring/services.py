@@ -27,7 +27,7 @@ from app.faces.pipeline.quality import QualityLimits
 from app.faces.pipeline.quality_model import QualityModel
 from app.faces.pipeline.yunet import YuNet
 from app.faces.recognition import Recognizer
-from app.inference.manifest import MANIFEST_NAME, Manifest, read_manifest
+from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
 from app.store.db.database import Database
@@ -150,9 +150,8 @@ def open_store(settings: Settings) -> tuple[Database, IndexSync]:
 
 
 def available_models(settings: Settings) -> list[Manifest]:
-    """Returns the models in the models folder and the active one, by name. Raises ModelError."""
-    folders = {path.parent for path in settings.models_dir.glob(f"*/{MANIFEST_NAME}")}
-    folders.add(settings.face_model_dir)
+    """Returns the models in the models folders and the active one, by name. Raises ModelError."""
+    folders = {*find_models(settings.model_folders), settings.face_model_dir}
     return sorted((read_manifest(folder) for folder in folders), key=lambda m: m.name)
 
 

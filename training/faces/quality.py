@@ -18,6 +18,7 @@ import typer
 from app.faces.pipeline.embed import OnnxEmbedder
 from app.faces.pipeline.quality_model import MANIFEST_NAME, SHIPPED, QualityManifest, QualityModel
 from app.inference.manifest import read_manifest, read_verified
+from app.resources import MODELS
 from training.faces.quality_data import collect, load_data
 from training.faces.quality_network import export, fit
 from training.faces.quality_report import measure_quality
@@ -33,7 +34,7 @@ Fmr = Annotated[float, typer.Option(help="False match rate of the threshold.")]
 def fit_network(
     data: Annotated[Path, typer.Argument(help="Folder with index.csv and crop shards.")],
     run: Run,
-    model: Annotated[Path, typer.Option(help="Reference model.")] = PROJECT / "models/sima-face-5",
+    model: Annotated[Path, typer.Option(help="Reference model.")] = MODELS / "sima-face-5",
     photos: Annotated[int, typer.Option(help="Photos of each person, at most.")] = 7,
     epochs: int = 8,
     fmr: Fmr = 0.001,

@@ -15,8 +15,9 @@ from app.faces.pipeline.align import five_point_crop
 from app.faces.pipeline.types import Image, Points
 from app.inference.manifest import read_verified
 from app.inference.session import OnnxSession
+from app.resources import MODELS
 
-SHIPPED = Path(__file__).parents[3] / "models" / "face-quality"
+SHIPPED = MODELS / "face-quality"
 MANIFEST_NAME = "quality.toml"  # not manifest.toml, which marks the folder of a face embedder
 
 CROP_SIZE = 112

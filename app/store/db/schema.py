@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
@@ -12,9 +11,8 @@ from alembic.util.exc import CommandError
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidRequest
+from app.resources import MIGRATIONS
 from app.store.db.database import Database
-
-_SCRIPTS = Path(__file__).resolve().parents[3] / "migrations"
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
@@ -37,7 +35,7 @@ def downgrade(database: Database, revision: str) -> None:
 
 def is_known(revision: str) -> bool:
     """Whether this version has a migration with the revision."""
-    scripts = ScriptDirectory(str(_SCRIPTS))
+    scripts = ScriptDirectory(str(MIGRATIONS))
     return any(script.revision == revision for script in scripts.walk_revisions())
 
 
@@ -48,7 +46,7 @@ def current_revision(session: Session) -> str | None:
 
 def newest_revision() -> str | None:
     """The revision that this version of the service needs."""
-    return ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 @contextmanager
@@ -63,6 +61,6 @@ def _known_revision(revision: str) -> Iterator[None]:
 
 def _config(session: Session) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = session.connection()
     return config
