@@ -5,7 +5,9 @@ WORKDIR /srv/sima
 RUN python -m venv /opt/venv
 COPY requirements.lock ./
 RUN /opt/venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
+COPY migrations ./migrations
+COPY models ./models
 COPY app ./app
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps . \
     && /opt/venv/bin/pip install --no-cache-dir "psycopg[binary]>=3.2" "pymilvus>=2.5" \
@@ -17,11 +19,7 @@ RUN useradd --system --uid 10001 --home-dir /srv/sima sima \
     && pip uninstall --yes pip setuptools wheel || true
 WORKDIR /srv/sima
 COPY --from=build /opt/venv /opt/venv
-COPY migrations ./migrations
-COPY models ./models
-COPY app ./app
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/srv/sima \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
