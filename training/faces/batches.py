@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from app.vectors import Matrix
 from training.faces.augment import Augmentation, CropSpec, augmented_crop
-from training.faces.blends import blend
+from training.faces.blends import Parents, blend
 from training.faces.crops import CropSet
 from training.faces.pixels import cut, stack_images
 from training.faces.teacher import Teacher
@@ -59,10 +59,14 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class DistillationSize:
-    """Number of photos and of blends in a distillation batch."""
+    """Number of photos and of blends in a distillation batch.
+
+    `balanced` draws as many blends of each group of people.
+    """
 
     photos: int
     blends: int = 0
+    balanced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +82,20 @@ class IdentitySize:
 class BlendSource:
     """Generates blends with the teacher's embeddings. Loads the teacher at first use."""
 
-    def __init__(self, data: TrainingData, augmentation: Augmentation) -> None:
+    def __init__(
+        self, data: TrainingData, augmentation: Augmentation, balanced: bool = False
+    ) -> None:
         # The teacher embeds a blend unflipped, so the student must not see it flipped.
         self._augmentation = replace(augmentation, flip=0.0)
         self._data = data
+        self._parents = Parents(data.photos.crops, balanced)
         self._teacher: Teacher | None = None
 
     def make(self, count: int, rng: Generator) -> Batch:
         """`count` new blends; the student's crops are augmented, the teacher's are not."""
         if self._teacher is None:
             self._teacher = self._data.make_teacher()
-        faces = [blend(self._data.photos.crops, rng) for _ in range(count)]
+        faces = [blend(self._data.photos.crops, self._parents, rng) for _ in range(count)]
         targets = self._teacher.embed(
             [face.image for face in faces], [face.landmarks for face in faces]
         )
@@ -104,11 +111,16 @@ class _PhotoBatches(Dataset[Batch]):
     """Base of both kinds of batches: cuts the chosen crops and appends blends."""
 
     def __init__(
-        self, data: TrainingData, blends: int, augmentation: Augmentation, seed: int
+        self,
+        data: TrainingData,
+        blends: int,
+        augmentation: Augmentation,
+        seed: int,
+        balanced: bool = False,
     ) -> None:
         self._data, self._augmentation, self._seed = data, augmentation, seed
         self._blend_count = blends
-        self._blends = BlendSource(data, augmentation)
+        self._blends = BlendSource(data, augmentation, balanced)
 
     def __len__(self) -> int:
         return _MOST_STEPS
@@ -129,7 +141,7 @@ class DistillationBatches(_PhotoBatches):
     def __init__(
         self, data: TrainingData, size: DistillationSize, augmentation: Augmentation, seed: int
     ) -> None:
-        super().__init__(data, size.blends, augmentation, seed)
+        super().__init__(data, size.blends, augmentation, seed, size.balanced)
         self._photos = size.photos
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)

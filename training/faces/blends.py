@@ -29,9 +29,34 @@ class Blend:
     landmarks: Points
 
 
-def blend(crops: CropSet, rng: Generator) -> Blend:
-    """Two random faces mixed by a smooth random mask, warped slightly; half of them mirrored."""
-    a, b = rng.choice(len(crops), 2, replace=False)
+class Parents:
+    """Chooses the two faces of each blend."""
+
+    def __init__(self, crops: CropSet, balanced: bool = False) -> None:
+        """Any two crops, or, if `balanced`, as many of each group of people.
+
+        The groups are those that `crops` name, and the crops without a group together.
+        """
+        group = np.where(crops.group == "other", "", crops.group)
+        named = [np.flatnonzero(group == name) for name in np.unique(group)]
+        everything = [np.arange(len(crops))]
+        self._strata = named if balanced else everything
+        self._all = everything[0]
+
+    def draw(self, rng: Generator) -> tuple[int, int]:
+        """Two rows: the first of a random group, the second half the time of the same group."""
+        stratum = self._strata[int(rng.integers(len(self._strata)))]
+        first = int(rng.choice(stratum))
+        others = stratum if rng.random() < 0.5 and len(stratum) > 1 else self._all
+        second = first
+        while second == first:
+            second = int(rng.choice(others))
+        return first, second
+
+
+def blend(crops: CropSet, parents: Parents, rng: Generator) -> Blend:
+    """Two faces mixed by a smooth random mask, warped slightly; half of them mirrored."""
+    a, b = parents.draw(rng)
     size = crops.images.size
     onto = similarity_transform(crops.landmarks[b], crops.landmarks[a])
     other = warp(crops.images[b], onto, size)

@@ -60,11 +60,20 @@ class RunConfig(_Part):
 
 
 class DistillConfig(RunConfig):
-    """Stage one: distillation. `blends` is the share of blends in a batch, 0 to 1."""
+    """Stage one: distillation. `blends` is the share of blends in a batch, 0 to 1.
+
+    `balanced_blends` makes as many blends of each group of people, where the data names groups.
+    `queue` is the number of past embeddings that a batch is compared with (0: none); of these, the
+    `hardest` most similar to each crop count, with `queue_weight`.
+    """
 
     batch: int = 64
     blends: float = 0.0
+    balanced_blends: bool = False
     relational_weight: float = 10.0
+    queue: int = 0
+    hardest: int = 16
+    queue_weight: float = 3.0
 
 
 class TripletConfig(RunConfig):

@@ -24,6 +24,7 @@ from training.faces.losses import (
     triplet_terms,
 )
 from training.faces.miners import HardMiner, Miner, RandomMiner, SemiHardMiner
+from training.faces.queue import EmbeddingQueue
 
 
 class BatchLoss(NamedTuple):
@@ -43,21 +44,31 @@ class Objective(Protocol):
 
 
 class Distillation:
-    """Stage one: direct and relational distillation from the teacher's embeddings."""
+    """Stage one: direct and relational distillation from the teacher's embeddings.
+
+    With `queue` in the configuration, relations to the most similar embeddings of past steps count
+    as well.
+    """
 
     name = "distil"
 
     def __init__(self, config: DistillConfig, data: TrainingData) -> None:
         blends = round(config.batch * config.blends)
-        size = DistillationSize(config.batch - blends, blends)
+        size = DistillationSize(config.batch - blends, blends, config.balanced_blends)
         self.batches: Batches = DistillationBatches(data, size, config.augmentation, config.seed)
-        self._weight = config.relational_weight
+        self._config = config
+        self._queue = EmbeddingQueue(config.queue) if config.queue else None
 
     def __call__(self, embeddings: Tensor, batch: Batch) -> BatchLoss:
         """Direct plus weighted relational distillation."""
         teacher = batch.targets.to(embeddings.device)
-        direct = direct_distillation(embeddings, teacher)
-        return BatchLoss(direct + self._weight * relational_distillation(embeddings, teacher), 1.0)
+        relations = relational_distillation(embeddings, teacher)
+        loss = direct_distillation(embeddings, teacher) + self._config.relational_weight * relations
+        if self._queue is not None:
+            hard = self._queue.hard_pairs(embeddings, teacher, self._config.hardest)
+            loss = loss + self._config.queue_weight * hard
+            self._queue.append(embeddings, teacher)
+        return BatchLoss(loss, 1.0)
 
 
 class TripletTuning:

@@ -106,7 +106,8 @@ def run_stage(name: StageName, options: StageOptions) -> None:
         start=None if options.start is None else read_average(options.start)[0],
     )
     progress = training.run(options.cool_down_now)
-    plot_run(training.log, options.run / "log.png")
+    if training.log.exists():  # it has a line from the first evaluation on
+        plot_run(training.log, options.run / "log.png")
     print(f"stopped at step {progress.step}; checkpoint {training.checkpoint}")
 
 

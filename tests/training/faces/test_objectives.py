@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch", reason="requires the extra `train`")
 
 from tests.training.faces.patterns import synthetic_crops, training_data, with_targets
 from training.faces.batches import Batch, Photos
-from training.faces.config import SiameseConfig, TripletConfig
-from training.faces.objectives import SiameseTuning, TripletTuning
+from training.faces.config import DistillConfig, SiameseConfig, TripletConfig
+from training.faces.objectives import Distillation, SiameseTuning, TripletTuning
 
 
 def test_a_stranger_similar_to_the_anchor_for_the_teacher_is_no_negative() -> None:
@@ -67,3 +67,16 @@ def test_the_siamese_stage_uses_one_genuine_and_one_impostor_pair_per_triplet() 
     assert stage(at_one_point, batch).loss.item() == pytest.approx(0.5, abs=1e-5), "(0 + 1) / 2"
     crossed = torch.eye(2).repeat(2, 1)
     assert stage(crossed, batch).loss.item() > 0.9
+
+
+def test_distillation_with_a_queue_adds_the_pairs_of_past_steps() -> None:
+    """In the second step, an exact student still deviates from what it was in the first one."""
+    photos = with_targets(synthetic_crops(4, 2), 256)
+    plain, queued = (
+        Distillation(DistillConfig(batch=4, queue=size), training_data(photos)) for size in (0, 8)
+    )
+    batch = plain.batches[0]
+    wrong = batch.targets.roll(1, dims=1)
+    assert queued(wrong, batch).loss == plain(wrong, batch).loss
+    assert plain(batch.targets, batch).loss.item() == pytest.approx(0.0, abs=1e-5)
+    assert queued(batch.targets, batch).loss.item() > 0.01

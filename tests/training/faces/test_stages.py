@@ -77,6 +77,9 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     with (first / "log.csv").open() as log:
         assert [row["step"] for row in csv.DictReader(log)] == ["2", "4", "6", "2", "4"]
     assert (first / "log.png").stat().st_size > 1_000
+    (first / "log.csv").rename(tmp_path / "log.csv")
+    assert "stopped at step 4" in run(*distil), "a run may stop before its first evaluation"
+    (tmp_path / "log.csv").rename(first / "log.csv")
 
     only_distil = ("batch", "blends")
     lines = [line for line in CONFIG.splitlines() if not line.startswith(only_distil)]
