@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.commands import (
+    api_keys,
     backup,
     collections,
     decisions,
@@ -38,6 +39,7 @@ app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
 app.add_typer(backup.backup, name="backup")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(api_keys.api_keys, name="api-keys")
 app.add_typer(collections.collections, name="collections")
 app.add_typer(models.models, name="models")
 collections.collections.command("create")(decisions.create)
@@ -78,6 +80,7 @@ def serve(
         ensure_vocabulary,
         prepare_data,
         require_keys,
+        requires_keys,
     )
 
     with exit_on_error():
@@ -89,9 +92,8 @@ def serve(
         prepare_data(settings)
         check_index_engine(settings)  # in a worker, the error would be a traceback in the log
         ensure_vocabulary(settings)
-    get_logger("sima").info(
-        "service_starting", host=host, access="API keys" if settings.api_keys else "everybody"
-    )
+        access = "API keys" if requires_keys(settings) else "everybody"
+    get_logger("sima").info("service_starting", host=host, access=access)
     uvicorn.run(
         "app.main:serve_app",
         factory=True,

@@ -31,6 +31,7 @@ from app.api.middleware import Metrics, RequestMiddleware
 from app.api.nul import refuse_nul
 from app.api.schemas import zero_shot as zero_shot_schemas
 from app.api.slots import WorkerSlots
+from app.api.stored_keys import StoredKeys
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.settings import Settings
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await anyio.to_thread.run_sync(services.readiness.prepare)
             app.state.context = Context(
                 services,
-                ApiKeyAuthenticator(settings.secret_key_roles()),
+                ApiKeyAuthenticator(settings.secret_key_roles(), StoredKeys(services.database)),
                 RateLimiter(settings.rate_limit),
                 metrics,
                 WorkerSlots(concurrency(settings), settings.busy_seconds),

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.store.collections import create_collection
+from app.store.db import access_tables  # noqa: F401 - declares tables
 from app.store.db.database import Database
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY, Base

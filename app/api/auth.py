@@ -9,30 +9,47 @@ from limits.strategies import MovingWindowRateLimiter
 from pydantic import SecretStr
 
 from app.api.callers import ANYBODY, Caller
+from app.api.stored_keys import StoredKeys
+from app.crypto.api_key_text import ApiKeyText
 from app.errors import RateLimited, Unauthorized
 from app.settings import KeyRole
 
 
 class ApiKeyAuthenticator:
-    """Maps API keys to callers. Without configured keys, every caller is ANYBODY."""
+    """Maps API keys of the settings and of the store to callers.
 
-    def __init__(self, keys: Sequence[tuple[SecretStr, KeyRole]]) -> None:
+    Without any key, every caller is ANYBODY.
+    """
+
+    def __init__(self, keys: Sequence[tuple[SecretStr, KeyRole]], stored: StoredKeys) -> None:
         self._keys = [
             (key, Caller(f"setting-{number}", "admin" if role == "write" else "read"))
             for number, (key, role) in enumerate(keys, 1)
         ]
+        self._stored = stored
 
-    def identify(self, key: str | None) -> Caller:
-        """Raises Unauthorized for a missing or unknown key."""
-        if not self._keys:
-            return ANYBODY
-        sent = (key or "").encode()
+    async def requires_keys(self) -> bool:
+        """Whether callers need a key. Raises NotReady."""
+        return bool(self._keys) or await self._stored.exist()
+
+    async def identify(self, key: str | None) -> Caller:
+        """Raises Unauthorized for a missing, unknown, expired or revoked key; NotReady."""
+        caller = self._find_configured(key or "")
+        text = ApiKeyText.parse(key or "")
+        if caller is None and text is not None:
+            caller = await self._stored.identify(text)
+        if caller is not None:
+            return caller
+        if await self.requires_keys():
+            raise Unauthorized("the API key is missing or unknown; send it in the X-API-Key header")
+        return ANYBODY
+
+    def _find_configured(self, key: str) -> Caller | None:
+        sent = key.encode()
         found: Caller | None = None
         for known, caller in self._keys:  # no early exit: the duration must not depend on the key
             if hmac.compare_digest(known.get_secret_value().encode(), sent):
                 found = caller
-        if found is None:
-            raise Unauthorized("the API key is missing or unknown; send it in the X-API-Key header")
         return found
 
 

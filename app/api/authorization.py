@@ -24,12 +24,12 @@ BearerToken = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 async def require_read(request: Request, _key: ApiKey = None, _bearer: BearerToken = None) -> None:
     """Requires any known API key. Raises Unauthorized or RateLimited."""
-    _authorize_once(request, "read")
+    await _authorize_once(request, "read")
 
 
 async def require_write(request: Request, _key: ApiKey = None, _bearer: BearerToken = None) -> None:
     """Requires an API key with the role `admin`. Raises Unauthorized, Forbidden, RateLimited."""
-    _authorize_once(request, "admin")
+    await _authorize_once(request, "admin")
 
 
 Reader = Depends(require_read)
@@ -53,7 +53,7 @@ class AuthorizedRoute(BoundedJsonRoute):
             return handle
 
         async def authorized(request: Request) -> Response:
-            _authorize_once(request, role)
+            await _authorize_once(request, role)
             return await handle(request)
 
         return authorized
@@ -64,13 +64,13 @@ def _role_of(route: BoundedJsonRoute) -> Role | None:
     return next((role for role in found if role is not None), None)
 
 
-def _authorize_once(request: Request, required: Role) -> None:
+async def _authorize_once(request: Request, required: Role) -> None:
     if request.scope.get(_CHECKED) != required:
-        _authorize(request, required)
+        await _authorize(request, required)
         request.scope[_CHECKED] = required
 
 
-def _authorize(request: Request, required: Role) -> None:
+async def _authorize(request: Request, required: Role) -> None:
     """Checks the key and counts the request, also a refused one, against the rate limit.
 
     Without configured keys, and for unknown keys, the limit is that of the client's address:
@@ -79,7 +79,7 @@ def _authorize(request: Request, required: Role) -> None:
     context = cast(Context, request.app.state.context)
     address = request.client.host if request.client else "unknown"
     try:
-        caller = context.authenticator.identify(_sent_key(request))
+        caller = await context.authenticator.identify(_sent_key(request))
     except Unauthorized:
         context.rate_limiter.hit(address)
         raise

@@ -5,12 +5,15 @@ reaches it for any page that it shows.
 """
 
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.deps import Context
 from app.api.problems import problem
+from app.errors import NotReady
 from app.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -36,19 +39,22 @@ class BrowserPolicy:
             return cls(None, origins)
         return cls(_LOOPBACK | {settings.host} | set(settings.allowed_hosts), origins)
 
-    def refusal(self, method: str, headers: Headers) -> str | None:
-        """Returns why the request is refused, or None."""
-        host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
-        if self.hosts is not None and name not in self.hosts:
-            return (
-                f"the host {name[:100]!r} is not accepted by a service without API keys; set "
-                "SIMA_API_KEYS, or add it to SIMA_ALLOWED_HOSTS"
-            )
+    def host_refusal(self, headers: Headers) -> str | None:
+        """Returns why the host of a service without keys is refused, or None."""
+        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if self.hosts is None or name in self.hosts:
+            return None
+        return (
+            f"the host {name[:100]!r} is not accepted by a service without API keys; create one "
+            "with `sima api-keys create`, or add the host to SIMA_ALLOWED_HOSTS"
+        )
+
+    def origin_refusal(self, method: str, headers: Headers) -> str | None:
+        """Returns why the origin of the request is refused, or None."""
         origin = headers.get("origin")
         if origin is None or method in _WITHOUT_EFFECT or origin in self.origins:
             return None
-        if urlsplit(origin).netloc == host:
+        if urlsplit(origin).netloc == headers.get("host", ""):
             return None
         return "a page of another origin sent the request; add the origin to SIMA_CORS_ORIGINS"
 
@@ -61,9 +67,22 @@ class BrowserMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            refusal = self._policy.refusal(scope["method"], Headers(scope=scope))
+            headers = Headers(scope=scope)
+            refusal = self._policy.host_refusal(headers)
+            if refusal is not None and await _requires_keys(scope):
+                refusal = None
+            refusal = refusal or self._policy.origin_refusal(scope["method"], headers)
             if refusal is not None:
                 response = problem(str(scope.get("request_id", "")), "forbidden", refusal)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+async def _requires_keys(scope: Scope) -> bool:
+    """Whether a key was created since the service started. False if the database fails."""
+    context = cast(Context, scope["app"].state.context)
+    try:
+        return await context.authenticator.requires_keys()
+    except NotReady:
+        return False

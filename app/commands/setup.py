@@ -3,9 +3,13 @@
 from ipaddress import ip_address
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy import inspect
 
 from app.errors import InvalidSetting
 from app.settings import Settings
+from app.store.api_keys import has_keys
+from app.store.db.access_tables import ApiKeyRow
+from app.store.db.database import sqlite_file
 from app.store.db.schema import upgrade
 from app.wiring.data_folder import restrict_permissions
 from app.wiring.index_engines import check_engine, delete_unencrypted_snapshots
@@ -16,14 +20,34 @@ from app.words.packaged import import_default_vocabulary
 def require_keys(settings: Settings, host: str) -> None:
     """Raises InvalidSetting if callers from other machines would need no API key.
 
-    `host` is the address to listen on. The setting `open` permits it.
+    `host` is the address to listen on. The setting `open` permits it. Creates nothing.
     """
-    if settings.api_keys or settings.open or _is_loopback(host):
+    if settings.open or _is_loopback(host) or requires_keys(settings):
         return
     raise InvalidSetting(
-        f"the service would listen on {host} without API keys; set SIMA_API_KEYS, or SIMA_OPEN=yes "
-        "to let everybody who reaches it read and write"
+        f"the service would listen on {host} without API keys; create one with `sima api-keys "
+        "create`, set SIMA_API_KEYS, or set SIMA_OPEN=yes to let everybody who reaches it read and "
+        "write"
     )
+
+
+def requires_keys(settings: Settings) -> bool:
+    """Whether callers need a key: one is set, or one was created in the store.
+
+    Raises InvalidSetting, NotReady.
+    """
+    if settings.api_keys:
+        return True
+    file = sqlite_file(settings.effective_database_url)
+    if file is not None and not file.exists():
+        return False
+    database = open_database(settings)
+    try:
+        with database.read() as session:
+            migrated = inspect(session.connection()).has_table(ApiKeyRow.__tablename__)
+            return migrated and has_keys(session)
+    finally:
+        database.close()
 
 
 def _is_loopback(host: str) -> bool:

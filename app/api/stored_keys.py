@@ -1,0 +1,55 @@
+"""Looks up the API keys of the store."""
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+
+from app.api.callers import Caller
+from app.crypto.api_key_text import ApiKeyText
+from app.errors import Unauthorized
+from app.store.api_keys import ApiKey, find_key, has_keys
+from app.store.db.database import Database
+
+_THREADS = 4
+
+
+class StoredKeys:
+    """The API keys in the database.
+
+    Every request reads its key anew, so that a revocation applies at once in every process. The
+    lookups have threads of their own: requests that wait for the CPU do not delay a refusal.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._threads = CapacityLimiter(_THREADS)
+        self._exist = False
+
+    async def identify(self, text: ApiKeyText) -> Caller | None:
+        """The caller with this key, None if it is unknown.
+
+        Raises Unauthorized for an expired or revoked key, NotReady.
+        """
+        key = await anyio.to_thread.run_sync(self._find, text, limiter=self._threads)
+        if key is None:
+            return None
+        self._exist = True
+        if key.state != "active":
+            raise Unauthorized(
+                f"the API key is {key.state}; ask the operator for another one, made by "
+                "`sima api-keys create`"
+            )
+        return Caller(key.key_id, key.rights.role)
+
+    async def exist(self) -> bool:
+        """Whether a key was ever created. Raises NotReady."""
+        if not self._exist:  # keys are never deleted
+            self._exist = await anyio.to_thread.run_sync(self._any, limiter=self._threads)
+        return self._exist
+
+    def _find(self, text: ApiKeyText) -> ApiKey | None:
+        with self._database.read() as session:
+            return find_key(session, text)
+
+    def _any(self) -> bool:
+        with self._database.read() as session:
+            return has_keys(session)
