@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi.testclient import TestClient
+from sqlalchemy import create_engine, text
 
 from app.api.slots import WRITE_SLOTS
 from tests.conftest import MakeClient, enroll, upload
@@ -77,3 +78,22 @@ def test_a_write_is_refused_after_a_limited_time(
         assert time.monotonic() - began < 20
     assert client.patch("/collections/default", json={"target_fmr": 0.01}).status_code == 200
     enroll(client, photos["obama"], "Barack")
+
+
+def test_a_write_does_not_wait_for_a_lock_of_postgresql_without_end(
+    make_client: MakeClient, tmp_path: Path, postgres: str, photos: Photos
+) -> None:
+    client = make_client(tmp_path, database_url=postgres, busy_seconds=0.5)
+    person = enroll(client, photos["astronaut"], "Eileen")["person_id"]
+    other = create_engine(postgres)
+    with other.begin() as session:
+        session.execute(text("LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE"))
+        began = time.monotonic()
+        refused = client.patch(f"/persons/{person}", json={"name": "Somebody"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert "Retry-After" in refused.headers
+        assert time.monotonic() - began < 10
+        assert client.get(f"/persons/{person}").json()["name"] == "Eileen", "reads do not wait"
+    other.dispose()
+    assert client.patch(f"/persons/{person}", json={"name": "Collins"}).status_code == 200
+    client.delete("/collections/default")

@@ -27,6 +27,7 @@ _CHECKPOINT_MILLISECONDS, _CHECKPOINTS, _PAUSE_SECONDS = 200, 5, 0.3
 # SQLite's default cache of 2 MB does not hold the pages that a search joins; with it, half of the
 # time of a search was reading.
 _MAPPED_BYTES, _CACHE_KIB = 1 << 30, 32 << 10
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for an expired lock_timeout
 _LOG_ID = "sima_log_id"  # in the `info` of a connection
 
 
@@ -36,7 +37,7 @@ class Database:
     A read scope sees one consistent snapshot from its first statement to its last. A write scope is
     one transaction, serialised with all other writers of the same collection. Every session carries
     `keyring`, with which personal data is encrypted. A writer waits `busy_seconds` for the lock of
-    SQLite, then raises Overloaded.
+    SQLite or for a lock of PostgreSQL, then raises Overloaded.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Database:
             prepare = partial(_prepare_sqlite, self._busy_milliseconds)
             event.listen(self._engine, "connect", prepare)
             event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine, "begin", partial(_begin_postgres, self._busy_milliseconds))
         if self._files is not None:
             _watch(self._engine, self._files)
         self._info = {"keyring": self.keyring}
@@ -174,7 +177,7 @@ def _translated() -> Iterator[None]:
     except SQLAlchemyError as error:
         # Only the driver's message: SQLAlchemy's contains parameters, such as people's names.
         cause = error.orig if isinstance(error, DBAPIError) else type(error).__name__
-        if isinstance(cause, SqliteError) and _is_locked(cause):
+        if _is_locked(cause):
             _log.warning("database_locked")
             raise Overloaded(
                 "another process or request holds the write lock of the database; send the request "
@@ -184,9 +187,17 @@ def _translated() -> Iterator[None]:
         raise NotReady("the database is not available") from error
 
 
-def _is_locked(error: SqliteError) -> bool:
-    # The low byte of an extended code such as SQLITE_BUSY_SNAPSHOT is the primary code.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (SQLITE_BUSY, SQLITE_LOCKED)
+def _is_locked(error: BaseException | str | None) -> bool:
+    if isinstance(error, SqliteError):
+        # The low byte of an extended code such as SQLITE_BUSY_SNAPSHOT is the primary code.
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in (SQLITE_BUSY, SQLITE_LOCKED)
+    return getattr(error, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def _begin_postgres(busy_milliseconds: int, connection: Connection) -> None:
+    """Limits the wait for a lock in this transaction; readers take none that others wait for."""
+    if connection.get_execution_options().get("sima_write"):
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {busy_milliseconds}")
 
 
 def _prepare_sqlite(

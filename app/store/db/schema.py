@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.errors import InvalidRequest
@@ -21,6 +22,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
     Raises InvalidRequest for an unknown revision.
     """
     with _known_revision(revision), database.write() as session:
+        if not database.is_sqlite:  # wait for the migrations of another process to end
+            session.execute(text("SET LOCAL lock_timeout = 0"))
         command.upgrade(_config(session), revision)
 
 
