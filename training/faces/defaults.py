@@ -1,6 +1,7 @@
 """What a service does at its default settings to people that no training used."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,33 +71,51 @@ def measure_defaults(
         others = np.empty((0, embeddings.shape[1]), dtype=np.float32)
     named = _Faces(embeddings, policy.corrections(embeddings), identity)
     fillers = _Faces(others, policy.corrections(others), np.full(len(others), ""))
-    off = named.off
-    first, second = _genuine_pairs(identity)
-    scores = (embeddings[first] * embeddings[second]).sum(axis=1) - off[first] - off[second]
-    refused = float((scores < policy.for_fmr(_FMR).threshold).mean())
+    pairs, refused = _verification(policy, named)
     names, counts = np.unique(identity, return_counts=True)
     several = names[counts >= 2]
     most = len(several) * 3 // 4
-    sizes = sorted({min(size, most + len(others)) for size in _GALLERIES})
     rng = np.random.default_rng(seed)
-    results = []
-    for size in sizes:
-        thresholds = (policy.for_fpir(_FPIR, size).threshold, policy.for_fmr(_FMR).threshold)
-        draws = []
-        for _ in range(_DRAWS):
-            enrolled = rng.choice(several, min(size, most), replace=False)
-            filling = rng.choice(len(others), size - len(enrolled), replace=False)
-            draws.append(_draw(named, enrolled, _take(fillers, filling), thresholds, rng))
-        *shares, probes = np.array(draws).T
-        results.append(
-            GalleryResult(
-                people=size,
-                labelled=min(size, most),
-                probes=int(probes.sum()),
-                **dict(zip(_SHARES, (float(share.mean()) for share in shares), strict=True)),
-            )
-        )
-    return Defaults(len(first), refused, tuple(results))
+    galleries = [
+        _galleries(policy, named, several, fillers, _Size(size, min(size, most)), rng)
+        for size in sorted({min(size, most + len(others)) for size in _GALLERIES})
+    ]
+    return Defaults(pairs, refused, tuple(galleries))
+
+
+def _verification(policy: DecisionPolicy, faces: _Faces) -> tuple[int, float]:
+    """The number of genuine pairs, and the share of them that is refused."""
+    first, second = _genuine_pairs(faces.identity)
+    cosines = (faces.embeddings[first] * faces.embeddings[second]).sum(axis=1)
+    scores = cosines - faces.off[first] - faces.off[second]
+    return len(first), float((scores < policy.for_fmr(_FMR).threshold).mean())
+
+
+class _Size(NamedTuple):
+    """People in a gallery, and how many of them have further photos."""
+
+    people: int
+    labelled: int
+
+
+def _galleries(
+    policy: DecisionPolicy,
+    named: _Faces,
+    several: NDArray[np.str_],
+    fillers: _Faces,
+    size: _Size,
+    rng: np.random.Generator,
+) -> GalleryResult:
+    """Mean shares over random galleries; `several` names the people with several photos."""
+    thresholds = (policy.for_fpir(_FPIR, size.people).threshold, policy.for_fmr(_FMR).threshold)
+    draws = []
+    for _ in range(_DRAWS):
+        enrolled = rng.choice(several, size.labelled, replace=False)
+        filling = rng.choice(len(fillers.identity), size.people - size.labelled, replace=False)
+        draws.append(_draw(named, enrolled, _take(fillers, filling), thresholds, rng))
+    *shares, probes = np.array(draws).T
+    means = dict(zip(_SHARES, (float(share.mean()) for share in shares), strict=True))
+    return GalleryResult(size.people, size.labelled, int(probes.sum()), **means)
 
 
 def _draw(
