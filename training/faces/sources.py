@@ -6,13 +6,15 @@ from app.faces.pipeline.mtcnn import Mtcnn
 from app.inference.session import choose_providers
 from training.faces.crops import CropSet, read_shards
 from training.faces.folders import read_folders
+from training.faces.same_person import merge_identities
 
 
 def read_crops(folder: Path, limit: int | None = None) -> CropSet:
     """Crops from shards if `folder` has an `index.csv`, else from one sub-folder per identity.
 
-    `limit` reads about that many crops of the shards; it does not apply to sub-folders.
+    Identities of the shards are corrected (`merge_identities`). `limit` reads about that many crops
+    of the shards; it does not apply to sub-folders.
     """
     if (folder / "index.csv").is_file():
-        return read_shards(folder, limit)
+        return merge_identities(read_shards(folder, limit))
     return read_folders(folder, Mtcnn(choose_providers("cpu")))

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="requires the extra `train`")
 
 from tests.training.faces.patterns import synthetic_crops
-from training.faces.same_person import people_of
+from training.faces.same_person import merge_identities, people_of
 
 
 def test_corrected_labels_apply_to_crops_without_an_identity() -> None:
@@ -22,3 +22,11 @@ def test_corrected_labels_apply_to_crops_without_an_identity() -> None:
     assert people[0] == people[1]
     assert len(set(people)) == 3
     assert people[3] == "named"
+
+
+def test_a_person_with_two_names_has_one_identity() -> None:
+    crops = replace(
+        synthetic_crops(1, 4), identity=np.array(["celeba-6820", "celeba-215", "celeba-1", ""])
+    )
+    merged = merge_identities(crops).identity.tolist()
+    assert merged == ["celeba-215", "celeba-215", "celeba-1", ""]
