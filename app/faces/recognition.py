@@ -1,15 +1,21 @@
 """Verification (1:1) and open-set identification (1:N) of faces."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import MultipleFaces, NoFace, PersonNotFound
+import numpy as np
+
+from app.errors import PersonNotFound
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
+from app.faces.decisions.rules import DecisionRules
+from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.pipeline.pipeline import FacePipeline
-from app.faces.pipeline.selection import FaceChoice, FaceSelection, ImageAnalysis
+from app.faces.pipeline.selection import FaceChoice, FaceSelection
 from app.faces.pipeline.types import Face
+from app.faces.probes import Probe, ProbeReader, Sample
 from app.store.collections import get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
@@ -18,7 +24,7 @@ from app.store.people import Person, get_person
 from app.store.search import NearestPerson, nearest_people
 from app.store.templates import support_set, with_mean
 from app.timings import Timings
-from app.vectors import Vector, cosine
+from app.vectors import Matrix, Vector, cosine
 
 Decision = Literal["match", "unknown", "ambiguous"]
 
@@ -33,14 +39,15 @@ class EmbeddedFace:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A 1:1 comparison with another face or an enrolled person: `face_b` or `person` is set.
+    """A 1:1 comparison with another face or an enrolled person, who is `person` then.
 
-    `target_fmr` is the rate in force, None with a fixed threshold.
+    `target_fmr` is the rate in force, None with a fixed threshold. Samples other than images have
+    no faces: both are None if embeddings or templates were compared.
     """
 
     judgement: Judgement
     target_fmr: float | None
-    face_a: Face
+    face_a: Face | None
     face_b: Face | None
     person: Person | None
 
@@ -73,10 +80,10 @@ class Candidate:
 class IdentifiedFace:
     """A face with its nearest people, best normalised score first.
 
-    `person` is set if the decision is `match`.
+    `person` is set if the decision is `match`. `face` is None unless an image was sent.
     """
 
-    face: Face
+    face: Face | None
     decision: Decision
     person: Person | None
     candidates: tuple[Candidate, ...]
@@ -97,7 +104,7 @@ class Identification:
 
 
 class Recognizer:
-    """Compares images with images and with enrolled people."""
+    """Compares images, embeddings and templates with each other and with enrolled people."""
 
     def __init__(
         self,
@@ -108,6 +115,7 @@ class Recognizer:
         ambiguity_margin: float,
     ) -> None:
         self._pipeline, self._policies = pipeline, policies
+        self._probes, self._space = ProbeReader(pipeline, database), pipeline.embedder.space
         self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
 
@@ -117,62 +125,66 @@ class Recognizer:
         embeddings = self._pipeline.embed(faces, timings)
         return [EmbeddedFace(face, row) for face, row in zip(faces, embeddings, strict=True)]
 
-    def verify_photos(
+    def verify_pair(
         self,
-        image_a: bytes,
-        image_b: bytes,
+        a: Sample,
+        b: Sample,
         which: FaceChoice,
         options: DecisionOptions,
         timings: Timings,
+        collection: str | None = None,
     ) -> Verification:
-        """Compares one face of each image. Raises the image errors, NoFace, MultipleFaces."""
-        a = _choose(self._pipeline.analyze(image_a, timings), which, "image_a")
-        b = _choose(self._pipeline.analyze(image_b, timings), which, "image_b")
-        vectors = self._pipeline.embed([a, b], timings)
-        rules = self._policies.of_model()
+        """Compares two samples, one face of each image.
+
+        `collection` is the gallery of samples that are templates; its rules decide then. Raises
+        like `ProbeReader.read`.
+        """
+        samples = {"_a": a, "_b": b}
+        first, second = self._probes.read(samples, which, collection or DEFAULT_COLLECTION, timings)
+        rules = self._rules(collection)
         limit = rules.verify_limit(options)
+        vectors = np.stack([first.embedding, second.embedding])
         correction = float(rules.policy.corrections(vectors).sum())
-        judgement = rules.policy.judge(cosine(vectors[0], vectors[1]), correction, limit)
-        return Verification(judgement, limit.target, a, b, None)
+        judgement = rules.policy.judge(cosine(*vectors), correction, limit)
+        return Verification(judgement, limit.target, first.face, second.face, None)
 
     def verify_person(
         self,
-        image: bytes,
+        sample: Sample,
         person_id: str,
         collection: str | None,
         which: FaceChoice,
         options: DecisionOptions,
         timings: Timings,
     ) -> Verification:
-        """Compares one face of an image with the templates of a person and with their mean.
+        """Compares a sample, one face of an image, with a person's templates and their mean.
 
-        A person without templates has the similarity -1. Raises the image errors, NoFace,
-        MultipleFaces, PersonNotFound, SpaceMismatch.
+        A person without templates has the similarity -1. Raises like `ProbeReader.read`, and
+        PersonNotFound.
         """
         with self._database.read() as session:
             person = get_person(session, person_id)
             if collection is not None and person.collection != collection:
                 raise PersonNotFound(f"no person has this id in the collection {collection!r}")
             gallery = get_collection(session, person.collection, GALLERY)
-            gallery.require_space(self._pipeline.embedder.space)
+            gallery.require_space(self._space)
             templates = support_set(session, gallery, person)
             rules = self._policies.of_gallery(session, gallery)
-        face = _choose(self._pipeline.analyze(image, timings), which, "image")
-        probe = self._pipeline.embed([face], timings)
+        [probe] = self._probes.read({"": sample}, which, person.collection, timings)
         limit = rules.verify_limit(options)
-        judgement = rules.policy.judge_best(probe[0], with_mean(templates), limit)
-        return Verification(judgement, limit.target, face, None, person)
+        judgement = rules.policy.judge_best(probe.embedding, with_mean(templates), limit)
+        return Verification(judgement, limit.target, probe.face, None, person)
 
-    def identify(self, image: bytes, order: IdentifyOrder, timings: Timings) -> Identification:
-        """Searches the gallery for faces of an image. Without a face the result is empty.
+    def identify(self, sample: Sample, order: IdentifyOrder, timings: Timings) -> Identification:
+        """Searches the gallery for the faces of an image, an embedding or one of its templates.
 
-        Raises the image errors, CollectionNotFound, SpaceMismatch.
+        An image without a face has an empty result. Raises like `ProbeReader.read_all`.
         """
-        faces = self._pipeline.analyze(image, timings, order.rotate).select(order.faces)
-        probes = self._pipeline.embed(faces, timings)
+        found = self._probes.read_all(sample, order.faces, order.rotate, order.collection, timings)
+        probes = _matrix(found, self._space.dimension)
         with timings.stage("search"), self._database.read() as session:
             gallery = get_collection(session, order.collection, GALLERY)
-            gallery.require_space(self._pipeline.embedder.space)
+            gallery.require_space(self._space)
             rules = self._policies.of_gallery(session, gallery)
             policy, limit = rules.policy, rules.identify_limit(order.options, gallery.size)
             # The decision needs the two nearest people, even if only one is returned.
@@ -187,13 +199,23 @@ class Recognizer:
         own = policy.corrections(probes).tolist()
         identified = tuple(
             self._identify(
-                face, [_candidate(f, correction, policy, limit) for f in found], order.top_k
+                probe.face, [_candidate(f, correction, policy, limit) for f in people], order.top_k
             )
-            for face, correction, found in zip(faces, own, nearest, strict=True)
+            for probe, correction, people in zip(found, own, nearest, strict=True)
         )
         return Identification(identified, gallery.size, limit.threshold, limit.target)
 
-    def _identify(self, face: Face, candidates: list[Candidate], top_k: int) -> IdentifiedFace:
+    def _rules(self, collection: str | None) -> DecisionRules:
+        """The rules of a gallery, or of comparisons outside of any."""
+        if collection is None:
+            return self._policies.of_model()
+        with self._database.read() as session:
+            gallery = get_collection(session, collection, GALLERY)
+            return self._policies.of_gallery(session, gallery)
+
+    def _identify(
+        self, face: Face | None, candidates: list[Candidate], top_k: int
+    ) -> IdentifiedFace:
         decision = self._decide(candidates)
         person = candidates[0].person if decision == "match" else None
         return IdentifiedFace(face, decision, person, tuple(candidates[:top_k]))
@@ -215,10 +237,7 @@ def _candidate(found: NearestPerson, own: float, policy: DecisionPolicy, limit: 
     return Candidate(found.person, found.template_id, judgement, score)
 
 
-def _choose(analysis: ImageAnalysis, which: FaceChoice, field: str) -> Face:
-    try:
-        return analysis.choose(which)
-    except NoFace as error:
-        raise NoFace(f"{field} shows no face; send an image with a visible face") from error
-    except MultipleFaces as error:
-        raise MultipleFaces(error.count, field) from error
+def _matrix(probes: Sequence[Probe], dimension: int) -> Matrix:
+    """The embeddings as rows, shape (probes, dimension)."""
+    rows = [probe.embedding for probe in probes]
+    return np.stack(rows) if rows else np.empty((0, dimension), dtype=np.float32)

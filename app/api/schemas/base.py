@@ -24,13 +24,21 @@ def parse_json_text(value: object) -> object:
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 Identifier = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
 CollectionName = Annotated[str, Field(pattern=RESOURCE_NAME)]
+GalleryField = Annotated[CollectionName, Field(description="The gallery.", examples=["default"])]
+VocabularyField = Annotated[
+    CollectionName | None,
+    Field(
+        description="The vocabulary; default: the default vocabulary.", examples=["glove-6b-50d"]
+    ),
+]
 Rate = Annotated[float, Field(gt=0.0, le=0.5)]
+FIXED_THRESHOLD = "Cosine that every pair must reach; replaces target rate and normalisation."
 FixedThreshold = Annotated[
     float,
     Field(
         ge=-1,
         le=1,
-        description="Cosine that every pair must reach; replaces target rate and normalisation.",
+        description=FIXED_THRESHOLD,
     ),
 ]
 Metadata = Annotated[dict[str, Any], AfterValidator(require_storable)]

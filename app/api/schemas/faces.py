@@ -1,86 +1,16 @@
-"""Requests and responses about faces: detection, embedding, verification and identification."""
+"""Responses about faces: detection, embedding, verification and identification."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel
 
-from app.api.schemas.base import CollectionName, FixedThreshold, Identifier, Rate, Request
 from app.api.schemas.persons import Person
 from app.faces import recognition
-from app.faces.decisions.options import DecisionOptions
 from app.faces.pipeline import types
-from app.faces.pipeline.selection import FaceChoice, FaceSelection
+from app.faces.pipeline.selection import ImageAnalysis
 from app.faces.pipeline.types import Points
 from app.vectors import similarity_to_distance
-
-DEFAULT_RATE = "Target error rate; default: that of the collection, else that of the settings."
-
-
-_SELECTION = "`all` faces, the `subject` (the most prominent one), or the `largest`."
-
-
-class NoFields(Request):
-    """No fields except the image."""
-
-
-class EmbedFields(Request):
-    """Fields of `POST /embed`."""
-
-    faces: Annotated[FaceSelection, Field(description=_SELECTION)] = "largest"
-
-
-class VerifyFields(Request):
-    """Fields of `POST /verify`."""
-
-    person_id: Identifier | None = None
-    collection: CollectionName | None = None
-    face: Annotated[
-        FaceChoice,
-        Field(
-            description="The face of each image that is compared. `subject`: the most prominent "
-            "one; `largest`; `only`: `multiple_faces` if there are several."
-        ),
-    ] = "subject"
-    target_fmr: Annotated[Rate | None, Field(description=DEFAULT_RATE)] = None
-    threshold: FixedThreshold | None = None
-
-    def options(self) -> DecisionOptions:
-        """The decision options that were sent."""
-        return DecisionOptions(target_fmr=self.target_fmr, threshold=self.threshold)
-
-    @model_validator(mode="after")
-    def _reject_ignored_fields(self) -> "VerifyFields":
-        if self.collection is not None and self.person_id is None:
-            raise ValueError("collection is allowed only with person_id; omit it")
-        return self
-
-
-class IdentifyFields(Request):
-    """Fields of `POST /identify`."""
-
-    collection: CollectionName = "default"
-    top_k: Annotated[int, Field(ge=1, le=100)] = 5
-    target_fpir: Annotated[Rate | None, Field(description=DEFAULT_RATE)] = None
-    threshold: FixedThreshold | None = None
-    faces: Annotated[FaceSelection, Field(description=_SELECTION)] = "all"
-    rotate: Annotated[
-        Literal["no", "auto"],
-        Field(
-            description="`auto`: an image without a face is examined again, turned by 90, 180 and "
-            "270 degrees."
-        ),
-    ] = "no"
-
-    def order(self) -> recognition.IdentifyOrder:
-        """The identification that the fields describe."""
-        return recognition.IdentifyOrder(
-            collection=self.collection,
-            top_k=self.top_k,
-            options=DecisionOptions(target_fpir=self.target_fpir, threshold=self.threshold),
-            faces=self.faces,
-            rotate=self.rotate == "auto",
-        )
 
 
 class Box(BaseModel):
@@ -158,12 +88,21 @@ class Face(BaseModel):
         )
 
 
+def _face(face: types.Face | None) -> Face | None:
+    return None if face is None else Face.of(face)
+
+
 class Detected(BaseModel):
     """Faces, largest first, and the size of the upright image in pixels."""
 
     faces: list[Face]
     width: int
     height: int
+
+    @classmethod
+    def of(cls, analysis: ImageAnalysis) -> "Detected":
+        faces = [Face.of(face) for face in analysis.faces]
+        return cls(faces=faces, width=analysis.width, height=analysis.height)
 
 
 class EmbeddedFace(BaseModel):
@@ -188,9 +127,12 @@ class Embedded(BaseModel):
 
 
 class FacePair(BaseModel):
-    """The compared faces; `b` is absent for a comparison with a person."""
+    """The compared faces; `b` is null for a comparison with a person.
 
-    a: Face
+    A side for which an embedding or a template was sent is null.
+    """
+
+    a: Face | None
     b: Face | None = None
 
 
@@ -214,9 +156,7 @@ class Verified(BaseModel):
 
     @classmethod
     def of(cls, result: recognition.Verification, model: str) -> "Verified":
-        pair = FacePair(a=Face.of(result.face_a))
-        if result.face_b is not None:
-            pair.b = Face.of(result.face_b)
+        pair = FacePair(a=_face(result.face_a), b=_face(result.face_b))
         judgement = result.judgement
         return cls(
             verified=judgement.matches,
@@ -258,9 +198,12 @@ class Candidate(BaseModel):
 
 
 class IdentifiedFace(BaseModel):
-    """A face with the nearest people, best first; `person` is null unless it is a match."""
+    """A face with the nearest people, best first; `person` is null unless it is a match.
 
-    face: Face
+    `face` is null if an embedding or a template was sent.
+    """
+
+    face: Face | None
     decision: Literal["match", "unknown", "ambiguous"]
     person: Person | None
     candidates: list[Candidate]
@@ -268,7 +211,7 @@ class IdentifiedFace(BaseModel):
     @classmethod
     def of(cls, found: recognition.IdentifiedFace) -> "IdentifiedFace":
         return cls(
-            face=Face.of(found.face),
+            face=_face(found.face),
             decision=found.decision,
             person=Person.of(found.person) if found.person else None,
             candidates=[Candidate.of(entry) for entry in found.candidates],
