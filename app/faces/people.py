@@ -11,6 +11,7 @@ from app.errors import InvalidRequest, SpaceMismatch
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.gallery_decisions import GalleryDecisions, GalleryState
+from app.faces.pipeline.image_header import media_type_of
 from app.store import collections as collection_store
 from app.store import erasures, people, templates
 from app.store.calibrations import change_options
@@ -20,6 +21,7 @@ from app.store.db.tables import GALLERY
 from app.store.erasures import Erasure
 from app.store.index_sync import IndexSync
 from app.store.people import Person
+from app.store.person_search import PersonSearch
 from app.store.photos import read_photo
 from app.store.shadow import ShadowState, shadow_state
 from app.store.templates import Template
@@ -47,6 +49,14 @@ class PersonPage:
     next_after: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image file as it was sent, and its media type."""
+
+    content: bytes
+    media_type: str
+
+
 class Galleries:
     """Operations that need no image. Each method is one transaction.
 
@@ -67,18 +77,16 @@ class Galleries:
         self._purge_within = purge_within
 
     def persons(
-        self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
+        self, collection: str, search: PersonSearch, after: int, limit: int
     ) -> list[Person]:
         """Returns at most `limit` people with a row_id above `after`. Raises CollectionNotFound."""
         with self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
-            return people.list_persons(session, gallery, name, external_id, after, limit)
+            return people.list_persons(session, gallery, search, after, limit)
 
-    def page(
-        self, collection: str, name: str | None, external_id: str | None, after: int, limit: int
-    ) -> PersonPage:
+    def page(self, collection: str, search: PersonSearch, after: int, limit: int) -> PersonPage:
         """Returns up to `limit` people, and where the next page starts."""
-        found = self.persons(collection, name, external_id, after, limit + 1)
+        found = self.persons(collection, search, after, limit + 1)
         more = len(found) > limit
         return PersonPage(found[:limit], found[limit - 1].row_id if more else None)
 
@@ -105,10 +113,11 @@ class Galleries:
         with self._database.read() as session:
             return templates.list_templates(session, person_id)
 
-    def image(self, person_id: str, template_id: str) -> bytes:
-        """Returns the stored file as sent. Raises PhotoNotFound, DecryptionFailed."""
+    def image(self, person_id: str, template_id: str) -> StoredImage:
+        """Returns the stored file. Raises PhotoNotFound, DecryptionFailed."""
         with self._database.read() as session:
-            return read_photo(session, person_id, template_id)
+            content = read_photo(session, person_id, template_id)
+        return StoredImage(content, media_type_of(content))
 
     def erasure(self, erasure_id: str) -> Erasure:
         """Returns the receipt of a deletion. Raises ErasureNotFound."""

@@ -14,6 +14,7 @@ from app.store.collections import Collection, change_size, lock_with_shadow
 from app.store.db.encryption import decrypt_metadata, encrypt_metadata
 from app.store.db.tables import GALLERY, CollectionRow, EntryRow, TemplateRow, now
 from app.store.person_fields import require_valid_person
+from app.store.person_search import PersonSearch, find_row_ids
 
 _photo = aliased(TemplateRow)
 _PHOTO_COUNT = (
@@ -99,24 +100,11 @@ def get_person(session: Session, person_id: str) -> Person:
 
 
 def list_persons(
-    session: Session,
-    collection: Collection,
-    name: str | None,
-    external_id: str | None,
-    after: int,
-    limit: int,
+    session: Session, collection: Collection, search: PersonSearch, after: int, limit: int
 ) -> list[Person]:
     """Returns at most `limit` people with a row_id above `after`, in order of enrollment."""
-    query = (
-        _people()
-        .where(EntryRow.collection_id == collection.row_id, EntryRow.row_id > after)
-        .order_by(EntryRow.row_id)
-        .limit(limit)
-    )
-    if name is not None:
-        query = query.where(EntryRow.name == name)
-    if external_id is not None:
-        query = query.where(EntryRow.external_id == external_id)
+    row_ids = find_row_ids(session, collection, search, after, limit)
+    query = _people().where(EntryRow.row_id.in_(row_ids)).order_by(EntryRow.row_id)
     return [to_person(session, row) for row in session.execute(query)]
 
 

@@ -109,6 +109,29 @@ def test_people_are_listed_page_by_page(gallery: TestClient, photos: Photos) -> 
     assert (bad.status_code, bad.json()["code"]) == (422, "validation_error")
 
 
+def test_people_are_found_by_name(gallery: TestClient, photos: Photos) -> None:
+    """By the beginning or any part of the name, in any script and case."""
+    names = ["Ömer Öztürk", "O\u0308mer Kaya", "Zoë Ömer", "سارا احمدی", "100% Ann_a"]
+    for name in names:
+        enroll(gallery, photos["astronaut"], name, on_duplicate="allow")
+
+    def found(**query: str) -> list[str]:
+        answer = gallery.get("/persons", params=query)
+        assert answer.status_code == 200, answer.text
+        return [person["name"] for person in answer.json()["persons"]]
+
+    assert found(name="ömer") == names[:2]
+    assert found(q="ÖMER") == names[:3]
+    assert found(q="احمدی") == [names[3]]
+    assert found(name="ömer", q="kaya") == [names[1]]
+    assert found(q="0% ann_") == [names[4]]
+    assert found(name="%") == found(q="n-a") == []
+    first = gallery.get("/persons", params={"q": "ömer", "limit": "1"}).json()
+    rest = gallery.get("/persons", params={"q": "ömer", "cursor": first["next_cursor"]}).json()
+    assert [p["name"] for p in first["persons"] + rest["persons"]] == names[:3]
+    assert rest["next_cursor"] is None
+
+
 def test_galleries_are_separate(gallery: TestClient, photos: Photos) -> None:
     assert gallery.post("/collections", json={"name": "staff"}).status_code == 201
     person = enroll(gallery, photos["astronaut"], "Eileen", collection="staff")

@@ -10,6 +10,7 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.erasures import delete_person
 from app.store.people import NewPerson, Person, add_person, change_person, list_persons
+from app.store.person_search import EVERYBODY
 from app.store.shadow import cut_over, open_shadow, roll_back
 from app.vectors import EmbeddingSpace
 from tests.store.galleries import SPACE, WITHIN
@@ -34,7 +35,7 @@ def external_ids(database: Database) -> list[str | None]:
     """Returns the external ids of the gallery `people`, in order of enrollment."""
     with database.read() as session:
         gallery = get_collection(session, "people")
-        return [one.external_id for one in list_persons(session, gallery, None, None, 0, 100)]
+        return [one.external_id for one in list_persons(session, gallery, EVERYBODY, 0, 100)]
 
 
 def test_an_external_id_has_one_holder(database: Database) -> None:

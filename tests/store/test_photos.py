@@ -28,7 +28,9 @@ def test_an_expired_photo_is_not_returned_and_then_deleted(
     )
     body = enroll(client, photos["obama"], "Barack")
     url = f"/persons/{body['person_id']}/photos/{body['template_id']}/image"
-    assert client.get(url).status_code == 200
+    stored = client.get(url)
+    assert stored.content == photos["obama"]
+    assert stored.headers["content-type"] == "image/jpeg"
     database = services_of(client).database
     with database.write() as session:
         session.execute(update(PhotoRow).values(expires_at=now() - timedelta(seconds=1)))

@@ -53,18 +53,25 @@ class ImageHeader:
         return per_pixel * self.pixels
 
 
+def media_type_of(data: bytes) -> str:
+    """The media type of an image file, such as image/jpeg; application/octet-stream of others."""
+    kind = _format_of(data)
+    return f"image/{kind.lower()}" if kind else "application/octet-stream"
+
+
 def read_header(data: bytes) -> ImageHeader:
     """Reads the header of an image file.
 
     Raises UnsupportedMediaType for another format or an unusual kind of JPEG, InvalidImage for a
     header that cannot be read, and ImageTooLarge for too many segments or chunks.
     """
-    if data.startswith(b"\xff\xd8\xff"):
+    kind = _format_of(data)
+    if kind == "JPEG":
         frame = read_frame(data)
         found = ImageHeader("JPEG", frame.width, frame.height, frame.scans, frame.components)
-    elif data.startswith(_PNG_SIGNATURE):
+    elif kind == "PNG":
         found = _read_png(data)
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    elif kind == "WEBP":
         found = ImageHeader("WEBP", *_webp_size(data[12:30]))
     else:
         raise UnsupportedMediaType(
@@ -73,6 +80,14 @@ def read_header(data: bytes) -> ImageHeader:
     if found.width < 1 or found.height < 1:
         raise InvalidImage("the image has no pixels")
     return found
+
+
+def _format_of(data: bytes) -> ImageFormat | None:
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(_PNG_SIGNATURE):
+        return "PNG"
+    return "WEBP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
 def _read_png(data: bytes) -> ImageHeader:
