@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`, compatible with OpenAI's API."""
+"""`/v1/embeddings` and `/v1/models`, compatible with OpenAI's API."""
 
 import base64
 from typing import Annotated, Literal
@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.authorization import AuthorizedRoute, Reader
 from app.api.deps import Ctx
+from app.api.parameters import TextModelName
 from app.api.problems import describe
+from app.texts import embeddings
 from app.validation import NO_NUL
 from app.vectors import Vector
 
@@ -56,6 +58,40 @@ class EmbeddingsAnswer(BaseModel):
     data: list[Embedding]
     model: str
     usage: Usage
+
+
+class TextModel(BaseModel):
+    """A vocabulary, or the sentence encoder, whose `created` is 0; otherwise seconds since 1970."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["sima"] = "sima"
+
+    @classmethod
+    def of(cls, model: embeddings.TextModel) -> "TextModel":
+        created = int(model.created_at.timestamp()) if model.created_at else 0
+        return cls(id=model.name, created=created)
+
+
+class TextModels(BaseModel):
+    """What `model` of `POST /v1/embeddings` may name."""
+
+    object: Literal["list"] = "list"
+    data: list[TextModel]
+
+
+@router.get("/models", dependencies=[Reader], responses=describe())
+async def list_text_models(ctx: Ctx) -> TextModels:
+    """List the models of `POST /v1/embeddings`: vocabularies and the sentence encoder."""
+    found = await ctx.run(ctx.services.text_embedder.models)
+    return TextModels(data=[TextModel.of(model) for model in found])
+
+
+@router.get("/models/{model}", dependencies=[Reader], responses=describe(404))
+async def get_text_model(ctx: Ctx, model: TextModelName) -> TextModel:
+    """Return one model of `POST /v1/embeddings`."""
+    return TextModel.of(await ctx.run(lambda: ctx.services.text_embedder.model(model)))
 
 
 @router.post("/embeddings", dependencies=[Reader], responses=describe(404))

@@ -7,11 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.body_errors import BodyTooSlow
+from app.api.schemas.problems import EnrolledPerson, FieldProblem, Problem, Reason
 from app.errors import (
     AlreadyEnrolled,
     DifferentPerson,
@@ -27,6 +28,7 @@ from app.errors import (
     SimaError,
     WordNotFound,
 )
+from app.errors_words import UnknownText
 from app.validation import error_text
 
 INTERNAL_ERROR = "an unexpected error occurred; report the request_id to the operator"
@@ -76,61 +78,6 @@ _ROUTER_ERRORS = {
     404: ("not_found", "no endpoint has this path; see /openapi.json"),
     405: ("method_not_allowed", "the endpoint does not support this method; see the Allow header"),
 }
-
-
-class FieldProblem(BaseModel):
-    """A field that is invalid. `where` is its path in the request."""
-
-    where: str
-    message: str
-
-
-class Reason(BaseModel):
-    """A failed quality check: `measured` is beyond `limit`."""
-
-    code: str
-    measured: float
-    limit: float
-
-
-class EnrolledPerson(BaseModel):
-    """The person that the face is enrolled as, or that it does not match."""
-
-    person_id: str
-    name: str
-
-
-class Problem(BaseModel):
-    """An error. `code` is stable; the fields after `request_id` are present for some codes only."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "type": "urn:sima:problem:no_face",
-                "title": "No face",
-                "status": 422,
-                "detail": "the image shows no face",
-                "code": "no_face",
-                "request_id": "5f0c2e6f9b1d4c43",
-            }
-        }
-    )
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: list[FieldProblem] | None = None
-    reasons: list[Reason] | None = None
-    person: EnrolledPerson | None = None
-    similarity: float | None = None
-    threshold: float | None = None
-    person_id: str | None = None
-    suggestions: list[str] | None = None
-    faces: int | None = None
-    check: str | None = None
 
 
 def describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -257,6 +204,9 @@ def _more(error: SimaError) -> dict[str, Any]:
             ]
         case WordNotFound():
             more["suggestions"] = list(error.suggestions)
+            if isinstance(error, UnknownText):
+                where = f"input.{error.position}"
+                more["errors"] = [FieldProblem(where=where, message=str(error))]
         case MultipleFaces():
             more["faces"] = error.count
         case NotReady():

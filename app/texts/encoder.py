@@ -81,6 +81,13 @@ class SentenceEncoder:
         return self._session.run(padded)[0]
 
 
+def is_installed() -> bool:
+    """Whether the packages of the sentence encoder are installed; they are not opened."""
+    return all(
+        importlib.util.find_spec(package) is not None for package in (_PACKAGE, "tokenizers")
+    )
+
+
 def packaged_encoder() -> Path:
     """Returns the model folder of the pip package. Raises ModelError if it is not installed."""
     package = importlib.util.find_spec(_PACKAGE)

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from app.errors import WordNotFound
+from app.errors_words import UnknownText
 from app.store.collections import Collection
 from app.store.words import find_words
 from app.vectors import Vector, l2_normalize
@@ -40,7 +41,7 @@ def embed_texts(
 
     A text that is a word of the vocabulary gets the vector of that word. Any other text gets the
     mean of the unit vectors of its words; each word is looked up as written, then in lower case.
-    Raises WordNotFound for a text without a known word.
+    Raises WordNotFound for a text without a known word; UnknownText if it is one of several.
     """
     policy = WordPolicy.of(collection.options)
 
@@ -53,7 +54,7 @@ def embed_texts(
     short = [form for form in forms if len(form) <= MAX_WORD_LENGTH]
     known = {text: word.vector for text, word in find_words(session, collection, short).items()}
     text_vectors = []
-    for text, row in zip(texts, tokens, strict=True):
+    for position, (text, row) in enumerate(zip(texts, tokens, strict=True)):
         whole = next((form for form in policy.spellings(text) if form in known), None)
         if whole is not None:
             text_vectors.append(TextVector(known[whole], (whole,), ()))
@@ -62,8 +63,10 @@ def embed_texts(
         words = tuple(form for form in matches if form is not None)
         unknown = tuple(word for word, form in zip(row, matches, strict=True) if form is None)
         if not words:
-            suggestions = suggest(session, collection, text)
-            raise WordNotFound(text[:MAX_WORD_LENGTH], collection.name, suggestions)
+            suggestions, shown = suggest(session, collection, text), text[:MAX_WORD_LENGTH]
+            if len(texts) == 1:
+                raise WordNotFound(shown, collection.name, suggestions)
+            raise UnknownText(position, shown, collection.name, suggestions)
         mean = l2_normalize(np.mean([known[word] for word in words], axis=0))
         text_vectors.append(TextVector(mean, words, unknown))
     return text_vectors

@@ -70,6 +70,24 @@ def test_the_openai_client_receives_error_codes(client: openai.OpenAI, server: S
         stranger.embeddings.create(model="tiny", input="juice")
 
 
+def test_the_unknown_text_of_a_batch_is_named(client: openai.OpenAI) -> None:
+    texts = ["juice", "I like orange", "qwxyz qqq", "orange"]
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.embeddings.create(model="tiny", input=texts)
+    body = caught.value.response.json()
+    assert [error["where"] for error in body["errors"]] == ["input.2"]
+    assert body["detail"].startswith("text 2 of input: 'qwxyz qqq' is not in the vocabulary")
+
+
+def test_the_openai_client_lists_models(client: openai.OpenAI) -> None:
+    [tiny] = [model for model in client.models.list() if model.id == "tiny"]
+    assert (tiny.object, tiny.owned_by) == ("model", "sima")
+    assert client.models.retrieve("tiny") == tiny
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.retrieve("none")
+    assert caught.value.response.json()["code"] == "vocabulary_not_found"
+
+
 def test_unknown_words_of_a_text_are_reported(server: Server) -> None:
     answer = httpx2.post(
         f"{server.url}/v1/embeddings",
