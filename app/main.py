@@ -30,6 +30,7 @@ from app.api.deps import Context
 from app.api.middleware import Metrics, RequestMiddleware
 from app.api.nul import refuse_nul
 from app.api.schemas import zero_shot as zero_shot_schemas
+from app.api.schemas.problems import Problem
 from app.api.slots import WorkerSlots
 from app.api.stored_keys import StoredKeys
 from app.errors import SimaError
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(refuse_nul)],
         root_path=settings.root_path,
+        generate_unique_id_function=lambda route: route.name,
     )
     if settings.cors_origins:
         app.add_middleware(
@@ -144,7 +146,7 @@ def _openapi(app: FastAPI) -> dict[str, object]:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         parts = schema.pop("$defs", {})
         label = zero_shot_schemas.LabelIn.model_json_schema()
         document["components"]["schemas"].update({**parts, "Problem": schema, "LabelIn": label})

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.authorization import AuthorizedRoute, Reader, Writer
 from app.api.deps import Ctx
+from app.api.parameters import CollectionPath
 from app.api.persons import RECEIPT
 from app.api.problems import describe
 from app.api.schemas import collections as schemas
@@ -29,7 +30,7 @@ async def create_collection(ctx: Ctx, new: schemas.NewCollection) -> schemas.Col
 
 
 @router.get("/{name}", dependencies=[Reader], responses=describe(404))
-async def get_collection(ctx: Ctx, name: str) -> schemas.CollectionDetails:
+async def get_collection(ctx: Ctx, name: CollectionPath) -> schemas.CollectionDetails:
     """Get one collection: its calibration in force, thresholds and expected refusals, and the
     progress of its migration to another model."""
     found = await ctx.run(lambda: ctx.services.galleries.collection(name))
@@ -38,7 +39,7 @@ async def get_collection(ctx: Ctx, name: str) -> schemas.CollectionDetails:
 
 @router.patch("/{name}", dependencies=[Writer], responses=describe(404, 409))
 async def change_collection(
-    ctx: Ctx, name: str, changes: schemas.OptionChanges
+    ctx: Ctx, name: CollectionPath, changes: schemas.OptionChanges
 ) -> schemas.CollectionDetails:
     """Change the decision options of a gallery. They apply to requests that start afterwards."""
     galleries = ctx.services.galleries
@@ -47,7 +48,7 @@ async def change_collection(
 
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=describe(404))
-async def delete_collection(ctx: Ctx, name: str) -> Response:
+async def delete_collection(ctx: Ctx, name: CollectionPath) -> Response:
     """Delete a collection with its people or words.
 
     The header `Sima-Erasure` contains the id of the erasure receipt. The gallery `default` always

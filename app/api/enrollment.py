@@ -17,6 +17,17 @@ from app.timings import Timings
 router = APIRouter(route_class=AuthorizedRoute, tags=["faces"])
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="A random text of your choice, which a retry of the request repeats.",
+        examples=["0d1f2c8e-53b7-4f0e-9c0d-6c1f5a3d7b1e"],
+    ),
+]
+
+
 @router.post(
     "/enroll",
     status_code=201,
@@ -32,7 +43,7 @@ async def enroll(
     response: Response,
     ctx: Ctx,
     timings: RequestTimings,
-    key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=200)] = None,
+    key: IdempotencyKey = None,
 ) -> schemas.Enrolled:
     """Enroll a person from one image, or add an image to a known person.
 

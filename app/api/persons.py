@@ -2,12 +2,13 @@
 
 import base64
 import binascii
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from app.api.authorization import AuthorizedRoute, Reader, Writer
 from app.api.deps import Ctx
+from app.api.parameters import ErasureId, PersonId, TemplateId
 from app.api.problems import describe
 from app.api.schemas import persons as schemas
 from app.errors import InvalidRequest
@@ -19,6 +20,16 @@ RECEIPT = "Sima-Erasure"
 """The response header with the id of the erasure receipt."""
 
 _ERRORS = describe(404)
+_IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The image file.",
+        "content": {
+            f"image/{kind}": {"schema": {"type": "string", "format": "binary"}}
+            for kind in ("jpeg", "png", "webp")
+        },
+    },
+    **_ERRORS,
+}
 _LARGEST_ROW_ID = 2**31 - 1  # of PostgreSQL's integer
 
 
@@ -29,9 +40,7 @@ async def list_persons(
     """List the people of a gallery in order of enrollment, page by page."""
     after = _decode_cursor(query.cursor)
     page = await ctx.run(
-        lambda: ctx.services.galleries.page(
-            query.collection, query.name, query.external_id, after, query.limit
-        )
+        lambda: ctx.services.galleries.page(query.collection, query.search(), after, query.limit)
     )
     return schemas.PersonPage(
         persons=[schemas.Person.of(person) for person in page.people],
@@ -40,13 +49,15 @@ async def list_persons(
 
 
 @router.get("/{person_id}", dependencies=[Reader], responses=_ERRORS)
-async def get_person(ctx: Ctx, person_id: str) -> schemas.Person:
+async def get_person(ctx: Ctx, person_id: PersonId) -> schemas.Person:
     """Get one person."""
     return schemas.Person.of(await ctx.run(lambda: ctx.services.galleries.person(person_id)))
 
 
 @router.patch("/{person_id}", dependencies=[Writer], responses=describe(404, 409))
-async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges) -> schemas.Person:
+async def change_person(
+    ctx: Ctx, person_id: PersonId, changes: schemas.PersonChanges
+) -> schemas.Person:
     """Change the fields that are sent."""
     columns = changes.columns()
     changed = await ctx.write(lambda: ctx.services.galleries.change(person_id, columns))
@@ -54,7 +65,7 @@ async def change_person(ctx: Ctx, person_id: str, changes: schemas.PersonChanges
 
 
 @router.delete("/{person_id}", status_code=204, dependencies=[Writer], responses=_ERRORS)
-async def delete_person(ctx: Ctx, person_id: str) -> Response:
+async def delete_person(ctx: Ctx, person_id: PersonId) -> Response:
     """Delete a person and all templates; searches that start after the response exclude them.
 
     The header `Sima-Erasure` contains the id of the erasure receipt.
@@ -64,15 +75,10 @@ async def delete_person(ctx: Ctx, person_id: str) -> Response:
 
 
 @router.get("/{person_id}/photos", dependencies=[Reader], responses=_ERRORS)
-async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
+async def list_photos(ctx: Ctx, person_id: PersonId) -> schemas.PhotoList:
     """List the templates of a person, oldest first."""
-    templates = await ctx.run(lambda: ctx.services.galleries.photos(person_id))
-    return schemas.PhotoList(
-        photos=[
-            schemas.Photo(template_id=t.template_id, quality=t.quality, created_at=t.created_at)
-            for t in templates
-        ]
-    )
+    found = await ctx.run(lambda: ctx.services.galleries.photos(person_id))
+    return schemas.PhotoList(photos=[schemas.Photo.of(template) for template in found])
 
 
 @router.delete(
@@ -81,7 +87,7 @@ async def list_photos(ctx: Ctx, person_id: str) -> schemas.PhotoList:
     dependencies=[Writer],
     responses=_ERRORS,
 )
-async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
+async def delete_photo(ctx: Ctx, person_id: PersonId, template_id: TemplateId) -> Response:
     """Delete one template of a person, with its photo."""
     receipt = await ctx.write(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
@@ -90,17 +96,17 @@ async def delete_photo(ctx: Ctx, person_id: str, template_id: str) -> Response:
 @router.get(
     "/{person_id}/photos/{template_id}/image",
     dependencies=[Writer],
-    responses=_ERRORS,
+    responses=_IMAGE_RESPONSES,
     response_class=Response,
 )
-async def get_image(ctx: Ctx, person_id: str, template_id: str) -> Response:
+async def get_photo(ctx: Ctx, person_id: PersonId, template_id: TemplateId) -> Response:
     """Get the stored photo as it was sent, if SIMA_STORE_PHOTOS is set and it has not expired."""
     image = await ctx.run(lambda: ctx.services.galleries.image(person_id, template_id))
-    return Response(image, media_type="application/octet-stream")
+    return Response(image.content, media_type=image.media_type)
 
 
 @receipts.get("/{erasure_id}", dependencies=[Reader], responses=_ERRORS)
-async def get_erasure(ctx: Ctx, erasure_id: str) -> schemas.ErasureReceipt:
+async def get_erasure(ctx: Ctx, erasure_id: ErasureId) -> schemas.ErasureReceipt:
     """Get an erasure receipt; `Sima-Erasure` in the response to the deletion contains its id."""
     found = await ctx.run(lambda: ctx.services.galleries.erasure(erasure_id))
     return schemas.ErasureReceipt.of(found)

@@ -66,13 +66,13 @@ async def root() -> RedirectResponse:
 
 
 @router.get("/health")
-async def health() -> Health:
+async def get_health() -> Health:
     """Check that the process answers requests."""
     return Health()
 
 
 @router.get("/ready", responses={503: describe()[503]})
-async def ready(ctx: Ctx) -> Ready:
+async def get_readiness(ctx: Ctx) -> Ready:
     """Check that models are loaded, the store is readable and every index is up to date.
 
     If not, `check` in the error names what failed: `database_file`, `tables` or `index`.
@@ -88,7 +88,7 @@ async def ready(ctx: Ctx) -> Ready:
 
 
 @router.get("/models")
-async def models(ctx: Ctx) -> ModelList:
+async def list_models(ctx: Ctx) -> ModelList:
     """List the installed face models with licence and measured accuracy."""
     active = ctx.services.embedder.manifest.sha256
     found = await ctx.run(lambda: available_models(ctx.services.settings))
@@ -96,7 +96,7 @@ async def models(ctx: Ctx) -> ModelList:
 
 
 @router.get("/version")
-async def version() -> Version:
+async def get_version() -> Version:
     """Get the versions of the service and its runtime."""
     return Version(
         version=__version__,

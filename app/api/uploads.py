@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -188,15 +189,20 @@ def image_body(
         for media_type in RAW_TYPES:
             content[media_type] = {"schema": {"type": "string", "format": "binary"}}
     parameters = [
-        {"name": name, "in": "query", "required": False, "schema": _query_schema(schema_of_field)}
-        for name, schema_of_field in properties.items()
+        _query_parameter(name, schema_of_field) for name, schema_of_field in properties.items()
     ]
     return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
 
 
-def _query_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a field as a query parameter: objects are JSON text, null does not exist."""
-    if schema.get("type") == "object":
-        return {"type": "string", "contentMediaType": "application/json"}
+def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """A field as a query parameter: objects and arrays are JSON text, null does not exist."""
     options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
-    return options[0] if options else schema
+    value = options[0] if options else schema
+    examples = list(schema.get("examples", []))
+    if value.get("type") in ("object", "array"):
+        value = {"type": "string", "contentMediaType": "application/json"}
+        examples = [json.dumps(example) for example in examples]
+    parameter = {"name": name, "in": "query", "required": False, "schema": value}
+    if "description" in schema:
+        parameter["description"] = schema["description"]
+    return parameter | ({"example": examples[0]} if examples else {})

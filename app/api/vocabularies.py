@@ -9,6 +9,7 @@ from starlette.formparsers import MultiPartException
 
 from app.api.authorization import AuthorizedRoute, Reader, Writer
 from app.api.deps import Context, Ctx
+from app.api.parameters import VocabularyPath, WordPath
 from app.api.problems import describe
 from app.api.schemas import words as schemas
 from app.api.streaming import stream
@@ -42,6 +43,11 @@ _UPLOAD: dict[str, Any] = {
 }
 _MEDIA = {"word2vec-binary": "application/octet-stream"}
 ExportFormat = Literal["word2vec-text", "word2vec-binary", "projector-vectors", "projector-words"]
+
+FormatQuery = Annotated[
+    ExportFormat,
+    Query(alias="format", description="The format of the file.", examples=["word2vec-text"]),
+]
 
 
 @router.get("", dependencies=[Reader], responses=describe())
@@ -97,13 +103,13 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
 
 
 @router.get("/{name}", dependencies=[Reader], responses=_ERRORS)
-async def get_vocabulary(ctx: Ctx, name: str) -> schemas.Vocabulary:
+async def get_vocabulary(ctx: Ctx, name: VocabularyPath) -> schemas.Vocabulary:
     """Return one vocabulary."""
     return _described(ctx, await ctx.run(lambda: ctx.services.vocabularies.get(name)))
 
 
 @router.delete("/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)
-async def delete_vocabulary(ctx: Ctx, name: str) -> Response:
+async def delete_vocabulary(ctx: Ctx, name: VocabularyPath) -> Response:
     """Delete a vocabulary with all its words."""
     await ctx.write(lambda: ctx.services.editor.delete(name))
     return Response(status_code=204)
@@ -116,7 +122,7 @@ async def delete_vocabulary(ctx: Ctx, name: str) -> Response:
     response_class=StreamingResponse,
 )
 async def export_vocabulary(
-    ctx: Ctx, name: str, format_: Annotated[ExportFormat, Query(alias="format")] = "word2vec-text"
+    ctx: Ctx, name: VocabularyPath, format_: FormatQuery = "word2vec-text"
 ) -> StreamingResponse:
     """Export all words with their unit vectors, most frequent first.
 
@@ -131,7 +137,7 @@ async def export_vocabulary(
 
 @router.put("/{name}/words/{word:path}", dependencies=[Writer], responses=_ERRORS)
 async def put_word(
-    ctx: Ctx, name: str, word: schemas.Text, new: schemas.NewVector, response: Response
+    ctx: Ctx, name: VocabularyPath, word: WordPath, new: schemas.NewVector, response: Response
 ) -> schemas.WordAnswer:
     """Set the vector of a word: 201 for a new word, 200 otherwise. The next search finds it."""
     found, is_new = await ctx.write(lambda: ctx.services.editor.put_word(name, word, new.vector))
@@ -142,7 +148,7 @@ async def put_word(
 @router.delete(
     "/{name}/words/{word:path}", status_code=204, dependencies=[Writer], responses=_ERRORS
 )
-async def delete_word(ctx: Ctx, name: str, word: schemas.Text) -> Response:
+async def delete_word(ctx: Ctx, name: VocabularyPath, word: WordPath) -> Response:
     """Delete a word; no search that starts after the response finds it."""
     await ctx.write(lambda: ctx.services.editor.delete_word(name, word))
     return Response(status_code=204)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.api.authorization import AuthorizedRoute, Reader
 from app.api.deps import Context, Ctx, RequestTimings
+from app.api.parameters import RequestedWord, VocabularyQuery
 from app.api.problems import describe
 from app.api.schemas import words as schemas
 from app.words.analogies import Term
@@ -17,7 +18,9 @@ _ERRORS = describe(404)
 
 
 @router.get("/words/{word}", dependencies=[Reader], responses=_ERRORS)
-async def get_word(ctx: Ctx, word: str, vocabulary: str | None = None) -> schemas.WordAnswer:
+async def get_word(
+    ctx: Ctx, word: RequestedWord, vocabulary: VocabularyQuery = None
+) -> schemas.WordAnswer:
     """Return the vector of a word and its rank by frequency."""
     name = _vocabulary(ctx, vocabulary)
     found = await ctx.run(lambda: ctx.services.vocabularies.lookup(word, name))
@@ -26,7 +29,10 @@ async def get_word(ctx: Ctx, word: str, vocabulary: str | None = None) -> schema
 
 @router.get("/words/{word}/nearest", dependencies=[Reader], responses=_ERRORS)
 async def nearest_to_word(
-    ctx: Ctx, timings: RequestTimings, word: str, query: Annotated[schemas.NearestQuery, Query()]
+    ctx: Ctx,
+    timings: RequestTimings,
+    word: RequestedWord,
+    query: Annotated[schemas.NearestQuery, Query()],
 ) -> schemas.Neighbors:
     """Return the words nearest to one word, without the word itself."""
     name = _vocabulary(ctx, query.vocabulary)
@@ -41,7 +47,7 @@ async def nearest_to_word(
 
 
 @router.post("/words/nearest", dependencies=[Reader], responses=_ERRORS)
-async def nearest(
+async def nearest_words(
     ctx: Ctx, timings: RequestTimings, query: schemas.NearestRequest
 ) -> schemas.Neighbors:
     """Return the words nearest to a weighted sum of words, such as *king* - *man* + *woman*."""
@@ -57,7 +63,7 @@ async def nearest(
 
 
 @router.post("/words/similarity", dependencies=[Reader], responses=_ERRORS)
-async def similarity(ctx: Ctx, query: schemas.SimilarityRequest) -> schemas.Similarities:
+async def word_similarity(ctx: Ctx, query: schemas.SimilarityRequest) -> schemas.Similarities:
     """Return the cosine similarity of each pair, or of all words with all words."""
     name, service = _vocabulary(ctx, query.vocabulary), ctx.services.vocabularies
     if query.pairs is not None:

@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.authorization import AuthorizedRoute, Reader, Writer
 from app.api.deps import Context, Ctx, RequestTimings
+from app.api.parameters import ProjectionPath
 from app.api.problems import describe
 from app.api.schemas import projections
 from app.api.schemas import zero_shot as schemas
-from app.api.schemas.base import CollectionName
+from app.api.schemas.base import VocabularyField
 from app.api.uploads import image_body, read_images
 
 router = APIRouter(route_class=AuthorizedRoute, prefix="/zero-shot", tags=["zero-shot"])
@@ -22,7 +23,7 @@ _ERRORS = describe(400, 404, 409, 413, 415)
     responses=_ERRORS,
     openapi_extra=image_body(schemas.ScoreFields, _IMAGE, (), raw=False),
 )
-async def score(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Scored:
+async def score_labels(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Scored:
     """Score labels for a text, a word, a vector, or the face in an image."""
     fields, images = await read_images(request, schemas.ScoreFields, _IMAGE)
     input_, task = fields.input(images.get("image")), fields.task()
@@ -34,11 +35,11 @@ async def score(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.
 
 
 @router.post("/classify", dependencies=[Reader], responses=_ERRORS)
-async def classify(
+async def classify_texts(
     ctx: Ctx,
     timings: RequestTimings,
     query: schemas.ClassifyRequest,
-    vocabulary: CollectionName | None = None,
+    vocabulary: VocabularyField = None,
 ) -> list[schemas.Classified] | list[list[schemas.Classified]]:
     """Classify texts; compatible with Hugging Face's inference API."""
     texts = [query.inputs] if isinstance(query.inputs, str) else query.inputs
@@ -71,14 +72,14 @@ async def learn_projection(
 
 
 @router.get("/projections/{name}", dependencies=[Reader], responses=_ERRORS)
-async def get_projection(ctx: Ctx, name: str) -> projections.ProjectionOut:
+async def get_projection(ctx: Ctx, name: ProjectionPath) -> projections.ProjectionOut:
     """Return one projection."""
     found = await ctx.run(lambda: ctx.services.zero_shot.projections.get(name))
     return projections.ProjectionOut.of(found)
 
 
 @router.delete("/projections/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)
-async def delete_projection(ctx: Ctx, name: str) -> Response:
+async def delete_projection(ctx: Ctx, name: ProjectionPath) -> Response:
     """Delete a projection."""
     await ctx.write(lambda: ctx.services.zero_shot.projections.delete(name))
     return Response(status_code=204)

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.problems import EnrolledPerson, Problem
-from app.api.schemas.base import CollectionName, Identifier, MetadataField, Name, Request
+from app.api.schemas.base import GalleryField, Identifier, MetadataField, Name, Request
 from app.api.schemas.faces import Face
+from app.api.schemas.problems import EnrolledPerson, Problem
 from app.faces.enrollment import Enrollment, EnrollOrder
 from app.faces.enrollment_checks import PossibleDuplicate
 from app.faces.pipeline.selection import FaceChoice
@@ -18,36 +18,59 @@ _MAX_BATCH = 100
 class EnrollFields(Request):
     """Fields of `POST /enroll`. With `person_id` the image is added to that person."""
 
-    name: Annotated[Name | None, Field(examples=["Barack Obama"])] = None
-    collection: CollectionName = "default"
+    name: Annotated[
+        Name | None,
+        Field(
+            description="The person's name; required unless person_id is sent.",
+            examples=["Barack Obama"],
+        ),
+    ] = None
+    collection: GalleryField = "default"
     person_id: Annotated[
-        Identifier | None, Field(description="Adds the image to this person, whom it must match.")
+        Identifier | None,
+        Field(
+            description="Adds the image to this person, whom it must match.",
+            examples=["9c1185a5c5e9fc5461280897"],
+        ),
     ] = None
     external_id: Annotated[
         Identifier | None,
         Field(description="Your own id; unique within the collection.", examples=["staff-44"]),
     ] = None
-    metadata: Annotated[MetadataField, Field(examples=[{"team": "press"}])] = {}
+    metadata: Annotated[
+        MetadataField,
+        Field(
+            description="Your own data about the person; a JSON object.",
+            examples=[{"team": "press"}],
+        ),
+    ] = {}
     face: Annotated[
         FaceChoice,
         Field(
             description="`subject`: the most prominent face; `multiple_faces` if another has at "
             "least half its area. `largest`: the largest. `only`: `multiple_faces` if there are "
-            "several."
+            "several.",
+            examples=["subject"],
         ),
     ] = "subject"
     on_duplicate: Annotated[
         Literal["reject", "allow"],
-        Field(description="A face that matches another person is `already_enrolled`, or stored."),
+        Field(
+            description="A face that matches another person is `already_enrolled`, or stored.",
+            examples=["reject"],
+        ),
     ] = "reject"
     on_mismatch: Annotated[
         Literal["reject", "allow"],
         Field(
             description="An image that does not match the person of `person_id` is "
-            "`different_person`, or stored."
+            "`different_person`, or stored.",
+            examples=["reject"],
         ),
     ] = "reject"
-    dry_run: Annotated[bool, Field(description="Run every check and store nothing.")] = False
+    dry_run: Annotated[
+        bool, Field(description="Run every check and store nothing.", examples=[False])
+    ] = False
 
     @model_validator(mode="after")
     def _reject_ignored_fields(self) -> "EnrollFields":

@@ -6,19 +6,46 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.schemas.base import CollectionName, Identifier, Metadata, Name, Request, example
-from app.store import people
+from app.api.schemas.base import GalleryField, Identifier, Metadata, Name, Request, example
+from app.store import people, templates
 from app.store.erasures import Erasure
+from app.store.person_search import PersonSearch
 
 
 class PersonQuery(Request):
     """Filters and the page of `GET /persons`."""
 
-    collection: CollectionName = "default"
-    name: str | None = None
-    external_id: str | None = None
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: str | None = None
+    collection: GalleryField = "default"
+    name: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description="The beginning of the name; case is ignored.",
+            examples=["barack"],
+        ),
+    ] = None
+    q: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            description="Any part of the name; case is ignored.",
+            examples=["obama"],
+        ),
+    ] = None
+    external_id: Annotated[
+        str | None, Field(description="Your own id, exactly.", examples=["staff-44"])
+    ] = None
+    limit: Annotated[
+        int, Field(ge=1, le=500, description="The largest number of people.", examples=[50])
+    ] = 50
+    cursor: Annotated[
+        str | None,
+        Field(description="next_cursor of the previous page.", examples=["YWZ0ZXI6NTA="]),
+    ] = None
+
+    def search(self) -> PersonSearch:
+        """The filters as the store takes them."""
+        return PersonSearch(name=self.name, part=self.q, external_id=self.external_id)
 
 
 class PersonChanges(Request):
@@ -81,6 +108,14 @@ class Photo(BaseModel):
     template_id: str
     quality: float | None
     created_at: datetime
+
+    @classmethod
+    def of(cls, template: templates.Template) -> "Photo":
+        return cls(
+            template_id=template.template_id,
+            quality=template.quality,
+            created_at=template.created_at,
+        )
 
 
 class PhotoList(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from app.api.schemas.base import CollectionName, Request, example
+from app.api.schemas.base import CollectionName, Request, VocabularyField, example
 from app.store.words import Word
 from app.words.analogies import Term
 from app.words.neighbors import Filters
@@ -41,10 +41,16 @@ class NearestQuery(Request):
     """The query parameters of `GET /words/{word}/nearest`; `vocabulary` is the default vocabulary
     if absent."""
 
-    k: Count = 10
-    vocabulary: CollectionName | None = None
-    min_similarity: Annotated[float, Field(ge=-1.0, le=1.0)] | None = None
-    max_rank: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    k: Annotated[Count, Field(description="The number of words to return.", examples=[10])] = 10
+    vocabulary: VocabularyField = None
+    min_similarity: Annotated[
+        Annotated[float, Field(ge=-1.0, le=1.0)] | None,
+        Field(description="The lowest cosine of a returned word.", examples=[0.5]),
+    ] = None
+    max_rank: Annotated[
+        Annotated[int, Field(ge=1, le=2**31 - 1)] | None,
+        Field(description="Only the most frequent words, up to this rank.", examples=[20_000]),
+    ] = None
 
     def filters(self) -> Filters:
         """The filters as the service takes them."""
@@ -92,7 +98,7 @@ class SimilarityRequest(Request):
 
     pairs: Annotated[list[tuple[Text, Text]], Field(min_length=1, max_length=1000)] | None = None
     words: Annotated[list[Text], Field(min_length=1, max_length=200)] | None = None
-    vocabulary: CollectionName | None = None
+    vocabulary: VocabularyField = None
 
     @model_validator(mode="after")
     def _require_one(self) -> "SimilarityRequest":
@@ -106,7 +112,7 @@ class OddOneOutRequest(Request):
     model_config = example({"words": ["breakfast", "cereal", "dinner", "engine"]})
 
     words: Annotated[list[Text], Field(min_length=3, max_length=200)]
-    vocabulary: CollectionName | None = None
+    vocabulary: VocabularyField = None
 
 
 class NewVocabulary(Request):

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from app.api.schemas.base import CollectionName, Request, example, parse_json_text
+from app.api.schemas.base import (
+    CollectionName,
+    Request,
+    VocabularyField,
+    example,
+    parse_json_text,
+)
 from app.api.schemas.words import Text, Vector
 from app.errors import InvalidRequest
 from app.texts.space import Label
@@ -47,20 +53,73 @@ class ScoreFields(Request):
         }
     )
 
-    text: LongText | None = None
-    word: Text | None = None
-    vector: Vector | None = None
-    labels: Annotated[list[LabelField], Field(min_length=1, max_length=5_000)]
-    multi_label: bool = False
-    method: Literal["cosine", "conse", "dap", "eszsl"] | None = None
-    reject_below: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    vocabulary: CollectionName | None = None
-    projection: CollectionName | None = None
-    seen: Annotated[list[LabelField], Field(max_length=1_000)] = []
-    seen_penalty: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
-    background: Annotated[list[LongText], Field(max_length=500)] = []
-    temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
-    explain: bool = False
+    text: Annotated[
+        LongText | None, Field(description="The text to score.", examples=["it will rain all day"])
+    ] = None
+    word: Annotated[
+        Text | None, Field(description="A word of the vocabulary.", examples=["rain"])
+    ] = None
+    vector: Annotated[
+        Vector | None,
+        Field(
+            description="A vector of the vocabulary's space, or of the projection's source.",
+            examples=[[0.1, -0.2, 0.3]],
+        ),
+    ] = None
+    labels: Annotated[
+        list[LabelField],
+        Field(
+            min_length=1,
+            max_length=5_000,
+            description="Names, or objects with name, description, keywords and attributes.",
+            examples=[["weather", "music"]],
+        ),
+    ]
+    multi_label: Annotated[
+        bool, Field(description="Score each label by itself, 0 to 1.", examples=[False])
+    ] = False
+    method: Annotated[
+        Literal["cosine", "conse", "dap", "eszsl"] | None,
+        Field(description="Default: `cosine`, or `eszsl` with a projection.", examples=["cosine"]),
+    ] = None
+    reject_below: Annotated[
+        Annotated[float, Field(ge=0.0, le=1.0)] | None,
+        Field(description="The lowest score of a decision.", examples=[0.5]),
+    ] = None
+    vocabulary: VocabularyField = None
+    projection: Annotated[
+        CollectionName | None,
+        Field(description="A learned map to the vocabulary's space.", examples=["animals"]),
+    ] = None
+    seen: Annotated[
+        list[LabelField],
+        Field(
+            max_length=1_000,
+            description="Labels that the projection was learned from.",
+            examples=[["dog"]],
+        ),
+    ] = []
+    seen_penalty: Annotated[
+        Annotated[float, Field(ge=0.0, le=100.0)] | None,
+        Field(description="What seen labels lose, in standard deviations.", examples=[1.0]),
+    ] = None
+    background: Annotated[
+        list[LongText],
+        Field(
+            max_length=500,
+            description="Texts that no label fits; scores are relative to them.",
+            examples=[["the", "of"]],
+        ),
+    ] = []
+    temperature: Annotated[
+        float,
+        Field(
+            gt=0.0, le=100.0, description="Higher values make scores more equal.", examples=[1.0]
+        ),
+    ] = 1.0
+    explain: Annotated[
+        bool, Field(description="Return what the best label owes to each word.", examples=[False])
+    ] = False
 
     @field_validator("labels", "seen", "background", "vector", mode="before")
     @classmethod
