@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
+from app import __version__
 from app.commands import (
     api_keys,
     backup,
     collections,
     decisions,
+    images,
     models,
     people,
+    persons,
     store,
     transfer,
     words,
@@ -32,7 +35,7 @@ app = typer.Typer(
     help=__doc__,
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(people.persons, name="persons")
+app.add_typer(persons.persons, name="persons")
 app.add_typer(words.words, name="words")
 app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")
@@ -46,12 +49,36 @@ collections.collections.command("create")(decisions.create)
 collections.collections.command("set")(decisions.set_options)
 collections.collections.command("show")(decisions.show)
 collections.collections.command("calibrate")(decisions.calibrate)
+collections.collections.command("delete")(decisions.delete)
+app.command()(images.detect)
+app.command()(images.embed)
 app.command()(people.enroll)
 app.command()(people.identify)
 app.command()(people.verify)
 app.command("import")(transfer.bulk_import)
 app.command()(transfer.export)
 app.command()(doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sima {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 @app.command()

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from app.commands.output import AsJson, exit_on_error, print_json, print_table, progress_bar
+from app.api.schemas.collections import Collection, CollectionList
+from app.commands.output import (
+    AsJson,
+    exit_on_error,
+    print_json,
+    print_model,
+    print_table,
+    progress_bar,
+)
 from app.commands.setup import ensure_schema
 from app.faces.reembedding import GalleryMigration, MigrationStatus, ModelChange, ModelSwitch
 from app.settings import Settings
@@ -35,12 +43,12 @@ _SHOWN = 20
 def show_collections(as_json: AsJson = False) -> None:
     """List every collection with its kind, model and size."""
     with _database() as database, database.read() as session:
-        rows = [(c.name, c.kind, c.space.name, c.size) for c in list_collections(session)]
-    keys = ("name", "kind", "model", "size")
+        found = list_collections(session)
     if as_json:
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+        print_model(CollectionList(collections=[Collection.of(one) for one in found]))
     else:
-        print_table(keys, rows)
+        rows = [(c.name, c.kind, c.space.name, c.size) for c in found]
+        print_table(("name", "kind", "model", "size"), rows)
 
 
 @collections.command("migrate")

@@ -1,11 +1,20 @@
-"""The `sima collections` commands about decisions: create, set, show, calibrate."""
+"""The `sima collections` commands create, set, show, calibrate and delete."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from app.commands.output import AsJson, open_services, print_json, print_table
+from app.api.schemas.collections import CollectionDetails
+from app.api.schemas.persons import ErasureReceipt
+from app.commands.output import (
+    AsJson,
+    open_services,
+    print_json,
+    print_model,
+    print_table,
+    usage_errors,
+)
 from app.faces.decisions.options import DecisionOptions
 from app.faces.gallery_calibration import GalleryCalibration
 from app.faces.gallery_decisions import GalleryState, Operation
@@ -44,8 +53,9 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an empty gallery of the active model."""
-    with open_services() as services:
+    with usage_errors():
         options = DecisionOptions(target_fmr, target_fpir, threshold)
+    with open_services() as services:
         created = services.galleries.create(name, options=options)
     _print_state(created, as_json)
 
@@ -64,9 +74,21 @@ def set_options(
     options = {"target_fmr": target_fmr, "target_fpir": target_fpir, "threshold": threshold}
     changes = {key: value for key, value in options.items() if value is not None}
     deleted = dict.fromkeys(option.value for option in unset or [])
+    with usage_errors():
+        DecisionOptions.of(changes)
     with open_services() as services:
         changed = services.galleries.change_options(name, {**changes, **deleted})
     _print_state(changed, as_json)
+
+
+def delete(name: Name, as_json: AsJson = False) -> None:
+    """Delete a collection with its people or words; of the gallery `default`, its contents."""
+    with open_services() as services:
+        receipt = services.galleries.delete_collection(name)
+    if as_json:
+        print_model(ErasureReceipt.of(receipt))
+    else:
+        typer.echo(f"deleted {name}; the erasure receipt is {receipt.id}")
 
 
 def show(name: Name, as_json: AsJson = False) -> None:
@@ -97,7 +119,8 @@ def calibrate(
     if measured is None:
         _print_state(state, as_json)
     elif as_json:
-        print_json(_calibration_as_json(measured) | {"collection": _as_json(state)})
+        details = CollectionDetails.of_state(state).model_dump(mode="json")
+        print_json(_calibration_as_json(measured) | {"collection": details})
     else:
         _print_calibration(measured)
         _print_state(state, as_json)
@@ -140,7 +163,7 @@ def _print_calibration(measured: GalleryCalibration) -> None:
 
 def _print_state(state: CollectionState, as_json: bool) -> None:
     if as_json:
-        print_json(_as_json(state))
+        print_model(CollectionDetails.of_state(state))
         return
     collection = state.collection
     rows: list[tuple[str, object]] = [
@@ -180,29 +203,6 @@ def _decision_rows(state: GalleryState) -> list[tuple[str, object]]:
         ("refused genuine pairs of verify, 95 %", _interval(own.fnmr_interval)),
         ("people who may be enrolled twice", f"pairs: {own.table.suspected_pairs}"),
     ]
-
-
-def _as_json(state: CollectionState) -> dict[str, object]:
-    collection = state.collection
-    found: dict[str, object] = {
-        "name": collection.name,
-        "kind": collection.kind,
-        "model": collection.space.name,
-        "size": collection.size,
-        "options": dict(collection.options),
-        "decisions": None,
-    }
-    if state.decisions is not None:
-        decisions, own = state.decisions, state.decisions.own
-        found["decisions"] = {
-            "source": "collection" if own is not None and own.in_force else "model",
-            "calibration": decisions.table.model_dump(mode="json"),
-            "fmr_interval": own.fmr_interval if own else None,
-            "fnmr_interval": own.fnmr_interval if own else None,
-            "verify": decisions.verify,
-            "identify": decisions.identify,
-        }
-    return found
 
 
 def _calibration_as_json(measured: GalleryCalibration) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 
 from app.commands.setup import prepare_data
-from app.errors import SimaError
+from app.errors import InvalidRequest, SimaError
 from app.settings import Settings
 from app.wiring.services import Services, build_services
 
@@ -27,6 +28,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 def print_json(value: object) -> None:
     """Prints one JSON document to standard output."""
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_model(model: BaseModel) -> None:
+    """Prints a response model as the JSON that the service would answer."""
+    print_json(model.model_dump(mode="json"))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -51,23 +57,35 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int]
 
 
 @contextmanager
-def exit_on_error() -> Iterator[None]:
-    """Prints a SimaError or OSError as one line to standard error and exits with status 1."""
+def usage_errors() -> Iterator[None]:
+    """Turns an InvalidRequest about the value of an option into a usage error: exit status 2."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@contextmanager
+def exit_on_error(status: int = 1) -> Iterator[None]:
+    """Prints a SimaError or OSError as one line to standard error and exits with `status`."""
     try:
         yield
     except SimaError as error:
         typer.echo(f"{error.code}: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(status) from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         typer.echo(f"{where}{error.strerror or error}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(status) from error
 
 
 @contextmanager
-def open_services() -> Iterator[Services]:
-    """Opens the services according to the environment and closes them after the block."""
-    with exit_on_error():
+def open_services(error_status: int = 1) -> Iterator[Services]:
+    """Opens the services according to the environment and closes them after the block.
+
+    Errors exit with `error_status`, see `exit_on_error`.
+    """
+    with exit_on_error(error_status):
         settings = Settings()
         prepare_data(settings)
         services = build_services(settings)

@@ -1,19 +1,20 @@
-"""The `sima enroll`, `identify`, `verify` and `persons` commands."""
+"""The `sima enroll`, `identify` and `verify` commands."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.api.schemas.enrollment import Enrolled
+from app.api.schemas.faces import Identified, Verified
 from app.commands.decisions import TargetFmr, TargetFpir, Threshold
-from app.commands.output import AsJson, exit_on_error, open_services, print_json, print_table
+from app.commands.output import AsJson, open_services, print_model, print_table, usage_errors
+from app.commands.person_options import ExternalId, MetadataText, parse_metadata
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
 from app.faces.pipeline.selection import FaceChoice, FaceSelection
-from app.faces.recognition import IdentifyOrder
+from app.faces.recognition import Identification, IdentifyOrder
 from app.timings import Timings
-
-persons = typer.Typer(no_args_is_help=True, help="List and delete enrolled people.")
 
 Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP photo.")]
 Gallery = Annotated[str, typer.Option("--collection", help="The gallery.")]
@@ -30,19 +31,24 @@ Selection = Annotated[
 ]
 
 
-def enroll(
+def enroll(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     file: Photo,
     name: Annotated[str | None, typer.Option(help="The person's name.")] = None,
     collection: Gallery = DEFAULT_COLLECTION,
     person_id: Annotated[
         str | None, typer.Option(help="Add the photo to this person, whom it must match.")
     ] = None,
+    external_id: ExternalId = None,
+    metadata: MetadataText = None,
     face: Choice = "subject",
     allow_duplicate: Annotated[
         bool, typer.Option(help="Enroll the face even if it matches another person.")
     ] = False,
     allow_mismatch: Annotated[
         bool, typer.Option(help="Add the photo even if it does not match the person.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run every check and store nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,33 +57,33 @@ def enroll(
     The face must be of sufficient quality and match no other person. With --face subject, a photo
     in which a second face has at least half the subject's area is refused.
     """
+    if person_id is not None and (external_id is not None or metadata is not None):
+        raise typer.BadParameter(
+            "--external-id and --metadata are not allowed with --person-id; use persons change"
+        )
     order = EnrollOrder(
         name=name,
         collection=collection,
         person_id=person_id,
-        external_id=None,
-        metadata={},
+        external_id=external_id,
+        metadata=parse_metadata(metadata) or {},
         face=face,
         allow_duplicate=allow_duplicate,
         allow_mismatch=allow_mismatch,
-        dry_run=False,
+        dry_run=dry_run,
     )
     with open_services() as services:
         done = services.enroller.enroll(file.read_bytes(), order, Timings())
-    enrolled_id = done.person.person_id if done.person else ""
-    resembled = done.possible_duplicate.person if done.possible_duplicate else None
+        model = services.embedder.space.name
     if as_json:
-        print_json(
-            {
-                "person_id": enrolled_id,
-                "name": done.name,
-                "collection": collection,
-                "possible_duplicate": resembled.person_id if resembled else None,
-            }
-        )
+        print_model(Enrolled.of(done, collection, model))
         return
-    typer.echo(f"enrolled {done.name} as {enrolled_id} in {collection}")
-    if resembled is not None:
+    if done.template is None:
+        typer.echo(f"{done.name} could be enrolled in {collection}; nothing was stored")
+    elif done.person is not None:
+        typer.echo(f"enrolled {done.name} as {done.person.person_id} in {collection}")
+    if done.possible_duplicate is not None:
+        resembled = done.possible_duplicate.person
         typer.echo(f"the photo would also verify as {resembled.name} ({resembled.person_id})")
 
 
@@ -100,11 +106,25 @@ def identify(
 
     A photo without a face is not an error.
     """
-    with exit_on_error():
+    with usage_errors():
         options = DecisionOptions(target_fpir=target_fpir, threshold=threshold)
     order = IdentifyOrder(collection, top_k, options, faces, rotate)
     with open_services() as services:
         result = services.recognizer.identify(file.read_bytes(), order, Timings())
+        model = services.embedder.space.name
+    if as_json:
+        print_model(Identified.of(result, model))
+    elif not result.faces:
+        typer.echo("the photo shows no face")
+    else:
+        _print_candidates(result)
+        typer.echo(
+            f"an average pair needs {result.threshold:.4f} in a gallery of "
+            f"{result.gallery_size} people"
+        )
+
+
+def _print_candidates(result: Identification) -> None:
     rows = [
         (
             number,
@@ -117,24 +137,7 @@ def identify(
         for number, face in enumerate(result.faces, start=1)
         for found in face.candidates
     ]
-    if as_json:
-        keys = ("face", "decision", "name", "similarity", "threshold", "person_id")
-        print_json(
-            {
-                "threshold": result.threshold,
-                "target_fpir": result.target_fpir,
-                "faces": [face.decision for face in result.faces],
-                "candidates": [dict(zip(keys, row, strict=True)) for row in rows],
-            }
-        )
-    elif not result.faces:
-        typer.echo("the photo shows no face")
-    else:
-        print_table(("face", "decision", "nearest", "similarity", "threshold", "person_id"), rows)
-        typer.echo(
-            f"an average pair needs {result.threshold:.4f} in a gallery of "
-            f"{result.gallery_size} people"
-        )
+    print_table(("face", "decision", "nearest", "similarity", "threshold", "person_id"), rows)
 
 
 def verify(
@@ -145,54 +148,18 @@ def verify(
     face: Choice = "subject",
     as_json: AsJson = False,
 ) -> None:
-    """Compare the people in two photos; exit status 0 for a match, 2 for no match."""
-    with exit_on_error():
+    """Compare the people in two photos; exit status 0: match, 1: no match, 2: error."""
+    with usage_errors():
         options = DecisionOptions(target_fmr=target_fmr, threshold=threshold)
-    with open_services() as services:
-        verification = services.recognizer.verify_photos(
+    with open_services(error_status=2) as services:
+        verification = services.recognizer.verify_pair(
             a.read_bytes(), b.read_bytes(), face, options, Timings()
         )
+        model = services.embedder.space.name
     result = verification.judgement
     if as_json:
-        print_json(
-            {
-                "verified": result.matches,
-                "similarity": result.similarity,
-                "threshold": result.threshold,
-                "target_fmr": verification.target_fmr,
-                "estimated_fmr": result.estimated_fmr,
-            }
-        )
+        print_model(Verified.of(verification, model))
     else:
         word = "match" if result.matches else "no match"
         typer.echo(f"{word}: similarity {result.similarity:.4f}, threshold {result.threshold:.4f}")
-    raise typer.Exit(0 if result.matches else 2)
-
-
-@persons.command("list")
-def list_persons(collection: Gallery = DEFAULT_COLLECTION, as_json: AsJson = False) -> None:
-    """List the people of a gallery in order of enrollment."""
-    with open_services() as services:
-        found, after = [], 0
-        while page := services.galleries.persons(collection, None, None, after, 500):
-            found += page
-            after = page[-1].row_id
-    if as_json:
-        print_json([{"person_id": p.person_id, "name": p.name, "photos": p.photos} for p in found])
-    else:
-        rows = [(p.person_id, p.name, p.photos, f"{p.created_at:%Y-%m-%d %H:%M}") for p in found]
-        print_table(("person_id", "name", "photos", "enrolled"), rows)
-
-
-@persons.command("delete")
-def delete_person(
-    person_id: Annotated[str, typer.Argument(help="The id that `persons list` shows.")],
-    as_json: AsJson = False,
-) -> None:
-    """Delete a person with all templates and photos."""
-    with open_services() as services:
-        services.galleries.delete(person_id)
-    if as_json:
-        print_json({"deleted": person_id})
-    else:
-        typer.echo(f"deleted {person_id}")
+    raise typer.Exit(0 if result.matches else 1)

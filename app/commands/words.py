@@ -31,7 +31,7 @@ Vocabulary = Annotated[str | None, typer.Option(help="Default: the default vocab
 @words.command("nearest")
 def nearest_words(
     word: str,
-    k: Annotated[int, typer.Option(help="Number of words to return.")] = 10,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Number of words to return.")] = 10,
     vocabulary: Vocabulary = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +109,7 @@ def evaluate_vocabulary(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the test files.")] = None,
     most_words: Annotated[
-        int, typer.Option(help="Number of most frequent words that may answer an analogy.")
+        int, typer.Option(min=1, help="Number of most frequent words that may answer an analogy.")
     ] = 30_000,
     as_json: AsJson = False,
 ) -> None:

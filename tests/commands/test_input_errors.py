@@ -50,8 +50,32 @@ def test_a_rate_out_of_range_is_refused(
 ) -> None:
     command, *rest = options
     files = [photo, photo] if command == "verify" else [photo]
-    line = refusal(monkeypatch, tmp_path, command, *files, *rest)
-    assert line.startswith(f"validation_error: {text}")
+    monkeypatch.setenv("SIMA_DATA_DIR", str(tmp_path / "data"))
+    result = CliRunner().invoke(app, [str(part) for part in (command, *files, *rest)])
+    assert result.exit_code == 2, result.output
+    assert text in " ".join(result.stderr.replace("│", "").split())
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("enroll", "p.jpg", "--name", "N", "--metadata", "{"), "--metadata is not valid JSON"),
+        (("enroll", "p.jpg", "--name", "N", "--metadata", "[]"), "--metadata is not a JSON object"),
+        (("enroll", "p.jpg", "--person-id", "p", "--external-id", "1"), "use persons change"),
+        (("persons", "change", "p"), "nothing to change"),
+        (("persons", "change", "p", "--name", ""), "name: a string of 0 characters"),
+        (("persons", "change", "p", "--external-id", "1", "--no-external-id"), "pass either"),
+    ],
+)
+def test_wrong_values_about_people_are_usage_errors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], text: str
+) -> None:
+    monkeypatch.setenv("SIMA_DATA_DIR", str(tmp_path / "data"))
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert text in " ".join(result.stderr.replace("│", "").split())
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(
@@ -61,6 +85,7 @@ def test_a_rate_out_of_range_is_refused(
         ("serve", "--port", "-5"),
         ("serve", "--workers", "0"),
         ("identify", "photo.jpg", "--top-k", "0"),
+        ("words", "nearest", "orange", "--k", "0"),
     ],
 )
 def test_a_number_out_of_range_is_refused(
