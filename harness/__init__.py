@@ -1,1 +1,1 @@
-"""Server processes and photos for tests and benchmarks."""
+"""Server processes and photos for tests and benchmarks; lock files, licences, bill of materials."""
