@@ -11,6 +11,7 @@ import typer
 from app import __version__
 from app.commands import (
     api_keys,
+    audit,
     backup,
     collections,
     decisions,
@@ -41,6 +42,7 @@ app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")
 app.add_typer(store.db, name="db")
 app.add_typer(backup.backup, name="backup")
+app.add_typer(audit.audit, name="audit")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(api_keys.api_keys, name="api-keys")
 app.add_typer(collections.collections, name="collections")

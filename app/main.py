@@ -33,6 +33,7 @@ from app.api.schemas import zero_shot as zero_shot_schemas
 from app.api.schemas.problems import Problem
 from app.api.slots import WorkerSlots
 from app.api.stored_keys import StoredKeys
+from app.audit_events import SERVICE, set_origin
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.settings import Settings
@@ -122,6 +123,7 @@ def serve_app() -> FastAPI:
 
 async def _run_housekeeping(housekeeper: Housekeeper) -> None:
     """Runs the housekeeper periodically. A failed run is logged and soon repeated."""
+    set_origin(SERVICE)
     while True:
         try:
             purged = await anyio.to_thread.run_sync(housekeeper.run)

@@ -113,6 +113,11 @@ class Settings(BaseSettings):
     """Interval in which expired photos are deleted and deleted data is purged from index snapshots
     and logs."""
 
+    audit: bool = True
+    """Record in the audit log who changed, exported or recognised whom."""
+    audit_days: Annotated[int, Field(ge=0, le=36500)] = 365
+    """Days after which housekeeping deletes events from the audit log; 0: never."""
+
     api_keys: Annotated[dict[str, KeyRole], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""
     open: bool = False

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.store.collections import create_collection
-from app.store.db import access_tables  # noqa: F401 - declares tables
+from app.store.db import access_tables, audit_tables  # noqa: F401 - declares tables
 from app.store.db.database import Database
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY, Base
@@ -17,10 +17,11 @@ from tests.store.galleries import SPACE
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database on SQLite or PostgreSQL, without a schema."""
+    # On a busy machine, writers of a test may wait for long.
     if request.param == "sqlite":
-        opened = Database(f"sqlite:///{tmp_path / 'test.db'}")
+        opened = Database(f"sqlite:///{tmp_path / 'test.db'}", busy_seconds=60.0)
     else:
-        opened = Database(request.getfixturevalue("postgres"))
+        opened = Database(request.getfixturevalue("postgres"), busy_seconds=60.0)
     yield opened
     with opened.write() as session:
         Base.metadata.drop_all(session.connection())

@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
+from app.api.audit import set_request_origin
 from app.api.callers import set_caller
 from app.api.deps import Context
 from app.api.json_bodies import BoundedJsonRoute
@@ -84,6 +85,7 @@ async def _authorize(request: Request, required: Role) -> None:
         context.rate_limiter.hit(address)
         raise
     set_caller(request.scope, caller)
+    set_request_origin(request, caller)
     context.rate_limiter.hit(caller.key_id or address)
     if not caller.has_role(required):
         raise Forbidden(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
+from app.api.access_log import note_collection
 from app.api.authorization import AuthorizedRoute, Writer
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.faces import active_model
@@ -52,6 +53,7 @@ async def enroll(
     """
     fields, image = await read_image(request, schemas.EnrollFields)
     order = fields.order(key or None)
+    note_collection(request, order.collection)
     result = await _run(ctx, timings, image, order)
     if fields.dry_run:
         response.status_code = 200
@@ -75,8 +77,6 @@ async def _run(ctx: Context, timings: Timings, image: bytes, order: EnrollOrder)
     """Enrolls in two steps, so that waiting for the database takes no thread of photo requests."""
     enroller = ctx.services.enroller
     photo = await ctx.run(lambda: enroller.examine(image, order, timings))
-    if order.dry_run:
-        return await ctx.run(lambda: enroller.add(photo, order, timings))
     return await ctx.write(lambda: enroller.add(photo, order, timings))
 
 

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request
 
+from app.api.audit import record_decisions
 from app.api.authorization import AuthorizedRoute, Reader
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.problems import describe
@@ -9,6 +10,11 @@ from app.api.samples import choose_samples
 from app.api.schemas import face_requests as requests
 from app.api.schemas import faces as schemas
 from app.api.uploads import IMAGE, image_body, one_image_body, read_image, read_images
+from app.faces.audit_events import (
+    embedding_events,
+    identification_events,
+    verification_events,
+)
 
 router = APIRouter(route_class=AuthorizedRoute, tags=["faces"])
 
@@ -40,6 +46,7 @@ async def embed(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.
     """Embed the largest face of an image, its subject, or all. Without a face the list is empty."""
     fields, image = await read_image(request, requests.EmbedFields)
     found = await ctx.run(lambda: ctx.services.recognizer.embed(image, fields.faces, timings))
+    await record_decisions(request, ctx, embedding_events(found))
     return schemas.Embedded.of(found, active_model(ctx))
 
 
@@ -70,6 +77,7 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
         result = await ctx.run(
             lambda: recognizer.verify_pair(a, b, fields.face, options, timings, gallery)
         )
+    await record_decisions(request, ctx, verification_events(result))
     return schemas.Verified.of(result, active_model(ctx))
 
 
@@ -88,6 +96,7 @@ async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schem
     fields, images = await read_images(request, requests.IdentifyFields, IMAGE)
     sample, order = choose_samples(images, fields, ("",))[""], fields.order()
     result = await ctx.run(lambda: ctx.services.recognizer.identify(sample, order, timings))
+    await record_decisions(request, ctx, identification_events(result, order.collection))
     return schemas.Identified.of(result, active_model(ctx))
 
 

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.access_log import log_request
 from app.api.bodies import BodyLimits, HeldBodies, RequestBody
 from app.api.problems import INTERNAL_ERROR, problem
 from app.logs import get_logger
@@ -132,11 +133,4 @@ class _RequestHandler:
         self._metrics.seconds.labels(route).observe(seconds)
         for stage, milliseconds in self._timings.milliseconds.items():
             self._metrics.stages.labels(stage).observe(milliseconds / 1000.0)
-        _log.info(
-            "request_finished",
-            request_id=self._id,
-            method=self._scope["method"],
-            route=route,
-            status=status,
-            milliseconds=round(seconds * 1000.0, 2),
-        )
+        log_request(self._scope, route, status, seconds)

@@ -101,7 +101,7 @@ async def delete_photo(ctx: Ctx, person_id: PersonId, template_id: TemplateId) -
 )
 async def get_photo(ctx: Ctx, person_id: PersonId, template_id: TemplateId) -> Response:
     """Get the stored photo as it was sent, if SIMA_STORE_PHOTOS is set and it has not expired."""
-    image = await ctx.run(lambda: ctx.services.galleries.image(person_id, template_id))
+    image = await ctx.write(lambda: ctx.services.galleries.image(person_id, template_id))
     return Response(image.content, media_type=image.media_type)
 
 

@@ -130,7 +130,7 @@ async def export_vocabulary(
     the export, the response ends without its last chunk; export again.
     """
     assert format_ in WRITERS, "ExportFormat lists the writers"
-    pieces = await ctx.run(lambda: ctx.services.editor.export(name, format_))
+    pieces = await ctx.write(lambda: ctx.services.editor.export(name, format_))
     media_type = _MEDIA.get(format_, "text/plain; charset=utf-8")
     return StreamingResponse(stream(ctx, pieces), media_type=media_type)
 

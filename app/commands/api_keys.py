@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.audit_events import AuditEvent
 from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.commands.setup import prepare_data
 from app.crypto.api_key_text import ApiKeyText
@@ -20,6 +21,7 @@ from app.store.api_keys import (
     revoke_key,
     rotate_key,
 )
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.wiring.services import open_database
 
@@ -81,6 +83,7 @@ def create(
     rights = KeyRights(role, _names(collection), _names(vocabulary), embeddings)
     with _database() as database, database.write() as session:
         created = create_key(session, name, rights, expires)
+        record(session, AuditEvent("api_key.create", "created"))
     _print_created(*created, as_json)
 
 
@@ -114,6 +117,7 @@ def rotate(
     """
     with _database() as database, database.write() as session:
         created = rotate_key(session, key_id, overlap, expires)
+        record(session, AuditEvent("api_key.rotate", "created"))
     _print_created(*created, as_json)
 
 
@@ -122,6 +126,7 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """Revoke a key. Every worker refuses it from its next request on."""
     with _database() as database, database.write() as session:
         key = revoke_key(session, key_id)
+        record(session, AuditEvent("api_key.revoke", "deleted"))
     if as_json:
         print_json(_row(key))
     else:

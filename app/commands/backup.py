@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from app.audit_events import AuditEvent
 from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.crypto.signing import Signer
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.store.backup import create_backup, restore_backup, verify_backup
 from app.store.backup_file import SUFFIX, BackupManifest
+from app.store.db.database import Database
+from app.store.db.schema import current_revision, newest_revision
 from app.wiring.services import open_database
 
 backup = typer.Typer(no_args_is_help=True, help="Back up the database; check and restore backups.")
@@ -32,9 +35,11 @@ def create(file: File, as_json: AsJson = False) -> None:
     """
     with exit_on_error():
         settings = Settings()
-        database = open_database(settings)
-        database.close()
         source = _sqlite_file(settings)
+        database = open_database(settings)
+        if source.exists():
+            _record(database)
+        database.close()
         manifest = create_backup(source, file, _signer(settings), database.keyring)
     _print(manifest, {"file": str(file)}, as_json)
 
@@ -72,6 +77,14 @@ def restore(
         if settings.index_url.startswith(("faiss:", "exact:")):
             shutil.rmtree(settings.data_dir / "index", ignore_errors=True)
     _print(manifest, {"restored": str(target), "previous": str(kept) if kept else None}, as_json)
+
+
+def _record(database: Database) -> None:
+    """Records the backup, unless a service of another version is running on the database."""
+    with database.read() as session:
+        current = current_revision(session) == newest_revision()
+    if current:
+        database.record(AuditEvent("backup.create", "exported"))
 
 
 def _sqlite_file(settings: Settings) -> Path:

@@ -8,6 +8,7 @@ import typer
 from app.api.schemas.faces import Detected, Embedded
 from app.commands.output import AsJson, open_services, print_model, print_table
 from app.commands.people import Photo
+from app.faces.audit_events import embedding_events
 from app.faces.pipeline.selection import FaceSelection
 from app.faces.pipeline.types import Face
 from app.timings import Timings
@@ -36,6 +37,7 @@ def embed(
     """Embed faces of a photo, largest first; --json prints the embeddings."""
     with open_services() as services:
         found = services.recognizer.embed(file.read_bytes(), faces, Timings())
+        services.database.record(*embedding_events(found))
         model = services.embedder.space.name
     if as_json:
         print_model(Embedded.of(found, model))

@@ -2,6 +2,7 @@
 
 import typer
 
+from app.audit_events import AuditEvent
 from app.commands.output import AsJson, exit_on_error, print_json, print_table, progress_bar
 from app.crypto.keyring import new_key
 from app.settings import Settings
@@ -26,6 +27,7 @@ def rotate_keys(as_json: AsJson = False) -> None:
     """
     with exit_on_error():
         database = open_database(Settings())
+        database.record(AuditEvent("keys.rotate", "changed"))
         with progress_bar("rows") as advance:
             done = rotate(database, advance)
         if not database.truncate_wal():

@@ -10,6 +10,7 @@ from app.api.schemas.faces import Identified, Verified
 from app.commands.decisions import TargetFmr, TargetFpir, Threshold
 from app.commands.output import AsJson, open_services, print_model, print_table, usage_errors
 from app.commands.person_options import ExternalId, MetadataText, parse_metadata
+from app.faces.audit_events import identification_events, verification_events
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION, EnrollOrder
 from app.faces.pipeline.selection import FaceChoice, FaceSelection
@@ -111,6 +112,7 @@ def identify(
     order = IdentifyOrder(collection, top_k, options, faces, rotate)
     with open_services() as services:
         result = services.recognizer.identify(file.read_bytes(), order, Timings())
+        services.database.record(*identification_events(result, collection))
         model = services.embedder.space.name
     if as_json:
         print_model(Identified.of(result, model))
@@ -155,6 +157,7 @@ def verify(
         verification = services.recognizer.verify_pair(
             a.read_bytes(), b.read_bytes(), face, options, Timings()
         )
+        services.database.record(*verification_events(verification))
         model = services.embedder.space.name
     result = verification.judgement
     if as_json:

@@ -9,10 +9,12 @@ from pathlib import Path
 from sqlalchemy import Row, Select, Text, cast, select, update
 from sqlalchemy.orm import Session
 
+from app.audit_events import AuditEvent
 from app.doctor.findings import REPAIR, Finding, ok, problem
 from app.doctor.metadata import invalid_reason, mend
 from app.errors import DecryptionFailed, InvalidRequest
 from app.private_files import create_folder, create_if_missing
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.encryption import decrypt_metadata_text, encrypt_metadata
 from app.store.db.tables import GALLERY, CollectionRow, EntryRow
@@ -92,6 +94,8 @@ def repair_metadata(database: Database, originals: Path) -> list[SavedMetadata]:
     for row_id in invalid:
         with database.write() as session:
             saved = _repair(session, row_id, originals)
+            if saved is not None:
+                record(session, AuditEvent("person.change", "changed", None, saved.person_id))
         if saved is not None:
             repaired.append(saved)
     return repaired

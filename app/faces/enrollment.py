@@ -11,7 +11,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.errors import InvalidRequest, PersonNotFound, PoorQuality
+from app.audit_events import AuditEvent, Decision
+from app.errors import (
+    AlreadyEnrolled,
+    DifferentPerson,
+    InvalidRequest,
+    PersonNotFound,
+    PoorQuality,
+)
 from app.faces.enrollment_checks import EnrollmentChecks, PossibleDuplicate
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import FaceChoice, ImageAnalysis
@@ -21,6 +28,7 @@ from app.store.collections import (
     get_collection,
     lock_collection,
 )
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
 from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
@@ -126,14 +134,23 @@ class Enroller:
     def add(self, photo: ExaminedPhoto, order: EnrollOrder, timings: Timings) -> Enrollment:
         """Stores the template of an examined photo, in one transaction.
 
+        The audit log also records dry runs, and refusals that name another person.
+
         Raises DifferentPerson, AlreadyEnrolled, ExternalIdTaken, PersonNotFound,
         CollectionNotFound, SpaceMismatch, InvalidRequest or IdempotencyKeyReused; nothing is
         stored then.
         """
         with timings.stage("store"):
-            if order.dry_run:
-                return self._check(photo.probe, photo.face, order)
-            return self._store(photo.image, photo.probe, photo.face, order)
+            try:
+                if order.dry_run:
+                    return self._check(photo.probe, photo.face, order)
+                return self._store(photo.image, photo.probe, photo.face, order)
+            except AlreadyEnrolled as refused:
+                self._database.record(_event(order, "already_enrolled", refused.person_id))
+                raise
+            except DifferentPerson as refused:
+                self._database.record(_event(order, "different_person", refused.person_id))
+                raise
 
     def _check(self, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         """Checks an order without storing anything."""
@@ -143,6 +160,7 @@ class Enroller:
             resembled = self._compare(session, gallery, probe, person, order)
             if order.external_id is not None:
                 require_unused_external_id(session, gallery, order.external_id)
+        self._database.record(_event(order, "dry_run", person.person_id if person else None))
         return Enrollment(person.name if person else str(order.name), face, person, None, resembled)
 
     def _store(self, image: bytes, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
@@ -154,6 +172,7 @@ class Enroller:
             stored = self._stored_before(session, gallery, probe, order, digest)
             if stored is not None:
                 person, template = stored.person, stored.template
+                record(session, _event(order, "replayed", person.person_id))
                 return Enrollment(person.name, face, person, template, replayed=True)
             known = _known_person(session, order)
             resembled = self._compare(session, gallery, probe, known, order)
@@ -167,6 +186,7 @@ class Enroller:
                 add_key(session, order.key, digest, template)
             if order.imported is not None:
                 add_imported(session, template, order.imported)
+            record(session, _event(order, "enrolled", person.person_id))
         return Enrollment(person.name, face, person, template, resembled)
 
     def _stored_before(
@@ -198,6 +218,10 @@ class Enroller:
         if order.allow_duplicate:
             return None
         return self._checks.refuse_duplicate(session, gallery, probe, order.person_id)
+
+
+def _event(order: EnrollOrder, decision: Decision, person_id: str | None) -> AuditEvent:
+    return AuditEvent("enroll", decision, order.collection, person_id)
 
 
 def _choose(analysis: ImageAnalysis, which: FaceChoice) -> Face:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audit_events import AuditEvent
 from app.faces.decisions.gallery_table import ClosePair, GalleryTable, measure_gallery
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.scores import LabelledFaces
 from app.store.calibrations import clear_calibration, set_calibration
 from app.store.collections import Collection, get_collection, lock_collection
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.templates import read_vectors, template_owners
@@ -50,6 +52,7 @@ class GalleryCalibrator:
         with self._database.write() as session:
             locked = lock_collection(session, gallery)
             set_calibration(session, locked, measured.table.model_dump(mode="json"))
+            record(session, AuditEvent("collection.calibrate", "changed", name))
         return GalleryCalibration(measured.table, measured.closest)
 
     def clear(self, name: str) -> None:
@@ -57,6 +60,7 @@ class GalleryCalibrator:
         with self._database.write() as session:
             gallery = lock_collection(session, get_collection(session, name, GALLERY))
             clear_calibration(session, gallery)
+            record(session, AuditEvent("collection.calibrate", "deleted", name))
 
     def _read(self, name: str) -> tuple[Collection, LabelledFaces]:
         with self._database.read() as session:

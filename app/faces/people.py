@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.audit_events import AuditEvent
 from app.errors import InvalidRequest, SpaceMismatch
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION
@@ -16,6 +17,7 @@ from app.store import collections as collection_store
 from app.store import erasures, people, templates
 from app.store.calibrations import change_options
 from app.store.collections import Collection, get_collection, lock_collection
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.erasures import Erasure
@@ -101,12 +103,16 @@ class Galleries:
         Raises PersonNotFound, ExternalIdTaken.
         """
         with self._database.write() as session:
-            return people.change_person(session, person_id, changes)
+            changed = people.change_person(session, person_id, changes)
+            record(session, AuditEvent("person.change", "changed", changed.collection, person_id))
+            return changed
 
     def delete(self, person_id: str) -> Erasure:
         """Deletes a person; no search that starts afterwards finds them. Raises PersonNotFound."""
         with self._database.write() as session:
-            return erasures.delete_person(session, person_id, self._purge_within)
+            receipt = erasures.delete_person(session, person_id, self._purge_within)
+            record(session, AuditEvent("person.delete", "deleted", receipt.collection, person_id))
+            return receipt
 
     def photos(self, person_id: str) -> list[Template]:
         """Returns the support set, oldest first. Raises PersonNotFound."""
@@ -114,9 +120,14 @@ class Galleries:
             return templates.list_templates(session, person_id)
 
     def image(self, person_id: str, template_id: str) -> StoredImage:
-        """Returns the stored file. Raises PhotoNotFound, DecryptionFailed."""
+        """Returns the stored file, after the audit log has recorded it.
+
+        Raises PhotoNotFound, DecryptionFailed.
+        """
         with self._database.read() as session:
             content = read_photo(session, person_id, template_id)
+            collection = people.get_person(session, person_id).collection
+        self._database.record(AuditEvent("photo.read", "read", collection, person_id))
         return StoredImage(content, media_type_of(content))
 
     def erasure(self, erasure_id: str) -> Erasure:
@@ -127,7 +138,9 @@ class Galleries:
     def delete_photo(self, person_id: str, template_id: str) -> Erasure:
         """Deletes a template and its photo. Raises PersonNotFound, PhotoNotFound."""
         with self._database.write() as session:
-            return erasures.delete_template(session, person_id, template_id, self._purge_within)
+            receipt = erasures.delete_template(session, person_id, template_id, self._purge_within)
+            record(session, AuditEvent("photo.delete", "deleted", receipt.collection, person_id))
+            return receipt
 
     def collections(self) -> list[Collection]:
         """Returns galleries and vocabularies, by name."""
@@ -152,6 +165,7 @@ class Galleries:
         DecisionOptions.of(changes)
         with self._database.write() as session:
             gallery = lock_collection(session, get_collection(session, name, GALLERY))
+            record(session, AuditEvent("collection.change", "changed", name))
             return self._state(session, change_options(session, gallery, changes))
 
     def create(
@@ -182,6 +196,7 @@ class Galleries:
             created = collection_store.create_collection(
                 session, name, GALLERY, self._space, stored
             )
+            record(session, AuditEvent("collection.create", "created", name))
             return self._state(session, created)
 
     def delete_collection(self, name: str) -> Erasure:
@@ -191,6 +206,7 @@ class Galleries:
         """
         with self._database.write() as session:
             receipt, deleted = erasures.delete_collection(session, name, self._purge_within)
+            record(session, AuditEvent("collection.delete", "deleted", name))
             if name == DEFAULT_COLLECTION:
                 collection_store.create_collection(session, name, GALLERY, self._space)
         for collection in deleted:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from app.audit_events import AuditEvent
 from app.errors import DecryptionFailed, PeopleMissing, SimaError
 from app.faces.pipeline.pipeline import FacePipeline
 from app.store.collections import Collection, get_collection
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
@@ -84,6 +86,7 @@ class GalleryMigration:
             shadow = open_shadow(session, name, space)
             gallery = get_collection(session, name, GALLERY)
             photos = count_photos_to_embed(session, gallery, shadow)
+            record(session, AuditEvent("collection.migrate", "read", name))
             return MigrationPlan(gallery, shadow, photos)
 
     def embed_photos(
@@ -120,6 +123,7 @@ class GalleryMigration:
         log. Returns it. Raises CollectionNotFound, ShadowNotFound."""
         with self._database.write() as session:
             deleted = delete_shadow(session, name)
+            record(session, AuditEvent("collection.discard", "deleted", name))
         self._index_sync.delete_index(deleted)
         self._database.truncate_wal()
         return deleted
@@ -146,15 +150,18 @@ class ModelSwitch:
         Raises CollectionNotFound, ShadowNotFound, or PeopleMissing if people have no template in
         the shadow collection, unless `allow_missing`.
         """
-        return self._change(cut_over, name, allow_missing)
+        event = AuditEvent("collection.cut_over", "changed", name)
+        return self._change(cut_over, event, name, allow_missing)
 
     def roll_back(self, name: str, allow_missing: bool) -> ModelChange:
         """Reverses a cut-over, in one transaction. Raises the same errors."""
-        return self._change(roll_back, name, allow_missing)
+        event = AuditEvent("collection.roll_back", "changed", name)
+        return self._change(roll_back, event, name, allow_missing)
 
     def _change(
         self,
         swap: Callable[[Session, str], tuple[Collection, Collection]],
+        event: AuditEvent,
         name: str,
         allow_missing: bool,
     ) -> ModelChange:
@@ -166,6 +173,7 @@ class ModelSwitch:
                     f"{missing} people of {name!r} have no template of {gallery.space.name} and "
                     "would no longer be found; photograph them again, or use --without-missing"
                 )
+            record(session, event)
             return ModelChange(before.space.name, gallery.space.name)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.audit_events import AuditEvent
 from app.crypto.signing import Signer
 from app.errors import ExternalIdTaken, InvalidArchive
 from app.store.archive_file import (
@@ -27,6 +28,7 @@ from app.store.collections import (
     raise_largest_support_set,
     request_rebuild,
 )
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.encryption import (
     decrypt_metadata,
@@ -48,6 +50,7 @@ def export_gallery(database: Database, name: str, file: Path, signer: Signer) ->
     with database.read() as session:
         gallery = get_collection(session, name, GALLERY)
         rows = list(_read_people(session, gallery))
+    database.record(AuditEvent("collection.export", "exported", name))
     vectors = [
         np.empty((0, gallery.space.dimension), np.float32),
         *(vectors for _, vectors in rows),
@@ -78,6 +81,7 @@ def import_gallery(
         request_rebuild(session, collection)
         change_size(session, collection, len(archive.people))
         raise_largest_support_set(session, collection, largest)
+        record(session, AuditEvent("collection.import", "imported", collection.name))
         return manifest, collection
 
 

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from app.errors_access import AuditLogDamaged
 from app.logs import get_logger
+from app.store.audit_log import prune_expired
 from app.store.collections import indexed_collections
 from app.store.db.database import Database
 from app.store.erasures import complete_receipts, incomplete_receipts
@@ -16,10 +18,20 @@ _log = get_logger(__name__)
 
 
 class Housekeeper:
-    """Runs every `seconds`. `run` may be called in any process at any time."""
+    """Runs every `seconds`. `run` may be called in any process at any time.
 
-    def __init__(self, database: Database, index_sync: IndexSync, seconds: float) -> None:
+    Events older than `audit_lifetime` are deleted from the audit log once a day.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        index_sync: IndexSync,
+        seconds: float,
+        audit_lifetime: timedelta | None = None,
+    ) -> None:
         self._database, self._index_sync = database, index_sync
+        self._audit_lifetime = audit_lifetime
         self.seconds = seconds
         self.retry_seconds = min(seconds, _RETRY_SECONDS)
         """The interval after a round that could not purge everything."""
@@ -38,6 +50,7 @@ class Housekeeper:
         with self._database.write() as session:
             delete_expired_photos(session)
             delete_expired_keys(session)
+        self._prune_audit_log()
         with self._database.read() as session:
             receipts = incomplete_receipts(session)
             for collection in indexed_collections(session):
@@ -54,3 +67,13 @@ class Housekeeper:
             with self._database.write() as session:
                 complete_receipts(session, receipts)
         return True
+
+    def _prune_audit_log(self) -> None:
+        """A damaged log is not pruned, since that would hide the damage; it does not prevent the
+        other work."""
+        if self._audit_lifetime is None:
+            return
+        try:
+            prune_expired(self._database, self._audit_lifetime)
+        except AuditLogDamaged as error:
+            _log.error("audit_log_damaged", reason=str(error))

@@ -30,6 +30,7 @@ from app.faces.recognition import Recognizer
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
+from app.store.audit_queue import AuditQueue
 from app.store.db.database import Database
 from app.store.housekeeping import Housekeeper
 from app.store.index_sync import IndexSync
@@ -59,11 +60,13 @@ class Services:
     editor: VocabularyEditor
     text_embedder: TextEmbedder
     zero_shot: ZeroShotService
+    audit: AuditQueue
     housekeeper: Housekeeper
     readiness: Readiness
 
     def close(self) -> None:
-        """Writes index snapshots and closes the database connections."""
+        """Writes index snapshots and waiting events, and closes the database connections."""
+        self.audit.close()
         self.index_sync.close()
         self.database.close()
 
@@ -82,7 +85,9 @@ def build_services(settings: Settings) -> Services:
     )
     spaces = TextSpaceRegistry(database)
     vocabularies = VocabularyService(database, index_sync)
-    housekeeper = Housekeeper(database, index_sync, settings.housekeeping_seconds)
+    housekeeper = Housekeeper(
+        database, index_sync, settings.housekeeping_seconds, _audit_lifetime(settings)
+    )
     photo_lifetime = timedelta(days=settings.photo_days) if settings.store_photos else None
     return Services(
         settings=settings,
@@ -113,6 +118,7 @@ def build_services(settings: Settings) -> Services:
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),
         text_embedder=TextEmbedder(vocabularies, spaces),
         zero_shot=ZeroShotService(database, spaces, pipeline),
+        audit=AuditQueue(database),
         housekeeper=housekeeper,
         readiness=Readiness(database, index_sync, DEFAULT_COLLECTION, embedder.space),
     )
@@ -140,7 +146,9 @@ def open_database(settings: Settings) -> Database:
         raise InvalidSetting(
             "SIMA_STORE_PHOTOS: photos are stored only encrypted; set SIMA_ENCRYPTION_KEYS"
         )
-    return Database(settings.effective_database_url, Keyring(keys), settings.busy_seconds)
+    return Database(
+        settings.effective_database_url, Keyring(keys), settings.busy_seconds, settings.audit
+    )
 
 
 def open_store(settings: Settings) -> tuple[Database, IndexSync]:
@@ -158,6 +166,10 @@ def available_models(settings: Settings) -> list[Manifest]:
 def concurrency(settings: Settings) -> int:
     """Returns the number of requests that process photos or read at the same time."""
     return settings.concurrency or os.cpu_count() or 1
+
+
+def _audit_lifetime(settings: Settings) -> timedelta | None:
+    return timedelta(days=settings.audit_days) if settings.audit_days else None
 
 
 def _detector(settings: Settings) -> Detector:

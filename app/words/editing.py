@@ -7,8 +7,10 @@ from typing import IO
 
 import numpy as np
 
+from app.audit_events import AuditEvent
 from app.errors import InvalidRequest, WordNotFound
 from app.store.collections import Collection, get_collection
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import VOCABULARY
 from app.store.deletion import delete_collection_by_name
@@ -62,6 +64,7 @@ class VocabularyEditor:
         try:
             count = self._append(staged, _normalize(words), progress)
             with self._database.write() as session:
+                record(session, AuditEvent("vocabulary.create", "created", name))
                 return publish(session, staged, name, VOCABULARY, count)
         except BaseException:
             delete_staged(self._database, staged.row_id)
@@ -91,6 +94,7 @@ class VocabularyEditor:
             if not unit.any():
                 raise InvalidRequest("vector", "all components are 0; a vector needs a direction")
             spelling = WordPolicy.of(collection.options).fold(word)
+            record(session, AuditEvent("word.change", "changed", vocabulary))
             return upsert_word(session, collection, spelling, unit)
 
     def delete_word(self, vocabulary: str, word: str) -> None:
@@ -99,17 +103,21 @@ class VocabularyEditor:
             collection = get_collection(session, vocabulary, VOCABULARY)
             if not delete_word(session, collection, WordPolicy.of(collection.options).fold(word)):
                 raise WordNotFound(word, vocabulary, ())
+            record(session, AuditEvent("word.delete", "deleted", vocabulary))
 
     def delete(self, name: str) -> None:
         """Delete a vocabulary with all its words. Raises VocabularyNotFound."""
-        delete_collection_by_name(self._database, self._index_sync, name, VOCABULARY)
+        event = AuditEvent("vocabulary.delete", "deleted", name)
+        delete_collection_by_name(self._database, self._index_sync, name, event, VOCABULARY)
 
     def export(self, name: str, format_: str) -> Iterator[bytes]:
         """Stream a vocabulary in one of the formats in WRITERS, unit vectors by rank.
 
         Raises VocabularyNotFound before the first piece; see `export_vocabulary`.
         """
-        return export_vocabulary(self._database, name, format_)
+        pieces = export_vocabulary(self._database, name, format_)
+        self._database.record(AuditEvent("vocabulary.export", "exported", name))
+        return pieces
 
 
 def _fold(words: WordVectors) -> WordVectors:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.audit_events import AuditEvent
 from app.errors import InvalidRequest, SpaceMismatch
+from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.projections import (
     ProjectionDetails,
@@ -91,6 +93,7 @@ class ProjectionService:
             fitted.projection.covariance,
         )
         with self._database.write() as session:
+            record(session, AuditEvent("projection.create", "created"))
             return add_projection(session, stored)
 
     def get(self, name: str) -> StoredProjection:
@@ -107,6 +110,7 @@ class ProjectionService:
         """Delete a projection. Raises ProjectionNotFound."""
         with self._database.write() as session:
             delete_projection(session, name)
+            record(session, AuditEvent("projection.delete", "deleted"))
 
 
 def load_projection(

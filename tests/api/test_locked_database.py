@@ -11,9 +11,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 
 from app.api.slots import WRITE_SLOTS
-from tests.conftest import MakeClient, enroll, upload
+from app.store.audit_log import AuditFilter, AuditLog
+from tests.conftest import MakeClient, enroll, services_of, upload
 
 Photos = dict[str, bytes]
+
+
+def decisions(client: TestClient) -> list[str]:
+    """The actions of the recorded decisions of faces."""
+    found = AuditLog(services_of(client).database).entries(AuditFilter())
+    return [entry.action for entry in found if entry.action != "enroll" and "." not in entry.action]
 
 
 @contextmanager
@@ -55,9 +62,12 @@ def test_waiting_writes_delay_neither_photo_requests_nor_checks(
             for path in ("/health", "/ready", "/persons"):
                 assert client.get(path).status_code == 200
             assert not any(write.done() for write in writes)
+            assert decisions(client) == []
         statuses = [write.result() for write in writes]
     assert statuses[:WRITE_SLOTS] == [200] * WRITE_SLOTS
     assert sorted(statuses[WRITE_SLOTS:]) == [201, 409, 409]
+    services_of(client).audit.close()  # writes the events that waited
+    assert sorted(decisions(client)) == ["identify", "verify"]
 
 
 def test_a_write_is_refused_after_a_limited_time(

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -20,6 +21,11 @@ def root_logger() -> Iterator[logging.Logger]:
     before = (root.handlers, root.level)
     yield root
     root.handlers, root.level = before
+
+
+def access_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [line for line in lines if line["event"] == "request_finished"]
 
 
 def test_every_response_has_a_request_id(client: TestClient) -> None:
@@ -56,19 +62,51 @@ def test_the_access_log_has_named_fields(
     client: TestClient, root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logs("info")
-    client.get("/health", headers={"X-Request-ID": "abc-1"})
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    [line] = [line for line in lines if line["event"] == "request_finished"]
+    client.get("/collections/default", headers={"X-Request-ID": "abc-1"})
+    [line] = access_lines(capsys)
     assert line["milliseconds"] >= 0.0
-    fields = ("logger", "level", "request_id", "method", "route", "status")
-    assert [line[field] for field in fields] == [
-        "sima.access",
-        "info",
-        "abc-1",
-        "GET",
-        "/health",
-        200,
+    expected = {
+        "logger": "sima.access",
+        "level": "info",
+        "request_id": "abc-1",
+        "key_id": None,
+        "address": "testclient",
+        "method": "GET",
+        "route": "/collections/{name}",
+        "collection": "default",
+        "status": 200,
+    }
+    assert {field: line[field] for field in expected} == expected
+
+
+def test_the_access_log_names_key_and_collection_but_no_probes(
+    make_client: MakeClient,
+    photos: Photos,
+    root_logger: logging.Logger,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client = make_client(api_keys={"first": "read", "second": "write"}, default_vocabulary="")
+    configure_logs("info")
+    for path in ("/health", "/ready", "/metrics"):
+        client.get(path)
+    reader, writer = {"X-API-Key": "first"}, {"X-API-Key": "second"}
+    face = upload(photos["astronaut"])
+    created = client.post("/enroll", files=face, data={"name": "Eileen"}, headers=writer).json()
+    client.post("/identify", files=face, headers=reader)
+    client.get("/persons", params={"collection": "default"}, headers=reader)
+    client.get("/persons", params={"collection": "Eileen"}, headers=reader)
+    client.delete(f"/persons/{created['person_id']}", headers=reader)
+    client.get("/persons", headers={"X-API-Key": "third"})
+    lines = access_lines(capsys)
+    assert [(line["key_id"], line["collection"], line["status"]) for line in lines] == [
+        ("setting-2", "default", 201),
+        ("setting-1", "default", 200),
+        ("setting-1", "default", 200),
+        ("setting-1", None, 404),  # a client could write any text into the log
+        ("setting-1", None, 403),
+        (None, None, 401),
     ]
+    assert {line["address"] for line in lines} == {"testclient"}
 
 
 def test_logs_contain_neither_names_nor_words(

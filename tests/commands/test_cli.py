@@ -63,6 +63,10 @@ def test_enroll_and_import_name_a_person_who_may_be_the_same(photo_files: Path) 
     assert "would also verify as another person: 1;" in imported
     line = json.loads(report.read_text(encoding="utf-8"))
     assert line["possible_duplicate"] == enrolled["person_id"]
+    shown = sima(photo_files, "audit", "export", "--action", "enroll").splitlines()
+    events = [json.loads(event) for event in shown]
+    people = [enrolled["person_id"], line["person_id"]]
+    assert [(e["key_id"], e["person_id"]) for e in events] == [("cli", one) for one in people]
     sima(photo_files, "persons", "delete", line["person_id"])
     shown = sima(photo_files, "enroll", str(again), "--name", "B", SIMA_DUPLICATE_FPIR=LENIENT)
     assert f"would also verify as Barack ({enrolled['person_id']})" in shown
@@ -85,6 +89,15 @@ def test_enroll_identify_list_delete(photo_files: Path) -> None:
     sima(photo_files, "persons", "delete", enrolled["person_id"])
     listed = json.loads(sima(photo_files, "persons", "list", "--json"))
     assert listed == {"persons": [], "next_cursor": None}
+    events = [json.loads(line) for line in sima(photo_files, "audit", "export").splitlines()]
+    person = enrolled["person_id"]
+    assert [(e["key_id"], e["action"], e["decision"], e["person_id"]) for e in events] == [
+        ("cli", "enroll", "enrolled", person),
+        ("cli", "identify", "match", person),
+        ("cli", "enroll", "already_enrolled", person),
+        ("cli", "person.delete", "deleted", person),
+        ("cli", "audit.export", "exported", None),
+    ]
 
 
 def test_verify_reports_the_result_as_exit_status(photo_files: Path) -> None:

@@ -15,9 +15,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.audit_events import AuditEvent
 from app.crypto.keyring import Keyring
 from app.errors import InvalidSetting, NotReady, Overloaded
 from app.logs import get_logger
+from app.store.db.audit_chain import RECORDS, append_records, record
 from app.store.db.sqlite_files import SqliteFiles
 
 _log = get_logger(__name__)
@@ -37,13 +39,18 @@ class Database:
     A read scope sees one consistent snapshot from its first statement to its last. A write scope is
     one transaction, serialised with all other writers of the same collection. Every session carries
     `keyring`, with which personal data is encrypted. A writer waits `busy_seconds` for the lock of
-    SQLite or for a lock of PostgreSQL, then raises Overloaded.
+    SQLite or for a lock of PostgreSQL, then raises Overloaded. With `audited`, a write scope
+    commits what was recorded in it (`app.store.db.audit_chain`) together with its changes.
     """
 
     def __init__(
-        self, url: str, keyring: Keyring | None = None, busy_seconds: float = _BUSY_SECONDS
+        self,
+        url: str,
+        keyring: Keyring | None = None,
+        busy_seconds: float = _BUSY_SECONDS,
+        audited: bool = False,
     ) -> None:
-        self.keyring = keyring or Keyring()
+        self.keyring, self.audited = keyring or Keyring(), audited
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._files = SqliteFiles.of(parsed) if self.is_sqlite else None
@@ -85,9 +92,22 @@ class Database:
                 Session(connection, expire_on_commit=False, info=self._info) as session,
             ):
                 self._check_files(connection)
+                if self.audited:
+                    session.info[RECORDS] = []
                 yield session
                 session.flush()
+                append_records(session)
             self._check_files(connection)
+
+    def record(self, *events: AuditEvent) -> None:
+        """Appends events to the audit log in a transaction of their own, if there is an audit log.
+
+        For acts that change nothing. Raises NotReady, Overloaded.
+        """
+        if self.audited:
+            with self.write() as session:
+                for one in events:
+                    record(session, one)
 
     def check(self) -> None:
         """Raises NotReady if the database cannot be reached or lacks the schema."""

@@ -1,0 +1,85 @@
+"""Which routes write to the audit log, and why the others do not.
+
+A test compares this table with the routes of the application, and the actions with what requests
+record.
+"""
+
+from dataclasses import dataclass
+
+from app.audit_events import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """Requests that succeed are recorded as `action`."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class NotAudited:
+    """Requests are in the access log only, because of `reason`."""
+
+    reason: str
+
+
+AuditDecision = Audited | NotAudited
+
+_NO_DATA = NotAudited("it answers without data of people")
+_WORDS = NotAudited("it reads words and their vectors, which are not data of people")
+_NO_TEMPLATE = NotAudited("it answers with neither a photo nor an embedding of a person")
+_NOTHING_STORED = NotAudited("it examines the photo that was sent, compares and stores nothing")
+
+AUDIT_DECISIONS: dict[str, AuditDecision] = {
+    "POST /detect": _NOTHING_STORED,
+    "POST /embed": Audited("embed"),
+    "POST /verify": Audited("verify"),
+    "POST /identify": Audited("identify"),
+    "POST /enroll": Audited("enroll"),
+    "POST /enroll/batch": Audited("enroll"),
+    "GET /persons": _NO_TEMPLATE,
+    "GET /persons/{person_id}": _NO_TEMPLATE,
+    "PATCH /persons/{person_id}": Audited("person.change"),
+    "DELETE /persons/{person_id}": Audited("person.delete"),
+    "GET /persons/{person_id}/photos": _NO_TEMPLATE,
+    "DELETE /persons/{person_id}/photos/{template_id}": Audited("photo.delete"),
+    "GET /persons/{person_id}/photos/{template_id}/image": Audited("photo.read"),
+    "GET /erasures/{erasure_id}": _NO_TEMPLATE,
+    "GET /collections": _NO_DATA,
+    "POST /collections": Audited("collection.create"),
+    "GET /collections/{name}": _NO_DATA,
+    "PATCH /collections/{name}": Audited("collection.change"),
+    "DELETE /collections/{name}": Audited("collection.delete"),
+    "GET /words/{word}": _WORDS,
+    "GET /words/{word}/nearest": _WORDS,
+    "POST /words/nearest": _WORDS,
+    "POST /words/similarity": _WORDS,
+    "POST /words/odd-one-out": _WORDS,
+    "GET /vocabularies": _WORDS,
+    "POST /vocabularies": Audited("vocabulary.create"),
+    "GET /vocabularies/{name}": _WORDS,
+    "DELETE /vocabularies/{name}": Audited("vocabulary.delete"),
+    "GET /vocabularies/{name}/export": Audited("vocabulary.export"),
+    "PUT /vocabularies/{name}/words/{word:path}": Audited("word.change"),
+    "DELETE /vocabularies/{name}/words/{word:path}": Audited("word.delete"),
+    "POST /v1/embeddings": _WORDS,
+    "GET /v1/models": _NO_DATA,
+    "GET /v1/models/{model}": _NO_DATA,
+    "POST /zero-shot/score": _NO_TEMPLATE,
+    "POST /zero-shot/classify": _WORDS,
+    "GET /zero-shot/projections": _NO_DATA,
+    "POST /zero-shot/projections": Audited("projection.create"),
+    "GET /zero-shot/projections/{name}": _NO_DATA,
+    "DELETE /zero-shot/projections/{name}": Audited("projection.delete"),
+    "GET /": _NO_DATA,
+    "GET /health": _NO_DATA,
+    "GET /ready": _NO_DATA,
+    "GET /models": _NO_DATA,
+    "GET /version": _NO_DATA,
+    "GET /metrics": _NO_DATA,
+    "GET /docs": _NO_DATA,
+    "GET /docs/oauth2-redirect": _NO_DATA,
+    "GET /redoc": _NO_DATA,
+    "GET /openapi.json": _NO_DATA,
+}
+"""By method and path."""

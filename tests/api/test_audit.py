@@ -1,0 +1,219 @@
+"""The audit log: what requests record, and that every route has an audit decision."""
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from starlette.routing import BaseRoute, Route
+
+from app.api.audit_routes import AUDIT_DECISIONS, Audited, NotAudited
+from app.crypto.keyring import new_key
+from app.store.audit_log import AuditFilter, AuditLog
+from tests.conftest import MakeClient, enroll, services_of, upload
+
+Photos = dict[str, bytes]
+GLOVE = b"king 1 0 0\nqueen 0.9 0.1 0\nman 0 1 0\n"
+WRITER = {"X-API-Key": "the-writing-key"}
+
+
+def recorded(client: TestClient) -> list[dict[str, Any]]:
+    """All events of the audit log, after it was verified."""
+    log = AuditLog(services_of(client).database)
+    log.verify()
+    return [entry.content() for entry in log.entries(AuditFilter())]
+
+
+def acts(client: TestClient, first: int = 0) -> list[tuple[str, str]]:
+    """Action and decision of the events from number `first` on."""
+    return [(e["action"], e["decision"]) for e in recorded(client)[first:]]
+
+
+def routes_of(client: TestClient) -> set[str]:
+    """Method and path of every route. FastAPI includes routers lazily."""
+
+    def walk(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
+        for route in routes:
+            if isinstance(route, Route):
+                yield from ((method, route.path) for method in route.methods or ())
+            else:
+                yield from walk(cast(Any, route).original_router.routes)
+
+    found = set(walk(cast(FastAPI, client.app).routes))
+    return {f"{method} {path}" for method, path in found if method != "HEAD"}
+
+
+@pytest.fixture(scope="module")
+def service(make_client: MakeClient) -> TestClient:
+    """A service with a key, which stores photos."""
+    client = make_client(
+        api_keys={WRITER["X-API-Key"]: "write"},
+        default_vocabulary="small",
+        store_photos=True,
+        encryption_keys=new_key(),
+    )
+    client.headers.update(WRITER)
+    return client
+
+
+def test_every_route_has_an_audit_decision(service: TestClient) -> None:
+    assert routes_of(service) == set(AUDIT_DECISIONS)
+    reasons = [d.reason for d in AUDIT_DECISIONS.values() if isinstance(d, NotAudited)]
+    assert all(reason.startswith("it ") for reason in reasons)
+
+
+class Caller:
+    """Sends requests, and collects the route and what it recorded."""
+
+    def __init__(self, client: TestClient) -> None:
+        self._client = client
+        self.found: dict[str, set[str]] = {}
+
+    def send(self, method: str, route: str, status: int, **more: Any) -> Any:
+        path = route.replace("{word:path}", "{word}").format(**more.pop("at", {}))
+        before = len(recorded(self._client))
+        answer = self._client.request(method, path, **more)
+        assert answer.status_code == status, answer.text
+        self.found[f"{method} {route}"] = {action for action, _ in acts(self._client, before)}
+        return answer
+
+
+def test_requests_record_the_action_of_their_route(service: TestClient, photos: Photos) -> None:
+    calls = Caller(service)
+    send, face = calls.send, upload(photos["astronaut"])
+    send("POST", "/collections", 201, json={"name": "lobby"})
+    send("PATCH", "/collections/{name}", 200, at={"name": "lobby"}, json={"target_fmr": 0.01})
+    fields = {"name": "Eileen", "collection": "lobby"}
+    person = send("POST", "/enroll", 201, files=face, data=fields).json()
+    at = {"person_id": person["person_id"], "template_id": person["template_id"]}
+    image = base64.b64encode(photos["biden"]).decode()
+    send("POST", "/enroll/batch", 200, json={"items": [{"name": "Joe", "image": image}]})
+    send("POST", "/detect", 200, files=face)
+    send("POST", "/embed", 200, files=face)
+    send("POST", "/identify", 200, files=face, data={"collection": "lobby"})
+    send("POST", "/verify", 200, files=face, data={"person_id": at["person_id"]})
+    send("GET", "/persons", 200, params={"collection": "lobby"})
+    send("GET", "/persons/{person_id}", 200, at=at)
+    send("GET", "/persons/{person_id}/photos", 200, at=at)
+    send("GET", "/persons/{person_id}/photos/{template_id}/image", 200, at=at)
+    send("PATCH", "/persons/{person_id}", 200, at=at, json={"name": "E. Collins"})
+    send("DELETE", "/persons/{person_id}/photos/{template_id}", 204, at=at)
+    send("DELETE", "/persons/{person_id}", 204, at=at)
+    send("DELETE", "/collections/{name}", 204, at={"name": "lobby"})
+    file = {"file": ("v.txt", io.BytesIO(GLOVE))}
+    send("POST", "/vocabularies", 201, files=file, data={"name": "small"})
+    word = {"name": "small", "word": "king"}
+    vector = {"vector": [1.0, 2.0, 3.0]}
+    send("PUT", "/vocabularies/{name}/words/{word:path}", 200, at=word, json=vector)
+    send("GET", "/vocabularies/{name}/export", 200, at=word)
+    texts = [{"text": word, "attributes": [word]} for word in ("king", "queen", "man", "king")]
+    new = {"name": "p", "source": "small", "vocabulary": "small", "examples": texts}
+    send("POST", "/zero-shot/projections", 201, json=new)
+    send("DELETE", "/zero-shot/projections/{name}", 204, at={"name": "p"})
+    send("DELETE", "/vocabularies/{name}/words/{word:path}", 204, at=word)
+    send("DELETE", "/vocabularies/{name}", 204, at=word)
+    audited = {r for r, decision in AUDIT_DECISIONS.items() if isinstance(decision, Audited)}
+    assert audited <= calls.found.keys()
+    for route, actions in calls.found.items():
+        decision = AUDIT_DECISIONS[route]
+        assert actions == ({decision.action} if isinstance(decision, Audited) else set()), route
+
+
+def test_an_event_names_key_address_person_and_request(service: TestClient, photos: Photos) -> None:
+    before = len(recorded(service))
+    service.headers["X-Request-ID"] = "request-7"
+    try:
+        person = enroll(service, photos["obama"], "Barack Obama", metadata='{"badge": "B-12"}')
+        found = service.post("/identify", files=upload(photos["obama"])).json()
+    finally:
+        del service.headers["X-Request-ID"]
+    assert found["faces"][0]["decision"] == "match"
+    events = recorded(service)[before:]
+    assert [(e["action"], e["decision"]) for e in events] == [
+        ("enroll", "enrolled"),
+        ("identify", "match"),
+    ]
+    for event in events:
+        assert event["key_id"] == "setting-1"
+        assert event["address"] == "testclient"
+        assert event["request_id"] == "request-7"
+        assert event["collection"] == "default"
+        assert event["person_id"] == person["person_id"]
+        assert str(event["time"]).endswith("+00:00")
+    written = json.dumps(recorded(service))
+    for secret in ("Barack", "Obama", "B-12", "badge", WRITER["X-API-Key"]):
+        assert secret not in written
+
+
+def test_every_decision_about_a_face_is_recorded(make_client: MakeClient, photos: Photos) -> None:
+    client = make_client(default_vocabulary="")
+    person = enroll(client, photos["astronaut"], "Eileen")["person_id"]
+    astronaut, coffee = upload(photos["astronaut"]), upload(photos["coffee"])
+    client.post("/enroll", files=astronaut, data={"name": "Somebody else"})
+    client.post("/enroll", files=upload(photos["obama"]), data={"person_id": person})
+    client.post("/enroll", files=upload(photos["obama"]), data={"name": "B", "dry_run": "true"})
+    client.post("/identify", files=upload(photos["pair"]))
+    client.post("/identify", files=coffee)
+    client.post("/verify", files=upload(photos["obama"]), data={"person_id": person})
+    two = upload(photos["obama"], "image_a") | upload(photos["obama"], "image_b")
+    client.post("/verify", files=two)
+    client.post("/embed", files=coffee)
+    found = [(e["action"], e["decision"], e["person_id"]) for e in recorded(client)]
+    assert found == [
+        ("enroll", "enrolled", person),
+        ("enroll", "already_enrolled", person),
+        ("enroll", "different_person", person),
+        ("enroll", "dry_run", None),
+        ("identify", "unknown", None),
+        ("identify", "unknown", None),
+        ("identify", "no_face", None),
+        ("verify", "no_match", person),
+        ("verify", "match", None),
+        ("embed", "no_face", None),
+    ]
+    assert {e["key_id"] for e in recorded(client)} == {None}
+
+
+def test_an_erased_person_leaves_an_opaque_id_only(make_client: MakeClient, photos: Photos) -> None:
+    client = make_client(default_vocabulary="")
+    person = str(enroll(client, photos["astronaut"], "Eileen", external_id="E-1")["person_id"])
+    assert client.delete(f"/persons/{person}").status_code == 204
+    with services_of(client).database.read() as session:
+        rows = [list(row) for row in session.execute(text("SELECT * FROM audit_log"))]
+    assert len(rows) == 2
+    assert all(person in row for row in rows)
+    assert "Eileen" not in str(rows)
+    assert "E-1" not in str(rows)
+
+
+def test_a_refused_request_with_effect_is_not_recorded(client: TestClient) -> None:
+    before = len(recorded(client))
+    assert client.delete("/persons/nobody").status_code == 404
+    assert client.patch("/collections/none", json={"target_fmr": 0.1}).status_code == 404
+    assert client.get("/persons/nobody/photos/none/image").status_code == 404
+    assert len(recorded(client)) == before
+
+
+def test_nothing_is_recorded_where_the_audit_log_is_off(
+    make_client: MakeClient, photos: Photos
+) -> None:
+    client = make_client(audit=False, default_vocabulary="")
+    enroll(client, photos["astronaut"], "Eileen")
+    client.post("/identify", files=upload(photos["astronaut"]))
+    assert recorded(client) == []
+
+
+def test_workers_write_one_chain(make_client: MakeClient, tmp_path: Path, photos: Photos) -> None:
+    workers = [make_client(tmp_path, default_vocabulary="") for _ in range(2)]
+    enroll(workers[0], photos["astronaut"], "Eileen")
+    for number in range(6):
+        worker = workers[number % 2]
+        assert worker.post("/collections", json={"name": f"c{number}"}).status_code == 201
+    found = [e["collection"] for e in recorded(workers[1])]
+    assert found == ["default", *(f"c{number}" for number in range(6))]
