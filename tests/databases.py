@@ -7,7 +7,11 @@ import pytest
 from sqlalchemy import text
 
 from app.store.collections import create_collection
-from app.store.db import access_tables, audit_tables  # noqa: F401 - declares tables
+from app.store.db import (  # noqa: F401 - declare tables
+    access_tables,
+    audit_tables,
+    detection_table,
+)
 from app.store.db.database import Database
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY, Base

@@ -1,5 +1,7 @@
 """`sima keys`: create and rotate the keys that encrypt personal data."""
 
+from dataclasses import asdict
+
 import typer
 
 from app.audit_events import AuditEvent
@@ -37,7 +39,7 @@ def rotate_keys(as_json: AsJson = False) -> None:
                 err=True,
             )
         database.close()
-    rows = {"templates": done.templates, "people": done.people, "photos": done.photos}
+    rows = asdict(done)
     if as_json:
         print_json(rows)
     else:

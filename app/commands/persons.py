@@ -102,7 +102,10 @@ def list_photos(person_id: PersonId, as_json: AsJson = False) -> None:
     if as_json:
         print_model(PhotoList(photos=[Photo.of(template) for template in found]))
     else:
-        rows = [(t.template_id, t.quality, f"{t.created_at:%Y-%m-%d %H:%M}") for t in found]
+        rows = [
+            (t.template_id, t.quality, f"{t.created_at:%Y-%m-%d %H:%M}")
+            for t in (one.template for one in found)
+        ]
         print_table(("template_id", "quality", "enrolled"), rows)
 
 

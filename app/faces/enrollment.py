@@ -31,6 +31,7 @@ from app.store.collections import (
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
+from app.store.detections import StoredDetection, add_detection
 from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
 from app.store.imports import ImportedPhoto, add_imported, find_imported_face
 from app.store.people import (
@@ -40,7 +41,7 @@ from app.store.people import (
     get_person,
     require_unused_external_id,
 )
-from app.store.person_fields import require_valid_person
+from app.store.person_fields import require_valid_person, require_valid_texts
 from app.store.photos import add_photo
 from app.store.templates import Template, add_template
 from app.timings import Timings
@@ -57,7 +58,7 @@ class EnrollOrder:
     The photo must match that person unless `allow_mismatch`, and no other person unless
     `allow_duplicate`. A second order with the same idempotency `key` and image returns the result
     of the first, and stores nothing; so does an order of a bulk import for a face that was
-    `imported` from the same file.
+    `imported` from the same file. `source` and `image_id` are stored with the template.
     """
 
     name: str | None
@@ -71,6 +72,8 @@ class EnrollOrder:
     dry_run: bool
     key: str | None = None
     imported: ImportedPhoto | None = None
+    source: str | None = None
+    image_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Enroller:
                 "name", "a name is required; send name, or person_id to add a photo"
             )
         require_valid_person(order.name or None, order.external_id, order.metadata)
+        require_valid_texts(source=order.source, image_id=order.image_id)
         face = _choose(self._pipeline.analyze(image, timings), order.face)
         if face.quality.reasons:
             raise PoorQuality(face.quality.reasons)
@@ -180,6 +184,7 @@ class Enroller:
                 session, gallery, NewPerson(str(order.name), order.external_id, order.metadata)
             )
             template = add_template(session, gallery, person, probe[0], face.quality.score)
+            add_detection(session, template, _detection(face, order))
             if self._photo_lifetime is not None:
                 add_photo(session, template, image, now() + self._photo_lifetime)
             if order.key is not None:
@@ -227,6 +232,19 @@ def _event(order: EnrollOrder, decision: Decision, person_id: str | None) -> Aud
 def _choose(analysis: ImageAnalysis, which: FaceChoice) -> Face:
     """Unlike a comparison, an enrollment refuses an image that shows two possible subjects."""
     return analysis.unrivalled_subject() if which == "subject" else analysis.choose(which)
+
+
+def _detection(face: Face, order: EnrollOrder) -> StoredDetection:
+    box = face.detection.box
+    a, b, c, d, e = ((round(float(x), 1), round(float(y), 1)) for x, y in face.detection.landmarks)
+    return StoredDetection(
+        box=(round(box.x, 1), round(box.y, 1), round(box.width, 1), round(box.height, 1)),
+        landmarks=(a, b, c, d, e),
+        score=round(face.detection.score, 4),
+        reasons=face.quality.reasons,
+        source=order.source,
+        image_id=order.image_id,
+    )
 
 
 def _known_person(session: Session, order: EnrollOrder) -> Person | None:

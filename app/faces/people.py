@@ -20,6 +20,7 @@ from app.store.collections import Collection, get_collection, lock_collection
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
+from app.store.detections import StoredDetection, read_detections
 from app.store.erasures import Erasure
 from app.store.index_sync import IndexSync
 from app.store.people import Person
@@ -49,6 +50,14 @@ class PersonPage:
 
     people: list[Person]
     next_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedTemplate:
+    """A template and the face that it was made from; None for templates of earlier versions."""
+
+    template: Template
+    detection: StoredDetection | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +123,12 @@ class Galleries:
             record(session, AuditEvent("person.delete", "deleted", receipt.collection, person_id))
             return receipt
 
-    def photos(self, person_id: str) -> list[Template]:
-        """Returns the support set, oldest first. Raises PersonNotFound."""
+    def photos(self, person_id: str) -> list[DetectedTemplate]:
+        """Returns the support set, oldest first. Raises PersonNotFound, DecryptionFailed."""
         with self._database.read() as session:
-            return templates.list_templates(session, person_id)
+            listed = templates.list_templates(session, person_id)
+            found = read_detections(session, listed)
+        return [DetectedTemplate(one, found.get(one.template_id)) for one in listed]
 
     def image(self, person_id: str, template_id: str) -> StoredImage:
         """Returns the stored file, after the audit log has recorded it.

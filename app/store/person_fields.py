@@ -19,6 +19,12 @@ def require_valid_person(
     _require("metadata", metadata, require_storable)
 
 
+def require_valid_texts(**texts: str | None) -> None:
+    """Raises InvalidRequest for the first text that must not be stored; None is not checked."""
+    for field, text in texts.items():
+        _require(field, text, require_plain_text)
+
+
 def _require(field: str, value: Any, check: Callable[[Any], object]) -> None:
     if value is None:
         return

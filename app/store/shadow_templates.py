@@ -21,6 +21,7 @@ from app.store.db.tables import (
     TemplateRow,
     now,
 )
+from app.store.detections import copy_detection
 from app.store.imports import copy_imported
 from app.vectors import Vector
 
@@ -110,6 +111,7 @@ def add_shadow_templates(
         session.add(row)
         session.flush()
         copy_imported(session, source.row_id, row.row_id)
+        copy_detection(session, source.row_id, row.row_id)
         added.append(row.row_id)
     write_journal(session, locked[shadow.row_id], UPSERT, added)
     largest = max(collection.largest_support_set for collection in locked.values())

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from app.api.schemas.base import GalleryField, Identifier, MetadataField, Name, Request
-from app.api.schemas.faces import Face
+from app.api.schemas.detections import Face
 from app.api.schemas.problems import EnrolledPerson, Problem
 from app.faces.enrollment import Enrollment, EnrollOrder
 from app.faces.enrollment_checks import PossibleDuplicate
@@ -68,6 +68,14 @@ class EnrollFields(Request):
             examples=["reject"],
         ),
     ] = "reject"
+    source: Annotated[
+        Identifier | None,
+        Field(description="Where the image is from; stored with the template.", examples=["door"]),
+    ] = None
+    image_id: Annotated[
+        Identifier | None,
+        Field(description="Your own id of the image; stored with it.", examples=["IMG_0412"]),
+    ] = None
     dry_run: Annotated[
         bool, Field(description="Run every check and store nothing.", examples=[False])
     ] = False
@@ -95,6 +103,8 @@ class EnrollFields(Request):
             allow_mismatch=self.on_mismatch == "allow",
             dry_run=self.dry_run,
             key=key,
+            source=self.source,
+            image_id=self.image_id,
         )
 
 

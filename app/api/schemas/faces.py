@@ -5,87 +5,12 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from app.api.schemas.detections import Face
 from app.api.schemas.persons import Person
 from app.faces import recognition
 from app.faces.pipeline import types
 from app.faces.pipeline.selection import ImageAnalysis
-from app.faces.pipeline.types import Points
 from app.vectors import similarity_to_distance
-
-
-class Box(BaseModel):
-    """Top left corner and size in pixels."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-class Landmarks(BaseModel):
-    """(x, y) in pixels."""
-
-    left_eye: tuple[float, float]
-    right_eye: tuple[float, float]
-    nose: tuple[float, float]
-    mouth_left: tuple[float, float]
-    mouth_right: tuple[float, float]
-
-    @classmethod
-    def of(cls, points: Points) -> "Landmarks":
-        rows = [(round(float(x), 1), round(float(y), 1)) for x, y in points]
-        return cls(
-            left_eye=rows[0],
-            right_eye=rows[1],
-            nose=rows[2],
-            mouth_left=rows[3],
-            mouth_right=rows[4],
-        )
-
-
-class QualityReason(BaseModel):
-    """A failed quality check: `measured` is beyond `limit`."""
-
-    code: str
-    measured: float
-    limit: float
-
-
-class Quality(BaseModel):
-    """`score` is 0 to 1; `reasons` is empty for a face that can be enrolled."""
-
-    score: float
-    reasons: list[QualityReason]
-
-
-class Face(BaseModel):
-    """A detected face, in pixels of the upright image; left is the viewer's left."""
-
-    box: Box
-    landmarks: Landmarks
-    detection_score: float
-    quality: Quality
-
-    @classmethod
-    def of(cls, face: types.Face) -> "Face":
-        box, quality = face.detection.box, face.quality
-        return cls(
-            box=Box(
-                x=round(box.x, 1),
-                y=round(box.y, 1),
-                width=round(box.width, 1),
-                height=round(box.height, 1),
-            ),
-            landmarks=Landmarks.of(face.detection.landmarks),
-            detection_score=round(face.detection.score, 4),
-            quality=Quality(
-                score=quality.score,
-                reasons=[
-                    QualityReason(code=r.code, measured=r.measured, limit=r.limit)
-                    for r in quality.reasons
-                ],
-            ),
-        )
 
 
 def _face(face: types.Face | None) -> Face | None:

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, model_validator
 
 from app.api.schemas.base import GalleryField, Identifier, Metadata, Name, Request, example
-from app.store import people, templates
+from app.api.schemas.detections import Face
+from app.faces.people import DetectedTemplate
+from app.store import people
 from app.store.erasures import Erasure
 from app.store.person_search import PersonSearch
 
@@ -103,18 +105,29 @@ class PersonPage(BaseModel):
 
 
 class Photo(BaseModel):
-    """A template of a person, without its embedding; `quality` is 0 to 1."""
+    """A template of a person, without its embedding; `quality` is 0 to 1.
+
+    `face` is the face that the template was made from; null for templates of earlier versions and
+    of imported archives. `source` and `image_id` are null unless the enrollment named them.
+    """
 
     template_id: str
     quality: float | None
     created_at: datetime
+    face: Face | None
+    source: str | None
+    image_id: str | None
 
     @classmethod
-    def of(cls, template: templates.Template) -> "Photo":
+    def of(cls, listed: DetectedTemplate) -> "Photo":
+        template, detection = listed.template, listed.detection
         return cls(
             template_id=template.template_id,
             quality=template.quality,
             created_at=template.created_at,
+            face=Face.of_stored(detection, template.quality or 0.0) if detection else None,
+            source=detection.source if detection else None,
+            image_id=detection.image_id if detection else None,
         )
 
 

@@ -97,6 +97,19 @@ def decrypt_photo(session: Session, template_id: str, ciphertext: bytes) -> byte
     return keyring_of(session).decrypt(ciphertext, _photo(template_id))
 
 
+def encrypt_detection(session: Session, template_id: str, content: bytes) -> bytes:
+    """The column `content` of a detection: JSON text; not encrypted with an empty keyring."""
+    keyring = keyring_of(session)
+    return keyring.encrypt(content, _detection(template_id)) if keyring else content
+
+
+def decrypt_detection(session: Session, template_id: str, column: bytes) -> bytes:
+    """The JSON text, encrypted or not. Raises DecryptionFailed."""
+    if column.startswith(b"{"):  # a ciphertext starts with its version
+        return column
+    return keyring_of(session).decrypt(column, _detection(template_id))
+
+
 # Contexts: a ciphertext cannot be moved to another row or column.
 
 
@@ -106,6 +119,10 @@ def _template(template_id: str) -> str:
 
 def _metadata(person_id: str) -> str:
     return f"metadata {person_id}"
+
+
+def _detection(template_id: str) -> str:
+    return f"detection {template_id}"
 
 
 def _photo(template_id: str) -> str:

@@ -8,10 +8,13 @@ from sqlalchemy.orm import Session
 
 from app.errors import InvalidSetting
 from app.store.db.database import Database
+from app.store.db.detection_table import DetectionRow
 from app.store.db.encryption import (
+    decrypt_detection,
     decrypt_metadata,
     decrypt_photo,
     decrypt_vectors,
+    encrypt_detection,
     encrypt_metadata,
     encrypt_photo,
     encrypt_vector,
@@ -39,6 +42,7 @@ class Reencrypted:
     templates: int
     people: int
     photos: int
+    detections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ def rotate(database: Database, progress: Callable[[int], None]) -> Reencrypted:
         templates=_all(database, _templates, progress),
         people=_all(database, _people, progress),
         photos=_all(database, _photos, progress),
+        detections=_all(database, _detections, progress),
     )
 
 
@@ -145,6 +150,26 @@ def _photos(session: Session, after: int) -> _Block:
         if not keyring.is_current(row.ciphertext):
             image = decrypt_photo(session, str(public_id), row.ciphertext)
             row.ciphertext = encrypt_photo(session, str(public_id), image)
+            changed += 1
+    session.flush()
+    return _Block(len(rows), changed, rows[-1][0].template_row_id if rows else after)
+
+
+def _detections(session: Session, after: int) -> _Block:
+    query = (
+        select(DetectionRow, TemplateRow.template_id)
+        .join(TemplateRow, TemplateRow.row_id == DetectionRow.template_row_id)
+        .where(DetectionRow.template_row_id > after)
+        .order_by(DetectionRow.template_row_id)
+        .limit(_BLOCK)
+        .with_for_update(of=DetectionRow)
+    )
+    rows = session.execute(query).all()
+    keyring, changed = keyring_of(session), 0
+    for row, template_id in rows:
+        if row.content.startswith(b"{") or not keyring.is_current(row.content):
+            content = decrypt_detection(session, str(template_id), row.content)
+            row.content = encrypt_detection(session, str(template_id), content)
             changed += 1
     session.flush()
     return _Block(len(rows), changed, rows[-1][0].template_row_id if rows else after)

@@ -27,22 +27,27 @@ def test_keys_are_rotated_while_the_service_is_running(
     make_client: MakeClient, folder: Path, photos: dict[str, bytes]
 ) -> None:
     plain = make_client(folder, default_vocabulary="")
-    body = enroll(plain, photos["obama"], "Barack", metadata='{"note": "blue-folder"}')
+    body = enroll(
+        plain, photos["obama"], "Barack", metadata='{"note": "blue-folder"}', source="green-door"
+    )
     vector = template_bytes(plain, photos["obama"])
     services_of(plain).close()
     old, new = new_key(), new_key()
     for keys in (old, f"{new},{old}"):
         client = make_client(folder, encryption_keys=keys, default_vocabulary="")
         report = rotate(folder, keys)
-        assert (report["templates"], report["people"]) == (1, 1)
-        assert rotate(folder, keys)["templates"] == 0, "a second rotation changes nothing"
+        assert report == {"templates": 1, "people": 1, "photos": 0, "detections": 1}
+        assert not any(rotate(folder, keys).values()), "a second rotation changes nothing"
         assert client.get(f"/persons/{body['person_id']}").json()["metadata"] == {
             "note": "blue-folder"
         }
         services_of(client).close()
     assert files_with(folder, vector) == []
     assert files_with(folder, b"blue-folder") == []
+    assert files_with(folder, b"green-door") == []
     final = make_client(folder, encryption_keys=new, default_vocabulary="")
+    [photo] = final.get(f"/persons/{body['person_id']}/photos").json()["photos"]
+    assert photo["source"] == "green-door"
     found = final.post("/identify", files=upload(photos["obama"])).json()
     assert found["faces"][0]["candidates"][0]["name"] == "Barack"
     with pytest.raises(DecryptionFailed, match="not in the encryption keys"):

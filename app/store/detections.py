@@ -1,0 +1,80 @@
+"""Detections of templates. Every function works inside the caller's session."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.errors import PoorReason
+from app.store.db.detection_table import DetectionRow
+from app.store.db.encryption import decrypt_detection, encrypt_detection
+from app.store.db.statements import MAX_VALUES
+from app.store.templates import Template
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDetection:
+    """The face that a template was made from, in pixels of its upright image.
+
+    `box` is x, y, width and height. `landmarks` are the eyes, the nose and the corners of the
+    mouth, left before right. `score` is that of the detector, 0 to 1; `reasons` are the quality
+    checks that the face failed. `source` and `image_id` are texts of the client.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: tuple[Point, Point, Point, Point, Point]
+    score: float
+    reasons: tuple[PoorReason, ...] = ()
+    source: str | None = None
+    image_id: str | None = None
+
+
+def add_detection(session: Session, template: Template, detection: StoredDetection) -> None:
+    """Stores the detection of a template."""
+    plaintext = json.dumps(asdict(detection)).encode()
+    content = encrypt_detection(session, template.template_id, plaintext)
+    session.add(DetectionRow(template_row_id=template.row_id, content=content))
+    session.flush()
+
+
+def read_detections(session: Session, templates: Sequence[Template]) -> dict[str, StoredDetection]:
+    """The detections by template id; templates without one are absent. Raises DecryptionFailed."""
+    ids = {template.row_id: template.template_id for template in templates}
+    row_ids, found = list(ids), {}
+    for start in range(0, len(row_ids), MAX_VALUES):
+        query = select(DetectionRow.template_row_id, DetectionRow.content).where(
+            DetectionRow.template_row_id.in_(row_ids[start : start + MAX_VALUES])
+        )
+        for row_id, content in session.execute(query):
+            template_id = ids[row_id]
+            found[template_id] = _parse(decrypt_detection(session, template_id, content))
+    return found
+
+
+def copy_detection(session: Session, template_row_id: int, copy_row_id: int) -> None:
+    """Stores the detection of a template for the template of the same photo in another space.
+
+    Clients use one id for both templates, which the encryption is bound to.
+    """
+    row = session.get(DetectionRow, template_row_id)
+    if row is not None:
+        session.add(DetectionRow(template_row_id=copy_row_id, content=row.content))
+
+
+def _parse(content: bytes) -> StoredDetection:
+    fields: dict[str, Any] = json.loads(content)
+    x, y, width, height = fields["box"]
+    a, b, c, d, e = ((float(x), float(y)) for x, y in fields["landmarks"])
+    return StoredDetection(
+        box=(x, y, width, height),
+        landmarks=(a, b, c, d, e),
+        score=fields["score"],
+        reasons=tuple(PoorReason(**reason) for reason in fields["reasons"]),
+        source=fields["source"],
+        image_id=fields["image_id"],
+    )
