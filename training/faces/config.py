@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from training.faces.augment import Augmentation
+from training.networks.inception_resnet_v1 import REPEATS, InceptionResnetV1
 
 Config = TypeVar("Config", bound="RunConfig")
 
@@ -20,17 +21,23 @@ class NetworkConfig(_Part):
 
     `mirror` and `equalize` do not affect training: the exported manifest requests the mean of the
     embeddings of a crop and of its mirror image, and the exported network omits the differences
-    between the mean embeddings of groups, where the data names groups (`group_axes`).
+    between the mean embeddings of groups, where the data names groups (`group_axes`). `repeats` are
+    the residual blocks of the three grids; weights of a network with fewer can be loaded.
     """
 
     dimension: int = 256
     width: float = 0.5
     size: int = 112
+    repeats: tuple[int, int, int] = REPEATS
     dropout: float = 0.0
     mean: float = 127.5
     std: float = 128.0
     mirror: bool = False
     equalize: bool = False
+
+    def build(self) -> InceptionResnetV1:
+        """The network with random weights."""
+        return InceptionResnetV1(self.dimension, self.width, self.dropout, self.repeats)
 
 
 class RunConfig(_Part):

@@ -182,7 +182,7 @@ class TrainingRun:
 
     def _measure(self) -> StudentMetrics:
         net = self._config.network
-        student = InceptionResnetV1(net.dimension, net.width)
+        student = net.build()
         student.load_state_dict(self._average.state)
         student.to(self._device, memory_format=torch.channels_last)
         return measure_student(student.eval(), net, self._spec, self._device, self._held_out)
@@ -200,10 +200,9 @@ class TrainingRun:
 def _make_network(
     config: RunConfig, start: dict[str, Tensor] | None, resumes: bool
 ) -> InceptionResnetV1:
-    net = config.network
-    network = InceptionResnetV1(net.dimension, net.width, net.dropout)
+    network = config.network.build()
     if start is not None:
-        network.load_state_dict(start)
+        network.load_shallower(start)
     if config.freeze_stem:
         if start is None and not resumes:
             raise ValueError("freeze_stem keeps random weights; pass --start CHECKPOINT")

@@ -59,7 +59,7 @@ def run_export(options: ExportOptions) -> None:
     cv2.setNumThreads(1)
     config, out = read_config(DistillConfig, options.config), options.out
     net = config.network
-    network = InceptionResnetV1(net.dimension, net.width)
+    network = net.build()
     state, steps = read_average(options.run / "checkpoint.pt")
     network.load_state_dict(state)
     crops = read_crops(options.data, options.limit)

@@ -63,7 +63,7 @@ def unfold(
     torch.manual_seed(0)
     manifest = read_manifest(model)
     content = read_verified(model / manifest.file, manifest.sha256)
-    network = InceptionResnetV1(net.dimension, net.width)
+    network = net.build()
     load_folded(network, content)
     trained = np.flatnonzero(~held_out(data))
     rows = np.random.default_rng(0).permutation(trained)

@@ -4,7 +4,8 @@ At width 1 and 512 dimensions the parameter names and shapes equal those of face
 its published state dicts can be loaded unchanged.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,12 @@ from torch.nn import functional
 
 _BN_EPS = 1e-3
 _SCALE_35, _SCALE_17, _SCALE_8 = 0.17, 0.10, 0.20  # residual scaling, section 3.3 of the paper
+
+
+_REPEATED_BLOCK = re.compile(r"repeat_[123]\.[0-9]+(?=\.)")
+
+REPEATS = (5, 10, 5)
+"""Residual blocks of the three grids in FaceNet."""
 
 
 class BasicConv2d(nn.Module):
@@ -80,10 +87,17 @@ class ReductionBlock(nn.Module):
 class InceptionResnetV1(nn.Module):
     """Maps crops (n, 3, size, size) to unit vectors (n, dimension).
 
-    `width` scales every channel count; `size` is at least 80 pixels (160 in FaceNet).
+    `width` scales every channel count; `repeats` are the numbers of residual blocks of the three
+    grids; `size` is at least 80 pixels (160 in FaceNet).
     """
 
-    def __init__(self, dimension: int = 512, width: float = 1.0, dropout: float = 0.6) -> None:
+    def __init__(
+        self,
+        dimension: int = 512,
+        width: float = 1.0,
+        dropout: float = 0.6,
+        repeats: tuple[int, int, int] = REPEATS,
+    ) -> None:
         super().__init__()
 
         def c(channels: int) -> int:
@@ -97,13 +111,13 @@ class InceptionResnetV1(nn.Module):
         self.conv2d_4a = BasicConv2d(c(80), c(192), 3)
         self.conv2d_4b = BasicConv2d(c(192), c(256), 3, stride=2)
         grid35 = c(256)
-        self.repeat_1 = nn.Sequential(*[_block35(grid35, c(32)) for _ in range(5)])
+        self.repeat_1 = nn.Sequential(*[_block35(grid35, c(32)) for _ in range(repeats[0])])
         self.mixed_6a = _reduction_6a(grid35, c(192), c(256), c(384))
         grid17 = c(384) + c(256) + grid35
-        self.repeat_2 = nn.Sequential(*[_block17(grid17, c(128)) for _ in range(10)])
+        self.repeat_2 = nn.Sequential(*[_block17(grid17, c(128)) for _ in range(repeats[1])])
         self.mixed_7a = _reduction_7a(grid17, c(256), c(384))
         grid8 = c(384) + 2 * c(256) + grid17
-        self.repeat_3 = nn.Sequential(*[_block8(grid8, c(192)) for _ in range(5)])
+        self.repeat_3 = nn.Sequential(*[_block8(grid8, c(192)) for _ in range(repeats[2])])
         self.block8 = _block8(grid8, c(192), scale=1.0, relu=False)
         self.avgpool_1a = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
@@ -128,6 +142,26 @@ class InceptionResnetV1(nn.Module):
             for layer in self._stem():
                 layer.eval()
         return self
+
+    @torch.no_grad()
+    def load_shallower(self, state: Mapping[str, Tensor]) -> None:
+        """Load the weights of a network with as many or fewer residual blocks.
+
+        The blocks that it lacks keep their random branches and get a last convolution of zeros, so
+        that the network computes the same as before and learns to use them (Chen et al. 2016,
+        Net2Net, with the residual form of Zhang et al. 2019). Raises RuntimeError for weights of
+        another network.
+        """
+        lacking = self.load_state_dict(state, strict=False)
+        blocks = [_REPEATED_BLOCK.match(key) for key in lacking.missing_keys]
+        if lacking.unexpected_keys or not all(blocks):
+            self.load_state_dict(state)  # raises, and names the difference
+        for name in {found.group() for found in blocks if found}:
+            block = self.get_submodule(name)
+            assert isinstance(block, ResidualBlock)
+            assert block.conv2d.bias is not None, "the convolution has a bias"
+            block.conv2d.weight.zero_()
+            block.conv2d.bias.zero_()
 
     def _stem(self) -> list[nn.Module]:
         return [

@@ -28,3 +28,31 @@ def test_the_full_width_network_equals_the_published_one() -> None:
     crops = torch.randn(2, 3, 160, 160)
     with torch.no_grad():
         assert torch.allclose(ours(crops), theirs(crops), atol=1e-5)
+
+
+def test_a_deeper_network_computes_the_same_until_it_is_trained() -> None:
+    shallow = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1)).eval()
+    deep = InceptionResnetV1(16, 0.25, repeats=(2, 3, 1)).eval()
+    deep.load_shallower(shallow.state_dict())
+    crops = torch.randn(2, 3, 80, 80)
+    assert torch.allclose(deep(crops), shallow(crops), atol=1e-6)
+
+    before = deep.repeat_2[2].conv2d.weight.clone()
+    deep.train()
+    optimizer = torch.optim.SGD(deep.parameters(), 0.1)
+    (deep(torch.randn(4, 3, 80, 80)) - deep(torch.randn(4, 3, 80, 80))).square().sum().backward()
+    optimizer.step()
+    assert not torch.equal(deep.repeat_2[2].conv2d.weight, before), "the new block learns"
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    deep = InceptionResnetV1(16, 0.25, repeats=(1, 2, 1))
+    shallow = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1))
+    with pytest.raises(RuntimeError, match=r"repeat_2\.1"):
+        shallow.load_shallower(deep.state_dict())
+    state = deep.state_dict()
+    del state["last_linear.weight"]
+    with pytest.raises(RuntimeError, match="last_linear"):
+        deep.load_shallower(state)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        deep.load_shallower(InceptionResnetV1(32, 0.25, repeats=(1, 2, 1)).state_dict())
