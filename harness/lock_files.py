@@ -9,7 +9,7 @@ from app.settings import PROJECT
 
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: ; (.+?))? \\$")
 _HASH = re.compile(r"^    --hash=sha256:([0-9a-f]{64})(?: \\)?$")
-_VIA = re.compile(r"^    # (?:via|  )\s*([A-Za-z0-9._-]+)")
+_VIA = re.compile(r"^    # (?:via|  ) ?([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def build_sbom() -> Bom:
         for user in package.via:
             depends.setdefault(user, []).append(components[name])
     for name, used in depends.items():
-        bom.register_dependency(components.get(name, root), used)
+        bom.register_dependency(root if name == "sima" else components[name], used)
     return bom
 
 
