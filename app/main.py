@@ -34,6 +34,7 @@ from app.api.schemas.problems import Problem
 from app.api.slots import WorkerSlots
 from app.api.stored_keys import StoredKeys
 from app.audit_events import SERVICE, set_origin
+from app.compat.deepstack import routes as deepstack
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.settings import Settings
@@ -110,6 +111,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in endpoints:
         app.include_router(module.router)
     app.include_router(persons.receipts)
+    if "deepstack" in settings.compat:
+        app.include_router(deepstack.router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

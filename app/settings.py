@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from limits import parse
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from app.errors import InvalidSetting
@@ -21,6 +21,9 @@ Role = Literal["read", "enroll", "admin"]
 
 KeyRole = Literal["read", "write"]
 """The roles of keys in `api_keys`; `write` is the role `admin`."""
+
+CompatName = Literal["deepstack"]
+"""The APIs of other services, see `app.compat`."""
 
 _SECRETS = {"api_keys", "encryption_keys", "index_token", "database_url", "index_url"}
 """Settings whose values may contain credentials: never quoted in an error, nor in the `repr`."""
@@ -135,6 +138,8 @@ class Settings(BaseSettings):
     """A connection is closed if its client takes no bytes of a waiting response for so long. A
     request is 408 if its body keeps the service waiting for longer, plus a second per 10,000 bytes
     that have arrived."""
+    compat: Annotated[tuple[CompatName, ...], NoDecode] = ()
+    """APIs of other services to offer, separated by commas: `deepstack`."""
     rate_limit: str | None = None
     """Limit per API key or client address, such as `100/minute`; unset: no limit."""
     default_vocabulary: str = "glove-6b-50d"
@@ -164,6 +169,14 @@ class Settings(BaseSettings):
                 "the rate limit is invalid; use a form such as 100/minute or 5/second"
             ) from None
         return value
+
+    @field_validator("compat", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        """The variable has names separated by commas."""
+        if not isinstance(value, str):
+            return value
+        return tuple(name.strip() for name in value.split(",") if name.strip())
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -11,7 +11,7 @@ from app.settings import PROJECT
 TEXT = (PROJECT / "docs" / "architecture.md").read_text()
 FILES = sorted(set(re.findall(r"`([\w/]+/[\w./]+\.(?:py|toml|md))[`:]", TEXT)))
 SYMBOLS = sorted(set(re.findall(r"`([\w/]+\.py):([\w.]+)`", TEXT)))
-FOLDERS = sorted(set(re.findall(r"`([\w/]+/)`", TEXT)) - {"app/compat/"})  # not created yet
+FOLDERS = sorted(set(re.findall(r"`([\w/]+/)`", TEXT)))
 
 
 def _names(body: list[ast.stmt]) -> dict[str, ast.stmt]:

@@ -43,6 +43,7 @@ INTEGER_IDS = ("template_id", "person_id")
 
 ALLOWED: dict[tuple[str, str], str] = {
     ("app/store/archive_file.py", "sealed"): "a field of the archive's file format",
+    ("app/compat/deepstack/answers.py", "confidence"): "a field of DeepStack's answers",
 }
 """(file, identifier) -> why it is allowed."""
 

@@ -25,7 +25,7 @@ _MAX_FIELDS = 20
 _MAX_FIELD_BYTES = 64_000
 
 
-class _InMemoryParser(MultiPartParser):
+class InMemoryParser(MultiPartParser):
     """Keeps uploads in memory, so that no image is written to disk.
 
     The middleware limits the size of the request.
@@ -101,7 +101,7 @@ def decode_base64(text: str, name: str) -> bytes:
 
 
 async def _read_multipart(request: Request, names: tuple[str, ...]) -> _Parts:
-    parser = _InMemoryParser(
+    parser = InMemoryParser(
         request.headers,
         request.stream(),
         max_files=len(names),

@@ -59,6 +59,7 @@ class EnrollOrder:
     `allow_duplicate`. A second order with the same idempotency `key` and image returns the result
     of the first, and stores nothing; so does an order of a bulk import for a face that was
     `imported` from the same file. `source` and `image_id` are stored with the template.
+    `allow_poor_quality` enrolls a face that fails quality checks; they are stored in any case.
     """
 
     name: str | None
@@ -74,6 +75,7 @@ class EnrollOrder:
     imported: ImportedPhoto | None = None
     source: str | None = None
     image_id: str | None = None
+    allow_poor_quality: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Enroller:
         require_valid_person(order.name or None, order.external_id, order.metadata)
         require_valid_texts(source=order.source, image_id=order.image_id)
         face = _choose(self._pipeline.analyze(image, timings), order.face)
-        if face.quality.reasons:
+        if face.quality.reasons and not order.allow_poor_quality:
             raise PoorQuality(face.quality.reasons)
         return ExaminedPhoto(image, face, self._pipeline.embed([face], timings))
 

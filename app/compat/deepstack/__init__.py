@@ -1,0 +1,1 @@
+"""The face API of DeepStack and CodeProject.AI: `/v1/vision/face`."""
