@@ -45,7 +45,8 @@ _log = get_logger("sima")
 
 _DESCRIPTION = """Face recognition from **one photo** per person: enroll, verify and identify.
 The same embedding store answers nearest-word queries and zero-shot classification. Errors are
-`application/problem+json` (RFC 9457)."""
+`application/problem+json` (RFC 9457). The header `X-Request-Timeout` shortens the time, in seconds,
+after which a request that still waits is refused with 503 `overloaded`."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -63,7 +64,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 ApiKeyAuthenticator(settings.secret_key_roles(), StoredKeys(services.database)),
                 RateLimiter(settings.rate_limit),
                 metrics,
-                WorkerSlots(concurrency(settings), settings.busy_seconds),
+                WorkerSlots(
+                    concurrency(settings),
+                    settings.max_waiting,
+                    settings.busy_seconds,
+                    metrics.waiting.set,
+                ),
             )
             async with anyio.create_task_group() as background:
                 background.start_soon(_run_housekeeping, services.housekeeper)
@@ -95,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         limits=_limits(settings),
         held=HeldBodies(settings.max_bodies_bytes),
         metrics=metrics,
+        seconds=settings.request_seconds,
     )
     problems.install(app)
     endpoints = (

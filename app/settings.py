@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     """Threads per inference run; several runs execute concurrently."""
     concurrency: Annotated[int | None, Field(ge=1, le=1024)] = None
     """Maximum number of requests that process photos or read; unset: the number of cores."""
+    max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Requests of a process that wait for a worker thread; further ones are 503 `overloaded`."""
+    request_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
+    """Deadline of a request, counted from the end of its body. A request that cannot be answered by
+    then is 503 `overloaded`; the header X-Request-Timeout shortens the time for one request."""
     busy_seconds: Annotated[float, Field(gt=0.0, le=600.0)] = 5.0
     """A write waits this long for a worker thread, and as long for SQLite's lock; then it fails."""
 

@@ -1,19 +1,25 @@
 """Durations of the stages of a request, for `Server-Timing`, metrics and benchmarks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
 class Timings:
-    """Milliseconds per stage, in the order in which the stages were first entered."""
+    """Milliseconds per stage, in the order in which the stages were first entered.
 
-    def __init__(self) -> None:
+    `before_stage` is called at the beginning of each stage and ends the work with an exception if
+    its result is no longer needed.
+    """
+
+    def __init__(self, before_stage: Callable[[], None] = lambda: None) -> None:
         self.milliseconds: dict[str, float] = {}
+        self._before_stage = before_stage
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Adds the duration of the block to the stage."""
+        self._before_stage()
         began = time.perf_counter()
         try:
             yield

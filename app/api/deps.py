@@ -4,11 +4,12 @@ They are coroutines: FastAPI runs other functions in a thread, which takes longe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Request
 
+from app.api.active_request import ActiveRequest
 from app.api.auth import ApiKeyAuthenticator, RateLimiter
 from app.api.middleware import Metrics
 from app.api.slots import WorkerSlots
@@ -20,30 +21,51 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The objects of one running application."""
+    """The objects of one running application; `request` is the one that uses them."""
 
     services: Services
     authenticator: ApiKeyAuthenticator
     rate_limiter: RateLimiter
     metrics: Metrics
     slots: WorkerSlots
+    request: ActiveRequest | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Runs work on photos, or work that only reads the database, in a worker thread."""
-        return await self.slots.read(work)
+        """Runs work on photos, or work that only reads the database, in a worker thread.
+
+        Raises Overloaded, or ClientDisconnect if the client has left.
+        """
+        return await self.slots.read(work, self._active())
+
+    async def parse(self, work: Callable[[], T]) -> T:
+        """Parses a large body in a worker thread."""
+        return await self.slots.parse(work)
 
     async def write(self, work: Callable[[], T]) -> T:
         """Runs work that writes to the database in a worker thread. Raises Overloaded."""
-        return await self.slots.write(work)
+        return await self.slots.write(work, self._active())
 
     async def probe(self, check: Callable[[], T]) -> T:
         """Runs a health check in a thread of its own."""
         return await self.slots.probe(check)
 
+    def begin_item(self) -> None:
+        """Begins the next item of a batch, for which the time limit counts anew."""
+        self._active().restart()
+
+    def require_capacity(self) -> None:
+        """Raises Overloaded if the request could not be answered before its deadline."""
+        self.slots.queue.require_capacity(self._active())
+
+    def _active(self) -> ActiveRequest:
+        assert self.request is not None, "the context of the application has no request"
+        return self.request
+
 
 async def get_context(request: Request) -> Context:
-    """The context that the application's lifespan created."""
-    return cast(Context, request.app.state.context)
+    """The context that the application's lifespan created, for this request."""
+    shared = cast(Context, request.app.state.context)
+    return replace(shared, request=ActiveRequest.of(request.scope))
 
 
 async def get_timings(request: Request) -> Timings:

@@ -83,8 +83,9 @@ async def _run(ctx: Context, timings: Timings, image: bytes, order: EnrollOrder)
 async def _enroll_item(
     ctx: Context, timings: Timings, item: schemas.BatchItem, request_id: str
 ) -> schemas.BatchResult:
+    ctx.begin_item()
     try:
-        image = await ctx.run(lambda: decode_base64(item.image, "image"))
+        image = await ctx.parse(lambda: decode_base64(item.image, "image"))
         result = await _run(ctx, timings, image, item.order(None))
     except SimaError as error:
         problem = problem_of(request_id, error)

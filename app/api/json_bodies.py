@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from app.api.active_request import TIMEOUT_HEADER, ActiveRequest
 from app.api.body_errors import BodyTooLarge
 from app.api.deps import get_context
 from app.errors import InvalidRequest
@@ -25,13 +26,18 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class BoundedJsonRoute(APIRoute):
-    """A route whose JSON body is read by `read_json`, also where FastAPI itself reads it."""
+    """A route whose JSON body is read by `read_json`, also where FastAPI itself reads it.
+
+    Before the body is read, the request is refused if its deadline cannot be met.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route, called with a `_BoundedJsonRequest`."""
         handle = super().get_route_handler()
 
         async def handle_bounded(request: Request) -> Response:
+            ActiveRequest.of(request.scope).shorten(request.headers.get(TIMEOUT_HEADER))
+            (await get_context(request)).require_capacity()
             return await handle(_BoundedJsonRequest(request.scope, request.receive))
 
         return handle_bounded
@@ -57,7 +63,7 @@ async def read_json(request: Request, parse: Callable[[bytes], T]) -> T:
         _check(body, limit)
         return parse(body)
 
-    return work() if len(body) < _PARSED_IN_THREAD else await context.run(work)
+    return work() if len(body) < _PARSED_IN_THREAD else await context.parse(work)
 
 
 def _check(body: bytes, limit: int) -> None:

@@ -4,13 +4,13 @@ import re
 import secrets
 import time
 
-import anyio
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access_log import log_request
+from app.api.active_request import ActiveRequest
 from app.api.bodies import BodyLimits, HeldBodies, RequestBody
 from app.api.problems import INTERNAL_ERROR, problem
 from app.logs import get_logger
@@ -46,6 +46,11 @@ class Metrics:
             ["stage"],
             registry=self.registry,
         )
+        self.waiting = Gauge(
+            "sima_queue_length",
+            "Requests that wait for a worker thread",
+            registry=self.registry,
+        )
 
 
 class ResponseInterrupted(Exception):
@@ -53,42 +58,53 @@ class ResponseInterrupted(Exception):
 
 
 class RequestMiddleware:
-    """Wraps every HTTP request; adds `request_id` and `timings` to its scope."""
+    """Wraps every HTTP request; adds `request_id`, `timings` and an ActiveRequest to its scope.
+
+    A request has `seconds` to be answered.
+    """
 
     def __init__(
-        self, app: ASGIApp, limits: BodyLimits, held: HeldBodies, metrics: Metrics
+        self, app: ASGIApp, limits: BodyLimits, held: HeldBodies, metrics: Metrics, seconds: float
     ) -> None:
         self._app, self._limits, self._held, self._metrics = app, limits, held, metrics
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         body = RequestBody(scope["path"], receive, self._limits, self._held)
-        await _RequestHandler(scope, body, send, self._metrics).run(self._app)
+        request = ActiveRequest(scope, body, self._seconds)
+        await _RequestHandler(scope, body, request, send, self._metrics).run(self._app)
 
 
 class _RequestHandler:
-    """The state of one request and its response."""
+    """Runs the application for one request and reports its outcome."""
 
-    def __init__(self, scope: Scope, body: RequestBody, send: Send, metrics: Metrics) -> None:
-        self._scope, self._body, self._send = scope, body, send
+    def __init__(
+        self,
+        scope: Scope,
+        body: RequestBody,
+        request: ActiveRequest,
+        send: Send,
+        metrics: Metrics,
+    ) -> None:
+        self._scope, self._body, self._request, self._send = scope, body, request, send
         self._metrics = metrics
         sent = Headers(scope=scope).get("x-request-id", "")
         self._id = sent if _ID.fullmatch(sent) else secrets.token_hex(8)
-        self._timings = Timings()
+        self._timings = Timings(request.require_wanted)
         self._status = 0
-        self._body_read = self._answered = self._aborted = False
         scope["request_id"], scope["timings"] = self._id, self._timings
 
     async def run(self, app: ASGIApp) -> None:
         began = time.perf_counter()
         try:
-            await app(self._scope, self._limited_receive, self._stamped_send)
+            await app(self._scope, self._request.receive, self._stamped_send)
         except ResponseInterrupted as error:
             _log.warning("response_interrupted", request_id=self._id, reason=str(error))
         except ClientDisconnect:
-            self._aborted = True
+            self._request.disconnected = True
         except Exception:
             _log.exception("unexpected_error", request_id=self._id)
             if self._status == 0:
@@ -98,37 +114,24 @@ class _RequestHandler:
             self._body.release()
             self._report(time.perf_counter() - began)
 
-    async def _limited_receive(self) -> Message:
-        message = await self._body.receive()
-        if message["type"] == "http.disconnect":
-            self._aborted = self._aborted or not self._answered
-        else:
-            self._body_read = not message.get("more_body", False)
-        return message
-
     async def _stamped_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            await self._look_for_disconnect()
+            await self._request.look_for_disconnect()
+            self._request.responding = True
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._id
             headers["X-Content-Type-Options"] = "nosniff"
             if self._timings.milliseconds:
                 headers["Server-Timing"] = self._timings.header()
-        self._answered = message["type"] == "http.response.body" and not message.get("more_body")
+        self._request.responded = message["type"] == "http.response.body" and not message.get(
+            "more_body"
+        )
         await self._send(message)
 
-    async def _look_for_disconnect(self) -> None:
-        """Notices a client that left while its request was processed, without waiting."""
-        if self._body_read:  # otherwise the next message may be a part of the body
-            with anyio.CancelScope() as scope:
-                scope.cancel()
-                await self._limited_receive()
-
     def _report(self, seconds: float) -> None:
-        # The route template instead of the path, which may contain a name or a word.
-        route = getattr(self._scope.get("route"), "path", "unknown")
-        status = CLIENT_CLOSED_REQUEST if self._aborted else self._status
+        route = self._request.route
+        status = CLIENT_CLOSED_REQUEST if self._request.disconnected else self._status
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         for stage, milliseconds in self._timings.milliseconds.items():
