@@ -103,6 +103,7 @@ def serve(
     import uvicorn
 
     from app.api.connections import HttpConnection
+    from app.api.worker_metrics import shared_metrics
     from app.commands.output import exit_on_error
     from app.commands.setup import (
         check_index_engine,
@@ -123,20 +124,22 @@ def serve(
         ensure_vocabulary(settings)
         access = "API keys" if requires_keys(settings) else "everybody"
     get_logger("sima").info("service_starting", host=host, access=access)
-    uvicorn.run(
-        "app.main:serve_app",
-        factory=True,
-        http=partial(HttpConnection, client_seconds=settings.client_seconds),  # type: ignore[arg-type]  # uvicorn calls it like the class
-        host=host,
-        port=settings.port if port is None else port,
-        workers=workers or settings.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=20,
-    )
+    workers = workers or settings.workers
+    with shared_metrics(workers):
+        uvicorn.run(
+            "app.main:serve_app",
+            factory=True,
+            http=partial(HttpConnection, client_seconds=settings.client_seconds),  # type: ignore[arg-type]  # uvicorn calls it like the class
+            host=host,
+            port=settings.port if port is None else port,
+            workers=workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            timeout_graceful_shutdown=20,
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Creates the FastAPI application."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
@@ -23,12 +23,14 @@ from app.api import (
     words,
     zero_shot,
 )
-from app.api.auth import ApiKeyAuthenticator, RateLimiter
+from app.api.auth import ApiKeyAuthenticator
 from app.api.bodies import BodyLimits, HeldBodies
 from app.api.browser_requests import BrowserMiddleware, BrowserPolicy
 from app.api.deps import Context
-from app.api.middleware import Metrics, RequestMiddleware
+from app.api.metrics import Metrics
+from app.api.middleware import RequestMiddleware
 from app.api.nul import refuse_nul
+from app.api.rate_limits import RateLimiter, RateLimits
 from app.api.schemas import zero_shot as zero_shot_schemas
 from app.api.schemas.problems import Problem
 from app.api.slots import WorkerSlots
@@ -39,9 +41,12 @@ from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.settings import Settings
 from app.store.housekeeping import Housekeeper
-from app.wiring.services import build_services, concurrency
+from app.wiring.rate_limits import open_counter
+from app.wiring.services import Services, build_services, concurrency
 
 _log = get_logger("sima")
+
+_MEASURE_SECONDS = 10.0
 
 _DESCRIPTION = """Face recognition from **one photo** per person: enroll, verify and identify.
 The same embedding store answers nearest-word queries and zero-shot classification. Errors are
@@ -57,12 +62,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = await anyio.to_thread.run_sync(partial(build_services, settings))
+        rate_limiter = RateLimiter(RateLimits.of(settings), open_counter(settings))
         try:
             await anyio.to_thread.run_sync(services.readiness.prepare)
             app.state.context = Context(
                 services,
                 ApiKeyAuthenticator(settings.secret_key_roles(), StoredKeys(services.database)),
-                RateLimiter(settings.rate_limit),
+                rate_limiter,
                 metrics,
                 WorkerSlots(
                     concurrency(settings),
@@ -73,9 +79,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             )
             async with anyio.create_task_group() as background:
                 background.start_soon(_run_housekeeping, services.housekeeper)
+                background.start_soon(_measure_store, services, metrics)
                 yield
                 background.cancel_scope.cancel()
         finally:
+            rate_limiter.close()
             await anyio.to_thread.run_sync(services.close)
 
     app = FastAPI(
@@ -141,6 +149,15 @@ async def _run_housekeeping(housekeeper: Housekeeper) -> None:
             purged = False
             _log.warning("housekeeping_failed", reason=str(error))
         await anyio.sleep(housekeeper.seconds if purged else housekeeper.retry_seconds)
+
+
+async def _measure_store(services: Services, metrics: Metrics) -> None:
+    """Updates the metrics of the store periodically. A failure shows in `/ready`."""
+    while True:
+        with suppress(SimaError):
+            entries, pending = await anyio.to_thread.run_sync(services.readiness.measure)
+            metrics.set_store(entries, pending)
+        await anyio.sleep(_MEASURE_SECONDS)
 
 
 def _limits(settings: Settings) -> BodyLimits:

@@ -25,10 +25,19 @@ KeyRole = Literal["read", "write"]
 CompatName = Literal["deepstack"]
 """The APIs of other services, see `app.compat`."""
 
-_SECRETS = {"api_keys", "encryption_keys", "index_token", "database_url", "index_url"}
+_SECRETS = {
+    "api_keys",
+    "encryption_keys",
+    "index_token",
+    "database_url",
+    "index_url",
+    "rate_limit_storage",
+}
 """Settings whose values may contain credentials: never quoted in an error, nor in the `repr`."""
 
 _INDEX_URL = r"^(faiss:(mapped)?|exact:|pgvector:.*|milvus:.*)$"
+
+_RATE_LIMIT_STORAGE = r"^(database|memory|(redis|valkey)s?://.+)$"
 
 
 class Settings(BaseSettings):
@@ -146,7 +155,14 @@ class Settings(BaseSettings):
     compat: Annotated[tuple[CompatName, ...], NoDecode] = ()
     """APIs of other services to offer, separated by commas: `deepstack`."""
     rate_limit: str | None = None
-    """Limit per API key or client address, such as `100/minute`; unset: no limit."""
+    """Limit per API key, per client address without keys, such as `100/minute`; unset: none."""
+    rate_limit_address: str | None = None
+    """Limit per client address, whatever the key; of IPv6, per network of 64 bits; unset: none."""
+    rate_limit_failures: str | None = "100/minute"
+    """Requests with a missing or unknown API key per client address; empty: no limit."""
+    rate_limit_storage: Annotated[str, Field(pattern=_RATE_LIMIT_STORAGE, repr=False)] = "database"
+    """Where requests are counted for all workers: `database`, a `redis://` or `valkey://` URL, or
+    `memory` for each process by itself."""
     default_vocabulary: str = "glove-6b-50d"
     """`sima serve` imports it if it is missing; empty: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -163,7 +179,7 @@ class Settings(BaseSettings):
             return
         raise InvalidSetting(text)
 
-    @field_validator("rate_limit")
+    @field_validator("rate_limit", "rate_limit_address", "rate_limit_failures")
     @classmethod
     def _check_rate_limit(cls, value: str | None) -> str | None:
         try:
@@ -227,6 +243,8 @@ def _describe(error: ValidationError) -> str:
         text = (
             "the index URL is not supported; use faiss:, faiss:mapped, pgvector:, milvus: or exact:"
         )
+    if name == "rate_limit_storage" and first["type"] == "string_pattern_mismatch":
+        text = "the storage is not supported; use database, memory, or redis://HOST:6379/0"
     return f"SIMA_{name.upper()}: {text}"
 
 

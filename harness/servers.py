@@ -37,6 +37,7 @@ class Server:
             **{k: v for k, v in os.environ.items() if not k.startswith("SIMA_")},
             "SIMA_DATA_DIR": str(data),
             "SIMA_DEFAULT_VOCABULARY": "",
+            "SIMA_REQUEST_SECONDS": "600",  # on a machine that runs many tests, requests take long
             "PYTHONPATH": str(checkout),
             **environment,
         }

@@ -81,9 +81,10 @@ def photos(portrait_files: dict[str, bytes]) -> dict[str, bytes]:
 def make_settings(folder: Path, **changes: Any) -> Settings:
     """Settings from the arguments only, without a `.env` file.
 
-    The test client addresses the service as `testserver`.
+    The test client addresses the service as `testserver`. Requests may take long on a machine that
+    runs many tests.
     """
-    changes = {"allowed_hosts": ("testserver",), **changes}
+    changes = {"allowed_hosts": ("testserver",), "request_seconds": 600.0, **changes}
     return Settings(_env_file=None, data_dir=folder, **changes)
 
 

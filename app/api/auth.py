@@ -1,17 +1,14 @@
-"""Authenticates API keys and enforces the rate limit."""
+"""Authenticates API keys."""
 
 import hmac
 from collections.abc import Sequence
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pydantic import SecretStr
 
 from app.api.callers import ANYBODY, Caller
 from app.api.stored_keys import StoredKeys
 from app.crypto.api_key_text import ApiKeyText
-from app.errors import RateLimited, Unauthorized
+from app.errors import Unauthorized
 from app.settings import KeyRole
 
 
@@ -51,16 +48,3 @@ class ApiKeyAuthenticator:
             if hmac.compare_digest(known.get_secret_value().encode(), sent):
                 found = caller
         return found
-
-
-class RateLimiter:
-    """A moving-window limit per caller, counted in this process. `limit` None means no limit."""
-
-    def __init__(self, limit: str | None) -> None:
-        self._limit: RateLimitItem | None = parse(limit) if limit else None
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    def hit(self, caller: str) -> None:
-        """Counts one request of the caller. Raises RateLimited when the limit is exceeded."""
-        if self._limit is not None and not self._limiter.hit(self._limit, caller):
-            raise RateLimited(self._limit.get_expiry())

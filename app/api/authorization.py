@@ -82,11 +82,11 @@ async def _authorize(request: Request, required: Role) -> None:
     try:
         caller = await context.authenticator.identify(_sent_key(request))
     except Unauthorized:
-        context.rate_limiter.hit(address)
+        await context.rate_limiter.refuse(address)
         raise
     set_caller(request.scope, caller)
     set_request_origin(request, caller)
-    context.rate_limiter.hit(caller.key_id or address)
+    await context.rate_limiter.accept(caller.key_id, address)
     if not caller.has_role(required):
         raise Forbidden(
             f"this API key has the role {caller.role}; use a key with the role {required}"

@@ -10,8 +10,9 @@ from typing import Annotated, TypeVar, cast
 from fastapi import Depends, Request
 
 from app.api.active_request import ActiveRequest
-from app.api.auth import ApiKeyAuthenticator, RateLimiter
-from app.api.middleware import Metrics
+from app.api.auth import ApiKeyAuthenticator
+from app.api.metrics import Metrics
+from app.api.rate_limits import RateLimiter
 from app.api.slots import WorkerSlots
 from app.timings import Timings
 from app.wiring.services import Services

@@ -77,7 +77,9 @@ async def _run(ctx: Context, timings: Timings, image: bytes, order: EnrollOrder)
     """Enrolls in two steps, so that waiting for the database takes no thread of photo requests."""
     enroller = ctx.services.enroller
     photo = await ctx.run(lambda: enroller.examine(image, order, timings))
-    return await ctx.write(lambda: enroller.add(photo, order, timings))
+    added = await ctx.write(lambda: enroller.add(photo, order, timings))
+    ctx.metrics.count_decisions("enroll", ["replayed" if added.replayed else "enrolled"])
+    return added
 
 
 async def _enroll_item(

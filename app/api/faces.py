@@ -78,7 +78,9 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
             lambda: recognizer.verify_pair(a, b, fields.face, options, timings, gallery)
         )
     await record_decisions(request, ctx, verification_events(result))
-    return schemas.Verified.of(result, active_model(ctx))
+    verified = schemas.Verified.of(result, active_model(ctx))
+    ctx.metrics.count_decisions("verify", [verified.decision])
+    return verified
 
 
 @router.post(
@@ -97,6 +99,7 @@ async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schem
     sample, order = choose_samples(images, fields, ("",))[""], fields.order()
     result = await ctx.run(lambda: ctx.services.recognizer.identify(sample, order, timings))
     await record_decisions(request, ctx, identification_events(result, order.collection))
+    ctx.metrics.count_decisions("identify", (face.decision for face in result.faces))
     return schemas.Identified.of(result, active_model(ctx))
 
 

@@ -4,7 +4,6 @@ import re
 import secrets
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.access_log import log_request
 from app.api.active_request import ActiveRequest
 from app.api.bodies import BodyLimits, HeldBodies, RequestBody
+from app.api.metrics import Metrics
 from app.api.problems import INTERNAL_ERROR, problem
 from app.logs import get_logger
 from app.timings import Timings
@@ -21,36 +21,6 @@ CLIENT_CLOSED_REQUEST = 499
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = get_logger("sima.access")
-
-
-class Metrics:
-    """Prometheus metrics of one application, in a separate registry."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "sima_requests",
-            "Responses by route and status",
-            ["route", "status"],
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "sima_request_seconds",
-            "Duration of requests by route",
-            ["route"],
-            registry=self.registry,
-        )
-        self.stages = Histogram(
-            "sima_stage_seconds",
-            "Duration of the stages of a request",
-            ["stage"],
-            registry=self.registry,
-        )
-        self.waiting = Gauge(
-            "sima_queue_length",
-            "Requests that wait for a worker thread",
-            registry=self.registry,
-        )
 
 
 class ResponseInterrupted(Exception):
@@ -99,6 +69,7 @@ class _RequestHandler:
 
     async def run(self, app: ASGIApp) -> None:
         began = time.perf_counter()
+        self._metrics.in_progress.inc()
         try:
             await app(self._scope, self._request.receive, self._stamped_send)
         except ResponseInterrupted as error:
@@ -112,6 +83,7 @@ class _RequestHandler:
                 await response(self._scope, self._body.receive, self._stamped_send)
         finally:
             self._body.release()
+            self._metrics.in_progress.dec()
             self._report(time.perf_counter() - began)
 
     async def _stamped_send(self, message: Message) -> None:
@@ -132,8 +104,6 @@ class _RequestHandler:
     def _report(self, seconds: float) -> None:
         route = self._request.route
         status = CLIENT_CLOSED_REQUEST if self._request.disconnected else self._status
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
-        for stage, milliseconds in self._timings.milliseconds.items():
-            self._metrics.stages.labels(stage).observe(milliseconds / 1000.0)
+        self._metrics.count_request(self._scope["method"], route, status, seconds)
+        self._metrics.count_stages(self._timings.milliseconds)
         log_request(self._scope, route, status, seconds)

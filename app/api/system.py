@@ -5,7 +5,7 @@ from typing import Literal
 
 import onnxruntime
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
@@ -107,5 +107,5 @@ async def get_version() -> Version:
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 async def metrics(ctx: Ctx) -> Response:
-    """Get the Prometheus metrics of this process."""
-    return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Get the Prometheus metrics of all workers of this service."""
+    return Response(await ctx.probe(ctx.metrics.export), media_type=CONTENT_TYPE_LATEST)

@@ -76,6 +76,10 @@ class IndexSync:
         with opened.lock.gen_rlock():
             return opened.index.size()
 
+    def pending(self, collection: Collection) -> int:
+        """The number of journal rows that the index will apply before its next search."""
+        return max(collection.revision - self._get(collection).index.revision, 0)
+
     def flush_deletions(self, session: Session, collection: Collection) -> None:
         """Replaces the snapshot if it contains deleted templates."""
         opened = self._up_to_date(session, collection)

@@ -12,6 +12,7 @@ from app.store.db.database import Database
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
+    VOCABULARY,
     Base,
     CollectionRow,
     EmbeddingSpaceRow,
@@ -61,6 +62,19 @@ class Readiness:
             self._read_tables()
         with _named("index"):
             return self._catch_up()
+
+    def measure(self) -> tuple[dict[str, int], int]:
+        """The numbers of entries by kind of collection, and of changes that indexes lack.
+
+        Changes nothing. Raises NotReady.
+        """
+        with self._database.read() as session:
+            collections = indexed_collections(session)
+        entries = dict.fromkeys((GALLERY, VOCABULARY), 0)
+        for collection in collections:
+            if collection.kind in entries:
+                entries[collection.kind] += collection.size
+        return entries, sum(self._index_sync.pending(one) for one in collections)
 
     def _read_tables(self) -> None:
         """Reads the first and the last row of each main table."""

@@ -8,6 +8,7 @@ from app.logs import get_logger
 from app.private_files import is_shared_folder, restrict
 from app.settings import Settings
 from app.store.db.database import sqlite_file
+from app.wiring.rate_limits import RATE_LIMITS_FILE
 
 _log = get_logger(__name__)
 
@@ -24,6 +25,7 @@ def own_paths(settings: Settings) -> Iterator[Path]:
     if database is not None:
         file = database.resolve()  # beside it: its log, and copies that a restore keeps
         yield from sorted(file.parent.glob(f"{escape(file.name)}*"))
+        yield from sorted(file.parent.glob(f"{RATE_LIMITS_FILE}*"))
     yield folder / "signing.key"
     yield folder / "index"
     yield from sorted((folder / "index").rglob("*"))

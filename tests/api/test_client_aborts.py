@@ -46,7 +46,7 @@ def counted(server: Server, path: str, seconds: float = 60.0) -> set[str]:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         lines = httpx2.get(f"{server.url}/metrics").text.splitlines()
-        route = f'sima_requests_total{{route="{path}",status="'
+        route = f'sima_requests_total{{method="POST",route="{path}",status="'
         found = {line.removeprefix(route)[:3] for line in lines if line.startswith(route)}
         if found:
             return found

@@ -135,5 +135,5 @@ def test_metrics_count_requests_and_stages(client: TestClient, photos: Photos) -
     stages = [part.split(";")[0].strip() for part in timed.headers["Server-Timing"].split(",")]
     assert stages == ["decode", "detect", "align", "embed", "search"]
     text = client.get("/metrics").text
-    assert 'sima_requests_total{route="/identify",status="200"}' in text
+    assert 'sima_requests_total{method="POST",route="/identify",status="200"}' in text
     assert 'sima_stage_seconds_count{stage="embed"}' in text
