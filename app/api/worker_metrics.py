@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.api.metrics import FOLDER_VARIABLE, is_running
+from app.logs import get_logger
+
+_log = get_logger("sima")
 
 _PREFIX = "sima-metrics-"
 
@@ -23,7 +26,13 @@ def shared_metrics(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    _delete_abandoned(Path(tempfile.gettempdir()))
+    try:
+        parent = Path(tempfile.gettempdir())
+    except FileNotFoundError:  # in a container whose file system is read-only
+        _log.warning("metrics_not_shared", remedy="set TMPDIR to a folder that can be written")
+        yield
+        return
+    _delete_abandoned(parent)
     folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
     os.environ[FOLDER_VARIABLE] = folder
     try:
