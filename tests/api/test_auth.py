@@ -1,6 +1,5 @@
 """API keys and the rate limit."""
 
-
 from tests.conftest import MakeClient, upload
 
 Photos = dict[str, bytes]

@@ -67,6 +67,7 @@ def busy(server: Server, photo: bytes, waiting: int) -> Iterator[list[Future[int
             if number:
                 wait_for(server, "sima_queue_length ", number)
             else:
+                wait_for(server, "sima_requests_in_progress ", 2)  # with the one for metrics
                 time.sleep(0.1)
         yield sent
         assert [one.result() for one in sent] == [200] * (waiting + 1)
@@ -74,6 +75,7 @@ def busy(server: Server, photo: bytes, waiting: int) -> Iterator[list[Future[int
 
 def test_requests_beyond_the_queue_are_refused_at_once(server: Server, slow: bytes) -> None:
     durations: list[float] = []
+    health: list[float] = []
     with httpx2.Client(headers=IMAGE, timeout=60) as client, busy(server, slow, WAITING) as others:
         while not others[0].done() and len(durations) < 10:
             began = time.monotonic()
@@ -81,7 +83,10 @@ def test_requests_beyond_the_queue_are_refused_at_once(server: Server, slow: byt
             durations.append(time.monotonic() - began)
             assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
             assert 0 < int(refused.headers["Retry-After"]) <= 60
-    assert min(durations) < 0.05
+            began = time.monotonic()
+            client.get(f"{server.url}/health")
+            health.append(time.monotonic() - began)
+    assert min(durations) < max(0.05, 3 * min(health)), "3 on a machine that runs many tests"
 
 
 def test_a_request_that_cannot_meet_its_deadline_is_refused_at_once(
@@ -136,14 +141,15 @@ def test_the_photo_of_a_client_that_has_left_is_not_embedded(
     photo = photos["astronaut"]
     head = "POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
     request = f"{head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo
-    began = counted(server, 'sima_stage_seconds_count{stage="decode"}')
     with busy(server, slow, waiting=0):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(request)
             wait_for(server, "sima_queue_length ", 1)
         wait_for(server, "sima_queue_length ", 0)
         wait_for(server, 'sima_requests_total{method="POST",route="/identify",status="499"}', 1)
-    assert counted(server, 'sima_stage_seconds_count{stage="decode"}') - began == 1
+    embed(server, slow)  # would be processed after the photo
+    embedded = 'sima_stage_seconds_count{stage="embed"}'
+    assert counted(server, embedded) == 0, "the other photos have no face"
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "0", "nan", "inf"])
