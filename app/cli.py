@@ -139,6 +139,7 @@ def serve(
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
             timeout_graceful_shutdown=20,
+            timeout_worker_healthcheck=60,  # a worker that starts on a busy machine needs longer
         )
 
 
