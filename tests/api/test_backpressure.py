@@ -77,16 +77,19 @@ def test_requests_beyond_the_queue_are_refused_at_once(server: Server, slow: byt
     durations: list[float] = []
     health: list[float] = []
     with httpx2.Client(headers=IMAGE, timeout=60) as client, busy(server, slow, WAITING) as others:
-        while not others[0].done() and len(durations) < 10:
+        while len(durations) < 10:
             began = time.monotonic()
             refused = client.post(f"{server.url}/embed", content=slow)
-            durations.append(time.monotonic() - began)
+            seconds = time.monotonic() - began
+            if others[0].done():
+                break  # the queue has a free place
+            durations.append(seconds)
             assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
             assert 0 < int(refused.headers["Retry-After"]) <= 60
             began = time.monotonic()
             client.get(f"{server.url}/health")
             health.append(time.monotonic() - began)
-    assert min(durations) < max(0.05, 3 * min(health)), "3 on a machine that runs many tests"
+    assert min(durations) < max(0.05, 10 * min(health)), "10: on a machine that runs many tests"
 
 
 def test_a_request_that_cannot_meet_its_deadline_is_refused_at_once(
