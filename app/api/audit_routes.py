@@ -83,3 +83,15 @@ AUDIT_DECISIONS: dict[str, AuditDecision] = {
     "GET /openapi.json": _NO_DATA,
 }
 """By method and path."""
+
+_DEEPSTACK: dict[str, AuditDecision] = {
+    "": _NOTHING_STORED,
+    "/recognize": Audited("identify"),
+    "/register": Audited("enroll"),
+    "/list": _NO_TEMPLATE,
+    "/delete": Audited("person.delete"),
+    "/match": Audited("verify"),
+}
+for _prefix in ("", "/{key}"):
+    for _path, _decision in _DEEPSTACK.items():
+        AUDIT_DECISIONS[f"POST {_prefix}/v1/vision/face{_path}"] = _decision
