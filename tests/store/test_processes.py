@@ -1,6 +1,7 @@
 """Several processes on one data folder, and killed processes."""
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -170,3 +171,26 @@ def _enroll_until_killed(server: Server, photos: Photos, acknowledged: list[str]
         except httpx2.TransportError:
             return
         acknowledged.append(answer.raise_for_status().json()["person_id"])
+
+
+def test_a_worker_that_gets_no_cpu_for_seconds_is_not_killed(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as server:
+        workers = _children(server.process.pid)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        time.sleep(7.0)
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+        assert httpx2.get(f"{server.url}/health", timeout=30.0).status_code == 200
+        assert _children(server.process.pid) == workers
+
+
+def _children(process: int) -> list[int]:
+    """The worker processes of a service."""
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    workers = [int(child) for child in listed]
+    return [child for child in workers if b"spawn_main" in _command(child)]
+
+
+def _command(process: int) -> bytes:
+    return Path(f"/proc/{process}/cmdline").read_bytes()
