@@ -1,23 +1,29 @@
-"""Exports a gallery to an archive file, and imports one into any database."""
+"""Exports a gallery to an archive file, and imports one into any database.
+
+Neither is ever in memory as a whole: both directions read and write some people at a time.
+"""
 
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, insert, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.audit_events import AuditEvent
 from app.crypto.signing import Signer
 from app.errors import ExternalIdTaken, InvalidArchive
 from app.store.archive_file import (
-    Archive,
+    BLOCK,
     ArchivedPerson,
     ArchivedTemplate,
+    ArchiveReader,
+    Contents,
     Manifest,
-    read_file,
+    open_file,
     write_file,
 )
 from app.store.collections import (
@@ -39,25 +45,20 @@ from app.store.db.encryption import (
 from app.store.db.tables import GALLERY, EntryRow, TemplateRow
 from app.vectors import Matrix
 
-_BLOCK = 1_000  # entries read at a time
-
 
 def export_gallery(database: Database, name: str, file: Path, signer: Signer) -> Manifest:
     """Writes a gallery to a file; encrypts it with the keys of the database, if there are any.
 
     Raises CollectionNotFound, DecryptionFailed, InvalidArchive for another suffix, OSError.
     """
-    with database.read() as session:
+    with database.read() as session:  # one snapshot
         gallery = get_collection(session, name, GALLERY)
-        rows = list(_read_people(session, gallery))
-    database.record(AuditEvent("collection.export", "exported", name))
-    vectors = [
-        np.empty((0, gallery.space.dimension), np.float32),
-        *(vectors for _, vectors in rows),
-    ]
-    people = [person for person, _ in rows]
-    archive = Archive(gallery.name, gallery.space, people, np.concatenate(vectors))
-    return write_file(file, archive, signer, database.keyring)
+        database.record(AuditEvent("collection.export", "exported", name))
+        reader = _GalleryReader(session, gallery)
+        contents = Contents(
+            gallery.name, gallery.space, reader.count(), reader.people, reader.vectors
+        )
+        return write_file(file, contents, signer, database.keyring)
 
 
 def import_gallery(
@@ -69,94 +70,181 @@ def import_gallery(
     unless they are in use. Raises InvalidArchive, ExternalIdTaken, CollectionExists,
     DecryptionFailed, OSError; nothing is stored then.
     """
-    manifest, archive = read_file(file, (own.public, trusted), database.keyring)
-    _require_unique_external_ids(archive.people)
-    with database.write() as session:
-        collection = create_collection(session, name or archive.collection, GALLERY, archive.space)
-        first, largest = 0, 1
-        for person in archive.people:
-            count = len(person.templates)
-            _add_person(session, collection, person, archive.vectors[first : first + count])
-            first, largest = first + count, max(largest, count)
+    with (
+        open_file(file, (own.public, trusted), database.keyring) as archive,
+        database.write() as session,
+    ):
+        manifest = archive.manifest
+        collection = create_collection(
+            session, name or manifest.collection, GALLERY, manifest.space
+        )
+        largest = 1
+        for people, vectors in archive.blocks():
+            _require_unused_external_ids(session, collection, archive, people)
+            _add_people(session, collection, people, vectors)
+            largest = max(largest, *(len(person.templates) for person in people))
         request_rebuild(session, collection)
-        change_size(session, collection, len(archive.people))
+        change_size(session, collection, manifest.people)
         raise_largest_support_set(session, collection, largest)
         record(session, AuditEvent("collection.import", "imported", collection.name))
         return manifest, collection
 
 
-def _read_people(
-    session: Session, collection: Collection
-) -> Iterator[tuple[ArchivedPerson, Matrix]]:
-    """Yields each person with the vectors of their templates, shape (templates, dimension)."""
-    query = (
-        select(EntryRow)
-        .where(EntryRow.collection_id == collection.row_id)
-        .order_by(EntryRow.row_id)
-    )
-    for entry in session.scalars(query.execution_options(yield_per=_BLOCK)):
-        of_person = select(TemplateRow).where(
-            TemplateRow.entry_id == entry.row_id, TemplateRow.collection_id == collection.row_id
-        )
-        rows = session.scalars(of_person.order_by(TemplateRow.row_id)).all()
-        person_id = str(entry.public_id)
-        person = ArchivedPerson(
-            person_id=person_id,
-            name=entry.name,
-            external_id=entry.external_id,
-            metadata=decrypt_metadata(session, person_id, entry.attributes),
-            created_at=entry.created_at.isoformat(),
-            templates=[
-                ArchivedTemplate(str(row.template_id), row.quality, row.created_at.isoformat())
-                for row in rows
-            ],
-        )
-        stored = [(row.public_id, row.vector) for row in rows]
-        yield person, decrypt_vectors(session, stored, collection.space.dimension)
+@dataclass(frozen=True, slots=True)
+class _GalleryReader:
+    """Reads the people and templates of a gallery, some at a time."""
 
+    session: Session
+    gallery: Collection
 
-def _add_person(
-    session: Session, collection: Collection, person: ArchivedPerson, vectors: Matrix
-) -> None:
-    person_id = _unused_id(session, EntryRow, person.person_id)
-    entry = EntryRow(
-        public_id=person_id,
-        collection_id=collection.row_id,
-        name=person.name,
-        external_id=person.external_id,
-        attributes=encrypt_metadata(session, person_id, person.metadata),
-        created_at=_time(person.created_at),
-    )
-    session.add(entry)
-    session.flush()
-    for template, vector in zip(person.templates, vectors, strict=True):
-        template_id = _unused_id(session, TemplateRow, template.template_id)
-        session.add(
-            TemplateRow(
-                public_id=template_id,
-                collection_id=collection.row_id,
-                entry_id=entry.row_id,
-                vector=encrypt_vector(session, template_id, vector),
-                quality=template.quality,
-                created_at=_time(template.created_at),
+    def count(self) -> tuple[int, int]:
+        """The numbers of people and of their templates."""
+        people = self.session.scalar(
+            select(func.count(EntryRow.row_id)).where(EntryRow.collection_id == self.gallery.row_id)
+        )
+        templates = self.session.scalar(
+            select(func.count(TemplateRow.row_id)).where(
+                TemplateRow.collection_id == self.gallery.row_id
             )
         )
-    session.flush()
+        return people or 0, templates or 0
+
+    def people(self) -> Iterator[ArchivedPerson]:
+        """Yields the people, oldest first."""
+        for entries in self._entries():
+            templates: dict[int, list[ArchivedTemplate]] = {row.row_id: [] for row in entries}
+            columns = select(
+                TemplateRow.entry_id,
+                TemplateRow.template_id,
+                TemplateRow.quality,
+                TemplateRow.created_at,
+            )
+            query = self._templates(entries, columns)
+            for entry_id, template_id, quality, created_at in self.session.execute(query):
+                template = ArchivedTemplate(str(template_id), quality, created_at.isoformat())
+                templates[entry_id].append(template)
+            for entry in entries:
+                person_id = str(entry.public_id)
+                yield ArchivedPerson(
+                    person_id=person_id,
+                    name=entry.name,
+                    external_id=entry.external_id,
+                    metadata=decrypt_metadata(self.session, person_id, entry.attributes),
+                    created_at=entry.created_at.isoformat(),
+                    templates=templates[entry.row_id],
+                )
+            self.session.expunge_all()
+
+    def vectors(self) -> Iterator[Matrix]:
+        """Yields the vectors of all templates in the order of the people, shape (n, d)."""
+        for entries in self._entries():
+            columns = select(TemplateRow.public_id, TemplateRow.vector)
+            query = self._templates(entries, columns)
+            rows = self.session.execute(query.execution_options(yield_per=BLOCK))
+            for block in rows.partitions():
+                stored = [(public_id, vector) for public_id, vector in block]
+                yield decrypt_vectors(self.session, stored, self.gallery.space.dimension)
+            self.session.expunge_all()
+
+    def _entries(self) -> Iterator[Sequence[EntryRow]]:
+        after = 0
+        while True:
+            query = (
+                select(EntryRow)
+                .where(EntryRow.collection_id == self.gallery.row_id, EntryRow.row_id > after)
+                .order_by(EntryRow.row_id)
+                .limit(BLOCK)
+            )
+            entries = self.session.scalars(query).all()
+            if not entries:
+                return
+            after = entries[-1].row_id
+            yield entries
+
+    def _templates(
+        self, entries: Sequence[EntryRow], columns: Select[*tuple[Any, ...]]
+    ) -> Select[*tuple[Any, ...]]:
+        """The query for the templates of the people, in their order."""
+        return columns.where(
+            TemplateRow.entry_id.in_([entry.row_id for entry in entries]),
+            TemplateRow.collection_id == self.gallery.row_id,
+        ).order_by(TemplateRow.entry_id, TemplateRow.row_id)
 
 
-def _require_unique_external_ids(people: Sequence[ArchivedPerson]) -> None:
-    """Raises ExternalIdTaken; galleries of earlier versions may contain duplicates."""
+def _add_people(
+    session: Session, collection: Collection, people: Sequence[ArchivedPerson], vectors: Matrix
+) -> None:
+    person_ids = _unused_ids(session, EntryRow.public_id, [person.person_id for person in people])
+    row_ids = session.scalars(
+        insert(EntryRow).returning(EntryRow.row_id, sort_by_parameter_order=True),
+        [
+            {
+                "public_id": person_id,
+                "collection_id": collection.row_id,
+                "attributes": encrypt_metadata(session, person_id, person.metadata),
+                "name": person.name,
+                "external_id": person.external_id,
+                "created_at": _time(person.created_at),
+            }
+            for person_id, person in zip(person_ids, people, strict=True)
+        ],
+    ).all()
+    owned = [
+        (row_id, template)
+        for row_id, person in zip(row_ids, people, strict=True)
+        for template in person.templates
+    ]
+    if not owned:
+        return
+    template_ids = _unused_ids(
+        session, TemplateRow.public_id, [template.template_id for _, template in owned]
+    )
+    session.execute(
+        insert(TemplateRow),
+        [
+            {
+                "public_id": template_id,
+                "collection_id": collection.row_id,
+                "entry_id": row_id,
+                "vector": encrypt_vector(session, template_id, vector),
+                "quality": template.quality,
+                "created_at": _time(template.created_at),
+            }
+            for template_id, (row_id, template), vector in zip(
+                template_ids, owned, vectors, strict=True
+            )
+        ],
+    )
+
+
+def _require_unused_external_ids(
+    session: Session, gallery: Collection, archive: ArchiveReader, people: Sequence[ArchivedPerson]
+) -> None:
+    """Raises ExternalIdTaken for an external id of two people of the archive.
+
+    Galleries of earlier versions may contain duplicates.
+    """
     holders: dict[str, str] = {}
     for person in people:
-        if person.external_id is None:
-            continue
-        holder = holders.setdefault(person.external_id, person.person_id)
-        if holder != person.person_id:
-            raise ExternalIdTaken(
-                holder,
-                f"the people {holder} and {person.person_id} of the archive have the same "
-                "external_id; change one with PATCH /persons/{person_id} and export again",
-            )
+        if person.external_id is not None:
+            holder = holders.setdefault(person.external_id, person.person_id)
+            if holder != person.person_id:
+                raise _shared(holder, person.person_id)
+    query = select(EntryRow.external_id).where(
+        EntryRow.collection_id == gallery.row_id, EntryRow.external_id.in_(list(holders))
+    )
+    taken = session.scalars(query.limit(1)).one_or_none()
+    if taken is not None:
+        earlier = (person for person in archive.people() if person.external_id == taken)
+        raise _shared(next(earlier).person_id, holders[taken])
+
+
+def _shared(holder: str, person_id: str) -> ExternalIdTaken:
+    return ExternalIdTaken(
+        holder,
+        f"the people {holder} and {person_id} of the archive have the same external_id; change one "
+        "with PATCH /persons/{person_id} and export again",
+    )
 
 
 def _time(written: str) -> datetime:
@@ -166,7 +254,17 @@ def _time(written: str) -> datetime:
         raise InvalidArchive(f"{written!r} of the archive is not a time in ISO 8601") from error
 
 
-def _unused_id(session: Session, table: type[EntryRow] | type[TemplateRow], wanted: str) -> str:
-    """Returns the public id, or a new one if it is in use, for example by the exported original."""
-    used = session.scalar(select(table.row_id).where(table.public_id == wanted))
-    return wanted if used is None else secrets.token_hex(12)
+def _unused_ids(
+    session: Session, column: InstrumentedAttribute[str | None], wanted: Sequence[str]
+) -> list[str]:
+    """Returns the public ids, or new ones for those in use, such as by the exported original."""
+    used: set[str | None] = set()
+    for start in range(0, len(wanted), BLOCK):
+        used.update(
+            session.scalars(select(column).where(column.in_(wanted[start : start + BLOCK])))
+        )
+    found = []
+    for public_id in wanted:
+        found.append(secrets.token_hex(12) if public_id in used else public_id)
+        used.add(public_id)
+    return found

@@ -1,33 +1,48 @@
-"""The signed file format of gallery archives.
+"""The signed file format of gallery archives, written and read as a stream.
 
-A zip file of `manifest.json`, `signature` (Ed25519 over the manifest), `people.jsonl` and
-`templates.npy` (float32, one row per template, in the order of the people). The manifest contains
-the SHA-256 digests of the last two, so the signature covers everything. With encryption keys, both
-are encrypted.
+A zip file of `people.jsonl`, `templates.npy` (float32, one row per template, in the order of the
+people), `manifest.json` and `signature` (Ed25519 over the manifest). The manifest contains the
+SHA-256 digests of the first two, so the signature covers everything. With encryption keys, both are
+encrypted as streams (`app.crypto.stream`); in version 1 each was encrypted as a whole.
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from app.crypto.keyring import Keyring
 from app.crypto.signing import Signer, check_signature
 from app.errors import InvalidArchive, InvalidRequest
 from app.private_files import create_empty
+from app.store.archive_parts import (
+    PartReader,
+    array_header,
+    array_rows,
+    context,
+    digest_of_part,
+    open_part,
+    read_array_header,
+    read_array_rows,
+    write_part,
+)
 from app.store.db.tables import now
 from app.store.person_fields import require_valid_person
 from app.vectors import EmbeddingSpace, Matrix
 
 SUFFIX = ".sima"
-VERSION = 1
+VERSION = 2
+_ENCRYPTED_AS_A_WHOLE = 1
 _PEOPLE, _TEMPLATES = "people.jsonl", "templates.npy"
+BLOCK = 500
+"""People, and about as many templates, that are in memory at a time."""
+
+_MOST_MANIFEST_BYTES, _MOST_LINE_BYTES = 1 << 20, 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,115 +90,179 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
-    """A gallery: its people, and the vectors of all templates in the same order, shape (n, d)."""
+class Contents:
+    """A gallery to write: numbers of people and templates, and functions that read them in blocks.
+
+    `vectors` yields the vectors of all templates in the order of the people, shape (n, d).
+    """
 
     collection: str
     space: EmbeddingSpace
-    people: Sequence[ArchivedPerson]
-    vectors: Matrix
+    sizes: tuple[int, int]
+    people: Callable[[], Iterator[ArchivedPerson]]
+    vectors: Callable[[], Iterator[Matrix]]
 
 
-def write_file(file: Path, archive: Archive, signer: Signer, keyring: Keyring) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class ArchiveReader:
+    """An opened archive, whose signature, signer and digests were checked."""
+
+    manifest: Manifest
+    file: zipfile.ZipFile
+    keyring: Keyring
+
+    def people(self) -> Iterator[ArchivedPerson]:
+        """Reads the people. Raises InvalidArchive, DecryptionFailed."""
+        with self._open(_PEOPLE) as stream:
+            while line := stream.readline(_MOST_LINE_BYTES):
+                yield _person(line)
+
+    def blocks(self) -> Iterator[tuple[Sequence[ArchivedPerson], Matrix]]:
+        """Reads some people at a time, and the vectors of their templates, shape (n, d).
+
+        Raises InvalidArchive, also for a file that has changed meanwhile, and DecryptionFailed.
+        """
+        manifest, people = self.manifest, self.people()
+        found = [0, 0]
+        with self._open(_TEMPLATES) as stream:
+            read_array_header(stream, manifest.templates, manifest.dimension)
+            for block in _some(people):
+                count = sum(len(person.templates) for person in block)
+                yield block, read_array_rows(stream, count, manifest.dimension)
+                found = [found[0] + len(block), found[1] + count]
+            if stream.read(1) or found != [manifest.people, manifest.templates]:
+                raise InvalidArchive("the numbers of people and templates differ from the manifest")
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
+        """Opens a part, decrypted; compares its digest after the last byte was read."""
+        with open_part(self.file, name) as member:
+            if self.manifest.sealed and self.manifest.version == _ENCRYPTED_AS_A_WHOLE:
+                yield io.BytesIO(self.keyring.decrypt(member.read(), context(name)))
+                return
+            reader = PartReader(member, name, self.keyring if self.manifest.sealed else None)
+            yield io.BufferedReader(reader)
+            if reader.hexdigest() != self.manifest.digests.get(name):
+                raise _changed(name)
+
+
+def write_file(file: Path, contents: Contents, signer: Signer, keyring: Keyring) -> Manifest:
     """Writes a signed archive, encrypted if there are keys, which only its owner can read.
 
-    Raises InvalidArchive, and OSError; a previous file is kept then.
+    Raises InvalidArchive, OSError, and the errors of `contents`; a previous file is kept then.
     """
     if file.suffix != SUFFIX:
         raise InvalidArchive(f"the name of an archive must end with {SUFFIX}")
-    lines = (json.dumps(asdict(person), ensure_ascii=False) + "\n" for person in archive.people)
-    matrix = io.BytesIO()
-    np.save(matrix, archive.vectors, allow_pickle=False)
-    parts = {_PEOPLE: "".join(lines).encode(), _TEMPLATES: matrix.getvalue()}
-    if keyring:
-        parts = {name: keyring.encrypt(part, f"archive {name}") for name, part in parts.items()}
-    manifest = Manifest(
-        version=VERSION,
-        collection=archive.collection,
-        model=archive.space.name,
-        model_digest=archive.space.digest,
-        dimension=archive.space.dimension,
-        people=len(archive.people),
-        templates=len(archive.vectors),
-        sealed=bool(keyring),
-        created_at=now().isoformat(),
-        signer=signer.public,
-        digests={name: hashlib.sha256(part).hexdigest() for name, part in parts.items()},
-    )
-    written = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
     temporary = file.with_name(f"{file.name}.new")
-    members = {"manifest.json": written, "signature": signer.sign(written), **parts}
-    try:
+    with ExitStack() as stack:
+        stack.callback(_delete, temporary)
         create_empty(temporary)
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as stream:
-            for name, content in members.items():
-                stream.writestr(name, content)
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            manifest = _write(archive, contents, signer, keyring)
         temporary.replace(file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
     return manifest
 
 
-def read_file(
+@contextmanager
+def open_file(
     file: Path, trusted_signers: Sequence[str | None], keyring: Keyring
-) -> tuple[Manifest, Archive]:
-    """Reads an archive after checking its signature, signer and digests.
+) -> Iterator[ArchiveReader]:
+    """Opens an archive after checking its signature, signer and digests.
 
-    Raises InvalidArchive, DecryptionFailed, OSError.
+    Raises InvalidArchive, OSError.
     """
-    with _open(file) as stream:
-        manifest = _read_manifest(stream)
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile as error:
+        raise InvalidArchive("the file is not an archive, or is truncated") from error
+    with archive:
+        manifest = _read_manifest(archive)
         if manifest.signer not in trusted_signers:
             raise InvalidArchive(
                 f"the archive is signed by {manifest.signer}; if you trust this key, pass it as "
                 "--signer"
             )
-        parts = {name: _read_part(stream, name, manifest) for name in (_PEOPLE, _TEMPLATES)}
-    if manifest.sealed:
-        parts = {name: keyring.decrypt(part, f"archive {name}") for name, part in parts.items()}
-    people = [_person(line) for line in parts[_PEOPLE].splitlines()]
-    vectors = np.load(io.BytesIO(parts[_TEMPLATES]), allow_pickle=False)
-    shape = (sum(len(person.templates) for person in people), manifest.dimension)
-    if vectors.shape != shape or vectors.dtype != np.float32:
-        raise InvalidArchive("the shape of the templates does not match the manifest or the people")
-    return manifest, Archive(manifest.collection, manifest.space, people, vectors)
+        for name in (_PEOPLE, _TEMPLATES):
+            if digest_of_part(archive, name) != manifest.digests.get(name):
+                raise _changed(name)
+        yield ArchiveReader(manifest, archive, keyring)
 
 
-def _open(file: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise InvalidArchive("the file is not an archive, or is truncated") from error
-
-
-def _read_manifest(stream: zipfile.ZipFile) -> Manifest:
-    written, signature = _read(stream, "manifest.json"), _read(stream, "signature")
-    try:
-        manifest = Manifest(**json.loads(written))
-    except (ValueError, TypeError) as error:
-        raise InvalidArchive("manifest.json of the archive cannot be read") from error
-    if manifest.version != VERSION:
-        raise InvalidArchive(
-            f"the archive has version {manifest.version}; this service reads version {VERSION}"
-        )
-    check_signature(manifest.signer, written, signature)
+def _write(
+    archive: zipfile.ZipFile, contents: Contents, signer: Signer, keyring: Keyring
+) -> Manifest:
+    (people, templates), space = contents.sizes, contents.space
+    lines = (
+        (json.dumps(asdict(person), ensure_ascii=False) + "\n").encode()
+        for person in contents.people()
+    )
+    digests = {_PEOPLE: write_part(archive, _PEOPLE, lines, keyring)}
+    digests[_TEMPLATES] = write_part(archive, _TEMPLATES, _array(contents), keyring)
+    manifest = Manifest(
+        version=VERSION,
+        collection=contents.collection,
+        model=space.name,
+        model_digest=space.digest,
+        dimension=space.dimension,
+        people=people,
+        templates=templates,
+        sealed=bool(keyring),
+        created_at=now().isoformat(),
+        signer=signer.public,
+        digests=digests,
+    )
+    written = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
+    archive.writestr("manifest.json", written)
+    archive.writestr("signature", signer.sign(written))
     return manifest
 
 
-def _read_part(stream: zipfile.ZipFile, name: str, manifest: Manifest) -> bytes:
-    part = _read(stream, name)
-    if hashlib.sha256(part).hexdigest() != manifest.digests.get(name):
-        raise InvalidArchive(f"{name} of the archive was changed: its digest does not match")
-    return part
+def _some(people: Iterator[ArchivedPerson]) -> Iterator[list[ArchivedPerson]]:
+    """Yields people in blocks; a block ends with BLOCK people or templates."""
+    block: list[ArchivedPerson] = []
+    templates = 0
+    for person in people:
+        block.append(person)
+        templates += len(person.templates)
+        if len(block) == BLOCK or templates >= BLOCK:
+            yield block
+            block, templates = [], 0
+    if block:
+        yield block
 
 
-def _read(stream: zipfile.ZipFile, name: str) -> bytes:
+def _array(contents: Contents) -> Iterator[bytes]:
+    yield array_header(contents.sizes[1], contents.space.dimension)
+    yield from map(array_rows, contents.vectors())
+
+
+def _delete(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
+
+
+def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
+    written, signature = _read(archive, "manifest.json"), _read(archive, "signature")
     try:
-        return stream.read(name)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise InvalidArchive(f"{name} of the archive is missing or damaged") from error
+        manifest = Manifest(**json.loads(written))
+        check_signature(str(manifest.signer), written, signature)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidArchive("manifest.json of the archive cannot be read") from error
+    if manifest.version not in (_ENCRYPTED_AS_A_WHOLE, VERSION):
+        raise InvalidArchive(
+            f"the archive has version {manifest.version}; this service reads versions up to "
+            f"{VERSION}"
+        )
+    return manifest
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    with open_part(archive, name) as member:
+        return member.read(_MOST_MANIFEST_BYTES)
+
+
+def _changed(name: str) -> InvalidArchive:
+    return InvalidArchive(f"{name} of the archive was changed: its digest does not match")
 
 
 def _person(line: bytes) -> ArchivedPerson:

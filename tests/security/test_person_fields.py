@@ -10,7 +10,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
@@ -19,7 +18,7 @@ from app.crypto.keyring import Keyring
 from app.crypto.signing import Signer
 from app.errors import InvalidArchive, InvalidRequest
 from app.faces.sources import find_photos
-from app.store.archive_file import Archive, ArchivedPerson, read_file, write_file
+from app.store.archive_file import ArchivedPerson, Contents, open_file, write_file
 from tests.conftest import enroll, upload
 from tests.faces.test_bulk import sima
 from tests.store.galleries import SPACE
@@ -169,11 +168,14 @@ def test_an_archive_with_an_invalid_person_is_refused(
     signer = Signer.load_or_create(tmp_path / "signing.key")
     file = tmp_path / "gallery.sima"
     person = ArchivedPerson("p1", "Ada", None, {}, "2026-01-01", [])
-    vectors = np.empty((0, 4), np.float32)
-    write_file(file, Archive("people", SPACE, [person], vectors), signer, Keyring())
+    contents = Contents("people", SPACE, (1, 0), lambda: iter([person]), lambda: iter(()))
+    write_file(file, contents, signer, Keyring())
     change_person(file, signer, changes)
-    with pytest.raises(InvalidArchive, match="person"):
-        read_file(file, [signer.public], Keyring())
+    with (
+        pytest.raises(InvalidArchive, match="person"),
+        open_file(file, [signer.public], Keyring()) as archive,
+    ):
+        list(archive.people())
 
 
 def change_person(file: Path, signer: Signer, changes: dict[str, Any]) -> None:
