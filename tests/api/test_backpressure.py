@@ -119,6 +119,7 @@ def test_a_refused_request_is_answered_before_its_body_arrives(server: Server, s
         socket.create_connection(("127.0.0.1", server.port), timeout=120) as connection,
     ):
         head = "POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        head += "X-Request-Timeout: 0.01\r\n"
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
 
