@@ -23,7 +23,7 @@ class Evil:
     def __init__(self, trace: Path) -> None:
         self._trace = trace
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (self._trace,)
 
 
