@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from app import __version__
 from app.api import (
     collections,
+    documentation,
     embeddings,
     enrollment,
     faces,
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await anyio.to_thread.run_sync(services.close)
 
     app = FastAPI(
+        openapi_url=None,  # app.api.documentation has the pages
         title="Sima",
         version=__version__,
         description=_DESCRIPTION,
@@ -122,6 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         embeddings,
         zero_shot,
         system,
+        documentation,
     )
     for module in endpoints:
         app.include_router(module.router)

@@ -19,6 +19,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 Role = Literal["read", "enroll", "admin"]
 """What a caller may do; each role includes the ones before it."""
 
+Public = Literal["docs", "metrics", "ready"]
+
 KeyRole = Literal["read", "write"]
 """The roles of keys in `api_keys`; `write` is the role `admin`."""
 
@@ -137,6 +139,10 @@ class Settings(BaseSettings):
 
     api_keys: Annotated[dict[str, KeyRole], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""
+    public: tuple[Public, ...] = ("docs",)
+    """What callers without a key get from a service with keys, as JSON, besides `/health`, the
+    status of `/ready`, `/version` and `/models`: `docs` (`/docs`, `/redoc`, `/openapi.json`),
+    `metrics`, `ready` (its details)."""
     open: bool = False
     """Listen on an address that other machines reach although there are no API keys."""
     allowed_hosts: tuple[str, ...] = ()

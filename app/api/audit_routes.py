@@ -78,7 +78,6 @@ AUDIT_DECISIONS: dict[str, AuditDecision] = {
     "GET /version": _NO_DATA,
     "GET /metrics": _NO_DATA,
     "GET /docs": _NO_DATA,
-    "GET /docs/oauth2-redirect": _NO_DATA,
     "GET /redoc": _NO_DATA,
     "GET /openapi.json": _NO_DATA,
 }

@@ -20,8 +20,7 @@ class ApiKeyAuthenticator:
 
     def __init__(self, keys: Sequence[tuple[SecretStr, KeyRole]], stored: StoredKeys) -> None:
         self._keys = [
-            (key, Caller(f"setting-{number}", "admin" if role == "write" else "read"))
-            for number, (key, role) in enumerate(keys, 1)
+            (key, _caller_of_setting(number, role)) for number, (key, role) in enumerate(keys, 1)
         ]
         self._stored = stored
 
@@ -48,3 +47,10 @@ class ApiKeyAuthenticator:
             if hmac.compare_digest(known.get_secret_value().encode(), sent):
                 found = caller
         return found
+
+
+def _caller_of_setting(number: int, role: KeyRole) -> Caller:
+    """The caller with the key number `number` of the setting; `read` may receive embeddings."""
+    if role == "write":
+        return Caller(f"setting-{number}", "admin", ANYBODY.permissions)
+    return Caller(f"setting-{number}", "read", frozenset({"embeddings"}))

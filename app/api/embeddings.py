@@ -7,10 +7,11 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.authorization import AuthorizedRoute, Reader
+from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.deps import Ctx
 from app.api.parameters import TextModelName
 from app.api.problems import describe
+from app.store.db.tables import VOCABULARY
 from app.texts import embeddings
 from app.validation import NO_NUL
 from app.vectors import Vector
@@ -81,22 +82,29 @@ class TextModels(BaseModel):
     data: list[TextModel]
 
 
-@router.get("/models", dependencies=[Reader], responses=describe())
-async def list_text_models(ctx: Ctx) -> TextModels:
-    """List the models of `POST /v1/embeddings`: vocabularies and the sentence encoder."""
+@router.get("/models", responses=describe())
+async def list_text_models(ctx: Ctx, caller: CurrentCaller) -> TextModels:
+    """List the models of `POST /v1/embeddings` that the key may use: vocabularies and the sentence
+    encoder."""
     found = await ctx.run(ctx.services.text_embedder.models)
-    return TextModels(data=[TextModel.of(model) for model in found])
+    return TextModels(
+        data=[TextModel.of(one) for one in found if caller.may_use(one.name, VOCABULARY)]
+    )
 
 
-@router.get("/models/{model}", dependencies=[Reader], responses=describe(404))
-async def get_text_model(ctx: Ctx, model: TextModelName) -> TextModel:
+@router.get("/models/{model}", responses=describe(404))
+async def get_text_model(ctx: Ctx, caller: CurrentCaller, model: TextModelName) -> TextModel:
     """Return one model of `POST /v1/embeddings`."""
+    caller.require_vocabulary(model)
     return TextModel.of(await ctx.run(lambda: ctx.services.text_embedder.model(model)))
 
 
-@router.post("/embeddings", dependencies=[Reader], responses=describe(404))
-async def create_embeddings(ctx: Ctx, query: EmbeddingsRequest) -> EmbeddingsAnswer:
+@router.post("/embeddings", responses=describe(404))
+async def create_embeddings(
+    ctx: Ctx, caller: CurrentCaller, query: EmbeddingsRequest
+) -> EmbeddingsAnswer:
     """Return one vector per text: the vector of a word, or the mean of the words' vectors."""
+    caller.require_vocabulary(query.model)
     texts = [query.input] if isinstance(query.input, str) else query.input
     found = await ctx.run(
         lambda: ctx.services.text_embedder.embed(texts, query.model, query.dimensions)

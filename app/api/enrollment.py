@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from app.api.access_log import note_collection
-from app.api.authorization import AuthorizedRoute, Writer
+from app.api.authorization import AuthorizedRoute, CurrentCaller
+from app.api.callers import Caller
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.faces import active_model
 from app.api.problems import describe, problem_of, request_id_of
@@ -32,7 +33,6 @@ IdempotencyKey = Annotated[
 @router.post(
     "/enroll",
     status_code=201,
-    dependencies=[Writer],
     responses={
         200: {"model": schemas.Enrolled, "description": "The result of a dry run; nothing stored"},
         **describe(400, 404, 409, 413, 415),
@@ -43,6 +43,7 @@ async def enroll(
     request: Request,
     response: Response,
     ctx: Ctx,
+    caller: CurrentCaller,
     timings: RequestTimings,
     key: IdempotencyKey = None,
 ) -> schemas.Enrolled:
@@ -52,6 +53,7 @@ async def enroll(
     response with the header `Idempotent-Replayed: true` and stores nothing.
     """
     fields, image = await read_image(request, schemas.EnrollFields)
+    caller.require_collection(fields.collection)
     order = fields.order(key or None)
     note_collection(request, order.collection)
     result = await _run(ctx, timings, image, order)
@@ -62,13 +64,13 @@ async def enroll(
     return schemas.Enrolled.of(result, fields.collection, active_model(ctx))
 
 
-@router.post("/enroll/batch", dependencies=[Writer], responses=describe(413, 415))
+@router.post("/enroll/batch", responses=describe(413, 415))
 async def enroll_batch(
-    request: Request, ctx: Ctx, timings: RequestTimings, batch: schemas.Batch
+    request: Request, ctx: Ctx, caller: CurrentCaller, timings: RequestTimings, batch: schemas.Batch
 ) -> schemas.BatchAnswer:
     """Enroll up to 100 images, one after the other. A refused item does not stop the others."""
     request_id = request_id_of(request)
-    results = [await _enroll_item(ctx, timings, item, request_id) for item in batch.items]
+    results = [await _enroll_item(ctx, caller, timings, item, request_id) for item in batch.items]
     enrolled = sum(result.enrolled is not None for result in results)
     return schemas.BatchAnswer(results=results, enrolled=enrolled, refused=len(results) - enrolled)
 
@@ -83,10 +85,11 @@ async def _run(ctx: Context, timings: Timings, image: bytes, order: EnrollOrder)
 
 
 async def _enroll_item(
-    ctx: Context, timings: Timings, item: schemas.BatchItem, request_id: str
+    ctx: Context, caller: Caller, timings: Timings, item: schemas.BatchItem, request_id: str
 ) -> schemas.BatchResult:
     ctx.begin_item()
     try:
+        caller.require_collection(item.collection)
         image = await ctx.parse(lambda: decode_base64(item.image, "image"))
         result = await _run(ctx, timings, image, item.order(None))
     except SimaError as error:

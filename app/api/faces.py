@@ -3,12 +3,13 @@
 from fastapi import APIRouter, Request
 
 from app.api.audit import record_decisions
-from app.api.authorization import AuthorizedRoute, Reader
+from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.problems import describe
 from app.api.samples import choose_samples
 from app.api.schemas import face_requests as requests
 from app.api.schemas import faces as schemas
+from app.api.scopes import require_person
 from app.api.uploads import IMAGE, image_body, one_image_body, read_image, read_images
 from app.faces.audit_events import (
     embedding_events,
@@ -25,7 +26,6 @@ _GALLERY_ERRORS = describe(400, 404, 409, 413, 415)
 
 @router.post(
     "/detect",
-    dependencies=[Reader],
     responses=_IMAGE_ERRORS,
     openapi_extra=one_image_body(requests.NoFields),
 )
@@ -38,7 +38,6 @@ async def detect(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
 
 @router.post(
     "/embed",
-    dependencies=[Reader],
     responses=_IMAGE_ERRORS,
     openapi_extra=one_image_body(requests.EmbedFields),
 )
@@ -52,11 +51,12 @@ async def embed(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.
 
 @router.post(
     "/verify",
-    dependencies=[Reader],
     responses=_GALLERY_ERRORS,
     openapi_extra=image_body(requests.VerifyFields, _VERIFY_IMAGES, ()),
 )
-async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Verified:
+async def verify(
+    request: Request, ctx: Ctx, caller: CurrentCaller, timings: RequestTimings
+) -> schemas.Verified:
     """Verify 1:1 whether two images show one person, or one image shows an enrolled person.
 
     An embedding or a stored template may stand in for each image: `embedding` and `template_id` for
@@ -66,6 +66,9 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
     recognizer, options = ctx.services.recognizer, fields.options()
     if (person_id := fields.person_id) is not None:
         sample = choose_samples(images, fields, ("",))[""]
+        if fields.collection is not None:
+            caller.require_collection(fields.collection)
+        await require_person(ctx, caller, person_id)
         result = await ctx.run(
             lambda: recognizer.verify_person(
                 sample, person_id, fields.collection, fields.face, options, timings
@@ -74,6 +77,8 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
     else:
         a, b = choose_samples(images, fields, ("_a", "_b")).values()
         gallery = fields.gallery_of_templates()
+        if gallery is not None:
+            caller.require_collection(gallery)
         result = await ctx.run(
             lambda: recognizer.verify_pair(a, b, fields.face, options, timings, gallery)
         )
@@ -85,17 +90,19 @@ async def verify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas
 
 @router.post(
     "/identify",
-    dependencies=[Reader],
     responses=_GALLERY_ERRORS,
     openapi_extra=image_body(requests.IdentifyFields, IMAGE, ()),
 )
-async def identify(request: Request, ctx: Ctx, timings: RequestTimings) -> schemas.Identified:
+async def identify(
+    request: Request, ctx: Ctx, caller: CurrentCaller, timings: RequestTimings
+) -> schemas.Identified:
     """Identify the people in an image (1:N): each face is a match, unknown or ambiguous.
 
     Without a face the list is empty. In place of the image, an embedding or the id of a template of
     the collection may be sent. The person of such a template is among the candidates.
     """
     fields, images = await read_images(request, requests.IdentifyFields, IMAGE)
+    caller.require_collection(fields.collection)
     sample, order = choose_samples(images, fields, ("",))[""], fields.order()
     result = await ctx.run(lambda: ctx.services.recognizer.identify(sample, order, timings))
     await record_decisions(request, ctx, identification_events(result, order.collection))

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from app.api.authorization import AuthorizedRoute, Reader, Writer
+from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.deps import Ctx
 from app.api.parameters import ErasureId, PersonId, TemplateId
 from app.api.problems import describe
 from app.api.schemas import persons as schemas
+from app.api.scopes import require_person
 from app.errors import InvalidRequest
 
 router = APIRouter(route_class=AuthorizedRoute, prefix="/persons", tags=["persons"])
@@ -33,11 +34,12 @@ _IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = {
 _LARGEST_ROW_ID = 2**31 - 1  # of PostgreSQL's integer
 
 
-@router.get("", dependencies=[Reader], responses=_ERRORS)
+@router.get("", responses=_ERRORS)
 async def list_persons(
-    ctx: Ctx, query: Annotated[schemas.PersonQuery, Query()]
+    ctx: Ctx, caller: CurrentCaller, query: Annotated[schemas.PersonQuery, Query()]
 ) -> schemas.PersonPage:
     """List the people of a gallery in order of enrollment, page by page."""
+    caller.require_collection(query.collection)
     after = _decode_cursor(query.cursor)
     page = await ctx.run(
         lambda: ctx.services.galleries.page(query.collection, query.search(), after, query.limit)
@@ -48,35 +50,39 @@ async def list_persons(
     )
 
 
-@router.get("/{person_id}", dependencies=[Reader], responses=_ERRORS)
-async def get_person(ctx: Ctx, person_id: PersonId) -> schemas.Person:
+@router.get("/{person_id}", responses=_ERRORS)
+async def get_person(ctx: Ctx, caller: CurrentCaller, person_id: PersonId) -> schemas.Person:
     """Get one person."""
+    await require_person(ctx, caller, person_id)
     return schemas.Person.of(await ctx.run(lambda: ctx.services.galleries.person(person_id)))
 
 
-@router.patch("/{person_id}", dependencies=[Writer], responses=describe(404, 409))
+@router.patch("/{person_id}", responses=describe(404, 409))
 async def change_person(
-    ctx: Ctx, person_id: PersonId, changes: schemas.PersonChanges
+    ctx: Ctx, caller: CurrentCaller, person_id: PersonId, changes: schemas.PersonChanges
 ) -> schemas.Person:
     """Change the fields that are sent."""
+    await require_person(ctx, caller, person_id)
     columns = changes.columns()
     changed = await ctx.write(lambda: ctx.services.galleries.change(person_id, columns))
     return schemas.Person.of(changed)
 
 
-@router.delete("/{person_id}", status_code=204, dependencies=[Writer], responses=_ERRORS)
-async def delete_person(ctx: Ctx, person_id: PersonId) -> Response:
+@router.delete("/{person_id}", status_code=204, responses=_ERRORS)
+async def delete_person(ctx: Ctx, caller: CurrentCaller, person_id: PersonId) -> Response:
     """Delete a person and all templates; searches that start after the response exclude them.
 
     The header `Sima-Erasure` contains the id of the erasure receipt.
     """
+    await require_person(ctx, caller, person_id)
     receipt = await ctx.write(lambda: ctx.services.galleries.delete(person_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
-@router.get("/{person_id}/photos", dependencies=[Reader], responses=_ERRORS)
-async def list_photos(ctx: Ctx, person_id: PersonId) -> schemas.PhotoList:
+@router.get("/{person_id}/photos", responses=_ERRORS)
+async def list_photos(ctx: Ctx, caller: CurrentCaller, person_id: PersonId) -> schemas.PhotoList:
     """List the templates of a person, oldest first."""
+    await require_person(ctx, caller, person_id)
     found = await ctx.run(lambda: ctx.services.galleries.photos(person_id))
     return schemas.PhotoList(photos=[schemas.Photo.of(template) for template in found])
 
@@ -84,31 +90,38 @@ async def list_photos(ctx: Ctx, person_id: PersonId) -> schemas.PhotoList:
 @router.delete(
     "/{person_id}/photos/{template_id}",
     status_code=204,
-    dependencies=[Writer],
     responses=_ERRORS,
 )
-async def delete_photo(ctx: Ctx, person_id: PersonId, template_id: TemplateId) -> Response:
+async def delete_photo(
+    ctx: Ctx, caller: CurrentCaller, person_id: PersonId, template_id: TemplateId
+) -> Response:
     """Delete one template of a person, with its photo."""
+    await require_person(ctx, caller, person_id)
     receipt = await ctx.write(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
 @router.get(
     "/{person_id}/photos/{template_id}/image",
-    dependencies=[Writer],
     responses=_IMAGE_RESPONSES,
     response_class=Response,
 )
-async def get_photo(ctx: Ctx, person_id: PersonId, template_id: TemplateId) -> Response:
+async def get_photo(
+    ctx: Ctx, caller: CurrentCaller, person_id: PersonId, template_id: TemplateId
+) -> Response:
     """Get the stored photo as it was sent, if SIMA_STORE_PHOTOS is set and it has not expired."""
+    await require_person(ctx, caller, person_id)
     image = await ctx.write(lambda: ctx.services.galleries.image(person_id, template_id))
     return Response(image.content, media_type=image.media_type)
 
 
-@receipts.get("/{erasure_id}", dependencies=[Reader], responses=_ERRORS)
-async def get_erasure(ctx: Ctx, erasure_id: ErasureId) -> schemas.ErasureReceipt:
+@receipts.get("/{erasure_id}", responses=_ERRORS)
+async def get_erasure(
+    ctx: Ctx, caller: CurrentCaller, erasure_id: ErasureId
+) -> schemas.ErasureReceipt:
     """Get an erasure receipt; `Sima-Erasure` in the response to the deletion contains its id."""
     found = await ctx.run(lambda: ctx.services.galleries.erasure(erasure_id))
+    caller.require_name(found.collection, kind=None)
     return schemas.ErasureReceipt.of(found)
 
 

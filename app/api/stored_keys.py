@@ -3,7 +3,7 @@
 import anyio.to_thread
 from anyio import CapacityLimiter
 
-from app.api.callers import Caller
+from app.api.callers import ANYBODY, Caller
 from app.crypto.api_key_text import ApiKeyText
 from app.errors import Unauthorized
 from app.store.api_keys import ApiKey, find_key, has_keys
@@ -38,7 +38,7 @@ class StoredKeys:
                 f"the API key is {key.state}; ask the operator for another one, made by "
                 "`sima api-keys create`"
             )
-        return Caller(key.key_id, key.rights.role)
+        return _caller(key)
 
     async def exist(self) -> bool:
         """Whether a key was ever created. Raises NotReady."""
@@ -53,3 +53,15 @@ class StoredKeys:
     def _any(self) -> bool:
         with self._database.read() as session:
             return has_keys(session)
+
+
+def _caller(key: ApiKey) -> Caller:
+    rights = key.rights
+    permitted = rights.embeddings or rights.role == "admin"
+    return Caller(
+        key.key_id,
+        rights.role,
+        ANYBODY.permissions if permitted else frozenset(),
+        None if rights.collections is None else frozenset(rights.collections),
+        None if rights.vocabularies is None else frozenset(rights.vocabularies),
+    )

@@ -1,16 +1,16 @@
-"""Endpoints for health, readiness, models, version and metrics. They require no API key."""
+"""Endpoints for health, readiness, models, version and metrics."""
 
 import platform
 from typing import Literal
 
 import onnxruntime
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
 from app import __version__
-from app.api.authorization import AuthorizedRoute
+from app.api.authorization import AuthorizedRoute, find_details_caller
 from app.api.deps import Ctx
 from app.api.problems import describe
 from app.inference.manifest import Manifest
@@ -26,15 +26,17 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    """`providers` are the execution providers in order of preference, `collections` the sizes."""
+    """`providers` are the execution providers in order of preference, `collections` the sizes of
+    those that the key may use. In a service with keys, callers without one receive the status only.
+    """
 
     status: Literal["ready"] = "ready"
-    model: str
-    detector: str
-    providers: list[str]
-    database: Literal["reachable"] = "reachable"
-    index: Literal["caught up"] = "caught up"
-    collections: dict[str, int]
+    model: str | None = None
+    detector: str | None = None
+    providers: list[str] | None = None
+    database: Literal["reachable"] | None = None
+    index: Literal["caught up"] | None = None
+    collections: dict[str, int] | None = None
 
 
 class Version(BaseModel):
@@ -71,19 +73,28 @@ async def get_health() -> Health:
     return Health()
 
 
-@router.get("/ready", responses={503: describe()[503]})
-async def get_readiness(ctx: Ctx) -> Ready:
+@router.get(
+    "/ready",
+    responses={status: describe()[status] for status in (401, 429, 503)},
+    response_model_exclude_none=True,
+)
+async def get_readiness(request: Request, ctx: Ctx) -> Ready:
     """Check that models are loaded, the store is readable and every index is up to date.
 
     If not, `check` in the error names what failed: `database_file`, `tables` or `index`.
     """
     services = ctx.services
     sizes = await ctx.probe(services.readiness.check)
+    caller = await find_details_caller(request)
+    if caller is None:
+        return Ready()
     return Ready(
+        database="reachable",
+        index="caught up",
         model=services.embedder.space.name,
         detector=services.pipeline.detector.name,
         providers=list(services.embedder.providers),
-        collections=sizes,
+        collections={name: size for name, size in sizes.items() if caller.may_use(name, None)},
     )
 
 

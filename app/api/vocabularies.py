@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
-from app.api.authorization import AuthorizedRoute, Reader, Writer
+from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.deps import Context, Ctx
 from app.api.parameters import VocabularyPath, WordPath
 from app.api.problems import describe
@@ -50,23 +50,24 @@ FormatQuery = Annotated[
 ]
 
 
-@router.get("", dependencies=[Reader], responses=describe())
-async def list_vocabularies(ctx: Ctx) -> schemas.VocabularyList:
-    """List all vocabularies, ordered by name."""
+@router.get("", responses=describe())
+async def list_vocabularies(ctx: Ctx, caller: CurrentCaller) -> schemas.VocabularyList:
+    """List the vocabularies that the key may use, ordered by name."""
     found = await ctx.run(ctx.services.vocabularies.list_all)
     return schemas.VocabularyList(
-        vocabularies=[_described(ctx, vocabulary) for vocabulary in found]
+        vocabularies=[_described(ctx, v) for v in found if caller.may_use(v.name, v.kind)]
     )
 
 
 @router.post(
     "",
     status_code=201,
-    dependencies=[Writer],
     responses=describe(409, 413, 415),
     openapi_extra=_UPLOAD,
 )
-async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
+async def upload_vocabulary(
+    ctx: Ctx, caller: CurrentCaller, request: Request
+) -> schemas.Vocabulary:
     """Create a vocabulary from a vector file, most frequent words first.
 
     Formats: word2vec text or binary, GloVe text, or .npy with the word list `words`; each may be
@@ -87,6 +88,7 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
         if len(files) + len(fields) != len(form.multi_items()):
             raise InvalidRequest("body", "the body has a field twice; each is allowed once")
         new = schemas.NewVocabulary.model_validate(fields)
+        caller.require_vocabulary(new.name)
         if "file" not in files or set(files) - {"file", "words"}:
             sent = ", ".join(sorted(files)) or "none"
             raise InvalidRequest(
@@ -102,54 +104,65 @@ async def upload_vocabulary(ctx: Ctx, request: Request) -> schemas.Vocabulary:
     return _described(ctx, created)
 
 
-@router.get("/{name}", dependencies=[Reader], responses=_ERRORS)
-async def get_vocabulary(ctx: Ctx, name: VocabularyPath) -> schemas.Vocabulary:
+@router.get("/{name}", responses=_ERRORS)
+async def get_vocabulary(
+    ctx: Ctx, caller: CurrentCaller, name: VocabularyPath
+) -> schemas.Vocabulary:
     """Return one vocabulary."""
+    caller.require_vocabulary(name)
     return _described(ctx, await ctx.run(lambda: ctx.services.vocabularies.get(name)))
 
 
-@router.delete("/{name}", status_code=204, dependencies=[Writer], responses=_ERRORS)
-async def delete_vocabulary(ctx: Ctx, name: VocabularyPath) -> Response:
+@router.delete("/{name}", status_code=204, responses=_ERRORS)
+async def delete_vocabulary(ctx: Ctx, caller: CurrentCaller, name: VocabularyPath) -> Response:
     """Delete a vocabulary with all its words."""
+    caller.require_vocabulary(name)
     await ctx.write(lambda: ctx.services.editor.delete(name))
     return Response(status_code=204)
 
 
 @router.get(
     "/{name}/export",
-    dependencies=[Reader],
     responses=_ERRORS,
     response_class=StreamingResponse,
 )
 async def export_vocabulary(
-    ctx: Ctx, name: VocabularyPath, format_: FormatQuery = "word2vec-text"
+    ctx: Ctx, caller: CurrentCaller, name: VocabularyPath, format_: FormatQuery = "word2vec-text"
 ) -> StreamingResponse:
     """Export all words with their unit vectors, most frequent first.
 
     The projector formats are for TensorBoard's embedding projector. If words are deleted during
     the export, the response ends without its last chunk; export again.
     """
+    caller.require_vocabulary(name)
     assert format_ in WRITERS, "ExportFormat lists the writers"
     pieces = await ctx.write(lambda: ctx.services.editor.export(name, format_))
     media_type = _MEDIA.get(format_, "text/plain; charset=utf-8")
     return StreamingResponse(stream(ctx, pieces), media_type=media_type)
 
 
-@router.put("/{name}/words/{word:path}", dependencies=[Writer], responses=_ERRORS)
+@router.put("/{name}/words/{word:path}", responses=_ERRORS)
 async def put_word(
-    ctx: Ctx, name: VocabularyPath, word: WordPath, new: schemas.NewVector, response: Response
+    ctx: Ctx,
+    caller: CurrentCaller,
+    name: VocabularyPath,
+    word: WordPath,
+    new: schemas.NewVector,
+    response: Response,
 ) -> schemas.WordAnswer:
     """Set the vector of a word: 201 for a new word, 200 otherwise. The next search finds it."""
+    caller.require_vocabulary(name)
     found, is_new = await ctx.write(lambda: ctx.services.editor.put_word(name, word, new.vector))
     response.status_code = 201 if is_new else 200
     return schemas.WordAnswer.of(word, found, name)
 
 
-@router.delete(
-    "/{name}/words/{word:path}", status_code=204, dependencies=[Writer], responses=_ERRORS
-)
-async def delete_word(ctx: Ctx, name: VocabularyPath, word: WordPath) -> Response:
+@router.delete("/{name}/words/{word:path}", status_code=204, responses=_ERRORS)
+async def delete_word(
+    ctx: Ctx, caller: CurrentCaller, name: VocabularyPath, word: WordPath
+) -> Response:
     """Delete a word; no search that starts after the response finds it."""
+    caller.require_vocabulary(name)
     await ctx.write(lambda: ctx.services.editor.delete_word(name, word))
     return Response(status_code=204)
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.authorization import AuthorizedRoute, Reader
+from app.api.authorization import AuthorizedRoute, CurrentCaller
+from app.api.callers import Caller
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.parameters import RequestedWord, VocabularyQuery
 from app.api.problems import describe
@@ -17,25 +18,26 @@ router = APIRouter(route_class=AuthorizedRoute, tags=["words"])
 _ERRORS = describe(404)
 
 
-@router.get("/words/{word}", dependencies=[Reader], responses=_ERRORS)
+@router.get("/words/{word}", responses=_ERRORS)
 async def get_word(
-    ctx: Ctx, word: RequestedWord, vocabulary: VocabularyQuery = None
+    ctx: Ctx, caller: CurrentCaller, word: RequestedWord, vocabulary: VocabularyQuery = None
 ) -> schemas.WordAnswer:
     """Return the vector of a word and its rank by frequency."""
-    name = _vocabulary(ctx, vocabulary)
+    name = _vocabulary(ctx, caller, vocabulary)
     found = await ctx.run(lambda: ctx.services.vocabularies.lookup(word, name))
     return schemas.WordAnswer.of(word, found, name)
 
 
-@router.get("/words/{word}/nearest", dependencies=[Reader], responses=_ERRORS)
+@router.get("/words/{word}/nearest", responses=_ERRORS)
 async def nearest_to_word(
     ctx: Ctx,
+    caller: CurrentCaller,
     timings: RequestTimings,
     word: RequestedWord,
     query: Annotated[schemas.NearestQuery, Query()],
 ) -> schemas.Neighbors:
     """Return the words nearest to one word, without the word itself."""
-    name = _vocabulary(ctx, query.vocabulary)
+    name = _vocabulary(ctx, caller, query.vocabulary)
 
     def work() -> NearestWords:
         with timings.stage("search"):
@@ -46,12 +48,12 @@ async def nearest_to_word(
     return schemas.Neighbors.of(word, await ctx.run(work), name)
 
 
-@router.post("/words/nearest", dependencies=[Reader], responses=_ERRORS)
+@router.post("/words/nearest", responses=_ERRORS)
 async def nearest_words(
-    ctx: Ctx, timings: RequestTimings, query: schemas.NearestRequest
+    ctx: Ctx, caller: CurrentCaller, timings: RequestTimings, query: schemas.NearestRequest
 ) -> schemas.Neighbors:
     """Return the words nearest to a weighted sum of words, such as *king* - *man* + *woman*."""
-    name = _vocabulary(ctx, query.vocabulary)
+    name = _vocabulary(ctx, caller, query.vocabulary)
 
     def work() -> NearestWords:
         with timings.stage("search"):
@@ -62,10 +64,12 @@ async def nearest_words(
     return schemas.Neighbors.of(None, await ctx.run(work), name)
 
 
-@router.post("/words/similarity", dependencies=[Reader], responses=_ERRORS)
-async def word_similarity(ctx: Ctx, query: schemas.SimilarityRequest) -> schemas.Similarities:
+@router.post("/words/similarity", responses=_ERRORS)
+async def word_similarity(
+    ctx: Ctx, caller: CurrentCaller, query: schemas.SimilarityRequest
+) -> schemas.Similarities:
     """Return the cosine similarity of each pair, or of all words with all words."""
-    name, service = _vocabulary(ctx, query.vocabulary), ctx.services.vocabularies
+    name, service = _vocabulary(ctx, caller, query.vocabulary), ctx.services.vocabularies
     if query.pairs is not None:
         pairs = query.pairs
         found = await ctx.run(lambda: service.pair_similarities(pairs, name))
@@ -75,15 +79,20 @@ async def word_similarity(ctx: Ctx, query: schemas.SimilarityRequest) -> schemas
     return schemas.Similarities(similarities=matrix.rows, canonical=matrix.canonical)
 
 
-@router.post("/words/odd-one-out", dependencies=[Reader], responses=_ERRORS)
-async def odd_one_out(ctx: Ctx, query: schemas.OddOneOutRequest) -> schemas.OddOneOut:
+@router.post("/words/odd-one-out", responses=_ERRORS)
+async def odd_one_out(
+    ctx: Ctx, caller: CurrentCaller, query: schemas.OddOneOutRequest
+) -> schemas.OddOneOut:
     """Return the word that is least similar to the mean of all words."""
-    name = _vocabulary(ctx, query.vocabulary)
+    name = _vocabulary(ctx, caller, query.vocabulary)
     found = await ctx.run(lambda: ctx.services.vocabularies.odd_one_out(query.words, name))
     return schemas.OddOneOut(
         word=found.word, similarities=found.similarities, canonical=found.canonical
     )
 
 
-def _vocabulary(ctx: Context, name: str | None) -> str:
-    return name or ctx.services.settings.default_vocabulary
+def _vocabulary(ctx: Context, caller: Caller, name: str | None) -> str:
+    """The vocabulary of a request. Raises OutOfScope."""
+    name = name or ctx.services.settings.default_vocabulary
+    caller.require_vocabulary(name)
+    return name

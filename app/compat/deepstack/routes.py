@@ -9,9 +9,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 
 from app.api.audit import record_decisions
-from app.api.authorization import require_read, require_write
+from app.api.authorization import authorize
+from app.api.callers import caller_of
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.problems import STATUS
+from app.api.route_table import Access, access_of
 from app.compat.deepstack.answers import (
     Answer,
     Failure,
@@ -29,7 +31,6 @@ from app.faces.audit_events import identification_events, verification_events
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.recognition import IdentifiedFace, IdentifyOrder
-from app.settings import Role
 from app.timings import Timings
 
 router = APIRouter(include_in_schema=False)
@@ -114,23 +115,25 @@ async def match(call: Call) -> Answer:
     return Matched(similarity=client_score(result.judgement))
 
 
-_ENDPOINTS: tuple[tuple[str, Role, Work], ...] = (
-    ("", "read", detect),
-    ("/recognize", "read", recognize),
-    ("/register", "admin", register),
-    ("/list", "read", list_users),
-    ("/delete", "admin", delete_user),
-    ("/match", "read", match),
+_ENDPOINTS: tuple[tuple[str, Work], ...] = (
+    ("", detect),
+    ("/recognize", recognize),
+    ("/register", register),
+    ("/list", list_users),
+    ("/delete", delete_user),
+    ("/match", match),
 )
 
 
-def _add_endpoint(path: str, role: Role, work: Work) -> None:
+def _add_endpoint(path: str, work: Work) -> None:
+    access = access_of("POST", f"/v1/vision/face{path}")
+
     async def answer(request: Request, ctx: Ctx, timings: RequestTimings) -> Response:
         began = time.perf_counter()
         try:
             form = await read_form(request)
             await _authorize(
-                request, request.path_params.get("key") or form.fields.get("api_key"), role
+                request, request.path_params.get("key") or form.fields.get("api_key"), access
             )
             found = await work(Call(request, ctx, form, timings))
         except SimaError as error:
@@ -144,11 +147,11 @@ def _add_endpoint(path: str, role: Role, work: Work) -> None:
         router.add_api_route(f"{prefix}/v1/vision/face{path}", answer, methods=["POST"], name=name)
 
 
-for _path, _role, _work in _ENDPOINTS:
-    _add_endpoint(_path, _role, _work)
+for _path, _work in _ENDPOINTS:
+    _add_endpoint(_path, _work)
 
 
-async def _authorize(request: Request, key: str | None, role: Role) -> None:
+async def _authorize(request: Request, key: str | None, access: Access) -> None:
     """Checks the key of the path or the form, or that of a header if there is neither.
 
     The key of a form is known only after the body has been read, whose size is limited.
@@ -156,7 +159,9 @@ async def _authorize(request: Request, key: str | None, role: Role) -> None:
     if key:
         MutableHeaders(scope=request.scope)["X-API-Key"] = key
     again = Request(request.scope)  # a Request keeps the headers that it has read
-    await (require_write(again) if role == "admin" else require_read(again))
+    await authorize(again, access)
+    if access.scope == "collection":
+        caller_of(again).require_collection(DEFAULT_COLLECTION)
 
 
 def _predictions(found: list[Prediction]) -> Predictions:

@@ -1,0 +1,112 @@
+"""What every route requires of its caller. A route without an entry cannot be added."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.api.callers import Permission
+from app.settings import Public, Role
+
+RouteScope = Literal[
+    "none", "collection", "vocabulary", "collection and vocabulary", "either", "list", "service"
+]
+"""How the scope of a key restricts a route.
+
+- `none`: it uses no stored people or words.
+- `collection`, `vocabulary`: those that the request names, by default or by a person, must be in
+  the scope of the key; `either`: the request names one of unknown kind.
+- `list`: the response shows only what is in the scope of the key.
+- `service`: it is about all collections; a restricted key is refused.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The lowest role, None if no key is required; the scope; and a further permission.
+
+    `public` is the value of SIMA_PUBLIC with which no key is required.
+    """
+
+    role: Role | None
+    scope: RouteScope
+    permission: Permission | None = None
+    public: Public | None = None
+
+
+ROUTES = {
+    "POST /detect": Access("read", "none"),
+    "POST /embed": Access("read", "none", "embeddings"),
+    "POST /verify": Access("read", "collection"),
+    "POST /identify": Access("read", "collection"),
+    "POST /enroll": Access("enroll", "collection"),
+    "POST /enroll/batch": Access("enroll", "collection"),
+    "GET /persons": Access("read", "collection"),
+    "GET /persons/{person_id}": Access("read", "collection"),
+    "PATCH /persons/{person_id}": Access("enroll", "collection"),
+    "DELETE /persons/{person_id}": Access("enroll", "collection"),
+    "GET /persons/{person_id}/photos": Access("read", "collection"),
+    "DELETE /persons/{person_id}/photos/{template_id}": Access("enroll", "collection"),
+    "GET /persons/{person_id}/photos/{template_id}/image": Access("read", "collection", "photos"),
+    "GET /erasures/{erasure_id}": Access("read", "either"),
+    "GET /collections": Access("read", "list"),
+    "POST /collections": Access("admin", "collection"),
+    "GET /collections/{name}": Access("read", "either"),
+    "PATCH /collections/{name}": Access("admin", "collection"),
+    "DELETE /collections/{name}": Access("admin", "either"),
+    "GET /words/{word}": Access("read", "vocabulary"),
+    "GET /words/{word}/nearest": Access("read", "vocabulary"),
+    "POST /words/nearest": Access("read", "vocabulary"),
+    "POST /words/similarity": Access("read", "vocabulary"),
+    "POST /words/odd-one-out": Access("read", "vocabulary"),
+    "GET /vocabularies": Access("read", "list"),
+    "POST /vocabularies": Access("admin", "vocabulary"),
+    "GET /vocabularies/{name}": Access("read", "vocabulary"),
+    "DELETE /vocabularies/{name}": Access("admin", "vocabulary"),
+    "GET /vocabularies/{name}/export": Access("read", "vocabulary"),
+    "PUT /vocabularies/{name}/words/{word:path}": Access("admin", "vocabulary"),
+    "DELETE /vocabularies/{name}/words/{word:path}": Access("admin", "vocabulary"),
+    "GET /v1/models": Access("read", "list"),
+    "GET /v1/models/{model}": Access("read", "vocabulary"),
+    "POST /v1/embeddings": Access("read", "vocabulary"),
+    "POST /zero-shot/score": Access("read", "vocabulary"),
+    "POST /zero-shot/classify": Access("read", "vocabulary"),
+    "GET /zero-shot/projections": Access("read", "list"),
+    "POST /zero-shot/projections": Access("admin", "collection and vocabulary"),
+    "GET /zero-shot/projections/{name}": Access("read", "vocabulary"),
+    "DELETE /zero-shot/projections/{name}": Access("admin", "vocabulary"),
+    "GET /": Access(None, "none"),
+    "GET /health": Access(None, "none"),
+    "GET /ready": Access(None, "list"),
+    "GET /models": Access(None, "none"),
+    "GET /version": Access(None, "none"),
+    "GET /metrics": Access("read", "service", public="metrics"),
+    "GET /openapi.json": Access("read", "none", public="docs"),
+    "GET /docs": Access("read", "none", public="docs"),
+    "GET /redoc": Access("read", "none", public="docs"),
+}
+"""By method and path."""
+
+
+_DEEPSTACK = {
+    "": Access("read", "none"),
+    "/recognize": Access("read", "collection"),
+    "/register": Access("enroll", "collection"),
+    "/list": Access("read", "collection"),
+    "/delete": Access("enroll", "collection"),
+    "/match": Access("read", "none"),
+}
+
+COMPAT_ROUTES = {
+    f"POST {prefix}/v1/vision/face{path}": access
+    for prefix in ("", "/{key}")
+    for path, access in _DEEPSTACK.items()
+}
+"""Those of `app.compat`. They check the key after the body has been read, which may contain it."""
+
+
+def access_of(method: str, path: str) -> Access:
+    """The entry of a route. Raises LookupError if it has none."""
+    route = f"{method} {path}"
+    found = ROUTES.get(route) or COMPAT_ROUTES.get(route)
+    if found is None:
+        raise LookupError(f"{method} {path} has no entry in app/api/route_table.py; add one")
+    return found
