@@ -103,6 +103,7 @@ def serve(
     import uvicorn
 
     from app.api.connections import HttpConnection
+    from app.api.token_settings import open_tokens
     from app.api.worker_metrics import shared_metrics
     from app.commands.output import exit_on_error
     from app.commands.setup import (
@@ -117,6 +118,7 @@ def serve(
         settings = Settings()
         configure_logs(settings.log_level)
         host = host or settings.host
+        open_tokens(settings)  # fails before the database is created
         require_keys(settings, host)
         read_manifest(settings.face_model_dir)  # fails before the database is created
         prepare_data(settings)

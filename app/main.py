@@ -36,6 +36,7 @@ from app.api.schemas import zero_shot as zero_shot_schemas
 from app.api.schemas.problems import Problem
 from app.api.slots import WorkerSlots
 from app.api.stored_keys import StoredKeys
+from app.api.token_settings import open_tokens
 from app.audit_events import SERVICE, set_origin
 from app.compat.deepstack import routes as deepstack
 from app.errors import SimaError
@@ -66,9 +67,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         rate_limiter = RateLimiter(RateLimits.of(settings), open_counter(settings))
         try:
             await anyio.to_thread.run_sync(services.readiness.prepare)
+            authenticator = ApiKeyAuthenticator(
+                settings.secret_key_roles(), StoredKeys(services.database), open_tokens(settings)
+            )
             app.state.context = Context(
                 services,
-                ApiKeyAuthenticator(settings.secret_key_roles(), StoredKeys(services.database)),
+                authenticator,
                 rate_limiter,
                 metrics,
                 WorkerSlots(

@@ -139,6 +139,17 @@ class Settings(BaseSettings):
 
     api_keys: Annotated[dict[str, KeyRole], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""
+    oidc_issuer: str | None = None
+    """Issuer of accepted bearer tokens (JWT, OpenID Connect); requires the extra `oidc` and the
+    following settings."""
+    oidc_audience: str | None = None
+    """The audience that a token must be issued for."""
+    oidc_jwks_url: str | None = None
+    """URL of the issuer's public keys, fetched when a token arrives and then every five minutes."""
+    oidc_role_claim: str = "roles"
+    """The claim that names roles: a string or a list, or a path such as `realm_access.roles`."""
+    oidc_roles: dict[str, Role] = {}
+    """Value of the claim -> role, as JSON: `{"face-admins": "admin", "doors": "read"}`."""
     public: tuple[Public, ...] = ("docs",)
     """What callers without a key get from a service with keys, as JSON, besides `/health`, the
     status of `/ready`, `/version` and `/models`: `docs` (`/docs`, `/redoc`, `/openapi.json`),

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -11,29 +12,43 @@ from app.crypto.api_key_text import ApiKeyText
 from app.errors import Unauthorized
 from app.settings import KeyRole
 
+if TYPE_CHECKING:  # requires the extra oidc
+    from app.api.tokens import TokenVerifier
+
 
 class ApiKeyAuthenticator:
-    """Maps API keys of the settings and of the store to callers.
+    """Maps API keys of the settings and of the store, and tokens, to callers.
 
-    Without any key, every caller is ANYBODY.
+    Without any key, and if tokens are not accepted, every caller is ANYBODY.
     """
 
-    def __init__(self, keys: Sequence[tuple[SecretStr, KeyRole]], stored: StoredKeys) -> None:
+    def __init__(
+        self,
+        keys: Sequence[tuple[SecretStr, KeyRole]],
+        stored: StoredKeys,
+        tokens: "TokenVerifier | None" = None,
+    ) -> None:
         self._keys = [
             (key, _caller_of_setting(number, role)) for number, (key, role) in enumerate(keys, 1)
         ]
-        self._stored = stored
+        self._stored, self._tokens = stored, tokens
 
     async def requires_keys(self) -> bool:
         """Whether callers need a key. Raises NotReady."""
-        return bool(self._keys) or await self._stored.exist()
+        if self._keys or self._tokens is not None:
+            return True
+        return await self._stored.exist()
 
     async def identify(self, key: str | None) -> Caller:
-        """Raises Unauthorized for a missing, unknown, expired or revoked key; NotReady."""
+        """Raises Unauthorized for a missing, unknown, expired or revoked key and an invalid token;
+        Forbidden for a token without a role; NotReady.
+        """
         caller = self._find_configured(key or "")
         text = ApiKeyText.parse(key or "")
         if caller is None and text is not None:
             caller = await self._stored.identify(text)
+        if caller is None and key and self._tokens is not None:
+            caller = await self._tokens.identify(key)
         if caller is not None:
             return caller
         if await self.requires_keys():

@@ -12,7 +12,7 @@ from app.api.callers import ANYBODY, Caller, caller_of, set_caller
 from app.api.deps import Context
 from app.api.json_bodies import BoundedJsonRoute
 from app.api.route_table import Access, access_of
-from app.errors import Unauthorized
+from app.errors import Forbidden, Unauthorized
 from app.errors_access import OutOfScope
 
 _header = APIKeyHeader(
@@ -106,7 +106,7 @@ async def _identify(request: Request, context: Context) -> Caller:
     address = request.client.host if request.client else "unknown"
     try:
         caller = await context.authenticator.identify(_sent_key(request))
-    except Unauthorized:
+    except (Unauthorized, Forbidden):
         await context.rate_limiter.refuse(address)
         raise
     set_caller(request.scope, caller)

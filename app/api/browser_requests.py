@@ -35,7 +35,7 @@ class BrowserPolicy:
     def of(cls, settings: Settings) -> "BrowserPolicy":
         """Accepts any host if callers need keys, or if the service is open to everybody."""
         origins = frozenset(settings.cors_origins)
-        if settings.api_keys or settings.open:
+        if settings.api_keys or settings.oidc_issuer or settings.open:
             return cls(None, origins)
         return cls(_LOOPBACK | {settings.host} | set(settings.allowed_hosts), origins)
 

@@ -1,6 +1,7 @@
 """Who sent a request: the identity of its API key, for permissions, limits and logs."""
 
 from collections.abc import Collection as Names
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -86,6 +87,11 @@ class Caller:
 
     def _listed(self) -> frozenset[str]:
         return (self.collections or frozenset()) | (self.vocabularies or frozenset())
+
+
+def highest_role(roles: Iterable[Role | None]) -> Role | None:
+    """The role that includes all others, None if there is none."""
+    return max((role for role in roles if role is not None), key=_RANKS.__getitem__, default=None)
 
 
 ANYBODY = Caller(key_id=None, role="admin", permissions=frozenset({"embeddings", "photos"}))

@@ -32,11 +32,11 @@ def require_keys(settings: Settings, host: str) -> None:
 
 
 def requires_keys(settings: Settings) -> bool:
-    """Whether callers need a key: one is set, or one was created in the store.
+    """Whether callers need a key or a token: the settings say so, or the store has a key.
 
     Raises InvalidSetting, NotReady.
     """
-    if settings.api_keys:
+    if settings.api_keys or settings.oidc_issuer:
         return True
     file = sqlite_file(settings.effective_database_url)
     if file is not None and not file.exists():
