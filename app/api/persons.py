@@ -4,8 +4,9 @@ import base64
 import binascii
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from app.api.access_log import note_collection
 from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.deps import Ctx
 from app.api.parameters import ErasureId, PersonId, TemplateId
@@ -36,10 +37,14 @@ _LARGEST_ROW_ID = 2**31 - 1  # of PostgreSQL's integer
 
 @router.get("", responses=_ERRORS)
 async def list_persons(
-    ctx: Ctx, caller: CurrentCaller, query: Annotated[schemas.PersonQuery, Query()]
+    request: Request,
+    ctx: Ctx,
+    caller: CurrentCaller,
+    query: Annotated[schemas.PersonQuery, Query()],
 ) -> schemas.PersonPage:
     """List the people of a gallery in order of enrollment, page by page."""
     caller.require_collection(query.collection)
+    note_collection(request, query.collection)
     after = _decode_cursor(query.cursor)
     page = await ctx.run(
         lambda: ctx.services.galleries.page(query.collection, query.search(), after, query.limit)
@@ -51,31 +56,43 @@ async def list_persons(
 
 
 @router.get("/{person_id}", responses=_ERRORS)
-async def get_person(ctx: Ctx, caller: CurrentCaller, person_id: PersonId) -> schemas.Person:
+async def get_person(
+    request: Request, ctx: Ctx, caller: CurrentCaller, person_id: PersonId
+) -> schemas.Person:
     """Get one person."""
     await require_person(ctx, caller, person_id)
-    return schemas.Person.of(await ctx.run(lambda: ctx.services.galleries.person(person_id)))
+    person = await ctx.run(lambda: ctx.services.galleries.person(person_id))
+    note_collection(request, person.collection)
+    return schemas.Person.of(person)
 
 
 @router.patch("/{person_id}", responses=describe(404, 409))
 async def change_person(
-    ctx: Ctx, caller: CurrentCaller, person_id: PersonId, changes: schemas.PersonChanges
+    request: Request,
+    ctx: Ctx,
+    caller: CurrentCaller,
+    person_id: PersonId,
+    changes: schemas.PersonChanges,
 ) -> schemas.Person:
     """Change the fields that are sent."""
     await require_person(ctx, caller, person_id)
     columns = changes.columns()
     changed = await ctx.write(lambda: ctx.services.galleries.change(person_id, columns))
+    note_collection(request, changed.collection)
     return schemas.Person.of(changed)
 
 
 @router.delete("/{person_id}", status_code=204, responses=_ERRORS)
-async def delete_person(ctx: Ctx, caller: CurrentCaller, person_id: PersonId) -> Response:
+async def delete_person(
+    request: Request, ctx: Ctx, caller: CurrentCaller, person_id: PersonId
+) -> Response:
     """Delete a person and all templates; searches that start after the response exclude them.
 
     The header `Sima-Erasure` contains the id of the erasure receipt.
     """
     await require_person(ctx, caller, person_id)
     receipt = await ctx.write(lambda: ctx.services.galleries.delete(person_id))
+    note_collection(request, receipt.collection)
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
@@ -93,11 +110,16 @@ async def list_photos(ctx: Ctx, caller: CurrentCaller, person_id: PersonId) -> s
     responses=_ERRORS,
 )
 async def delete_photo(
-    ctx: Ctx, caller: CurrentCaller, person_id: PersonId, template_id: TemplateId
+    request: Request,
+    ctx: Ctx,
+    caller: CurrentCaller,
+    person_id: PersonId,
+    template_id: TemplateId,
 ) -> Response:
     """Delete one template of a person, with its photo."""
     await require_person(ctx, caller, person_id)
     receipt = await ctx.write(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
+    note_collection(request, receipt.collection)
     return Response(status_code=204, headers={RECEIPT: receipt.id})
 
 
@@ -107,11 +129,16 @@ async def delete_photo(
     response_class=Response,
 )
 async def get_photo(
-    ctx: Ctx, caller: CurrentCaller, person_id: PersonId, template_id: TemplateId
+    request: Request,
+    ctx: Ctx,
+    caller: CurrentCaller,
+    person_id: PersonId,
+    template_id: TemplateId,
 ) -> Response:
     """Get the stored photo as it was sent, if SIMA_STORE_PHOTOS is set and it has not expired."""
     await require_person(ctx, caller, person_id)
     image = await ctx.write(lambda: ctx.services.galleries.image(person_id, template_id))
+    note_collection(request, image.collection)
     return Response(image.content, media_type=image.media_type)
 
 

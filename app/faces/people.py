@@ -62,10 +62,11 @@ class DetectedTemplate:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image file as it was sent, and its media type."""
+    """An image file as it was sent, its media type, and the collection of its person."""
 
     content: bytes
     media_type: str
+    collection: str
 
 
 class Galleries:
@@ -139,7 +140,7 @@ class Galleries:
             content = read_photo(session, person_id, template_id)
             collection = people.get_person(session, person_id).collection
         self._database.record(AuditEvent("photo.read", "read", collection, person_id))
-        return StoredImage(content, media_type_of(content))
+        return StoredImage(content, media_type_of(content), collection)
 
     def erasure(self, erasure_id: str) -> Erasure:
         """Returns the receipt of a deletion. Raises ErasureNotFound."""
