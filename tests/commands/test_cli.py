@@ -63,8 +63,8 @@ def test_enroll_and_import_name_a_person_who_may_be_the_same(photo_files: Path) 
     assert "would also verify as another person: 1;" in imported
     line = json.loads(report.read_text(encoding="utf-8"))
     assert line["possible_duplicate"] == enrolled["person_id"]
-    shown = sima(photo_files, "audit", "export", "--action", "enroll").splitlines()
-    events = [json.loads(event) for event in shown]
+    exported = sima(photo_files, "audit", "export", "--action", "enroll").splitlines()
+    events = [json.loads(event) for event in exported]
     people = [enrolled["person_id"], line["person_id"]]
     assert [(e["key_id"], e["person_id"]) for e in events] == [("cli", one) for one in people]
     sima(photo_files, "persons", "delete", line["person_id"])

@@ -160,7 +160,7 @@ def test_a_new_key_of_the_provider_is_fetched(make_client: MakeClient) -> None:
     tokens = {"oidc_issuer": ISSUER, "oidc_audience": AUDIENCE, "oidc_jwks_url": provider.url}
     claims = {"oidc_role_claim": "realm_access.roles", "oidc_roles": ROLES}
     client = make_client(**tokens, **claims)
-    roles = {"realm_access": {"roles": ["doors"]}}
+    roles: dict[str, Any] = {"realm_access": {"roles": ["doors"]}}
     assert answer(client, provider.token(**roles)).status_code == 200
     provider.keys["two"] = rsa.generate_private_key(65537, 2048)
     assert answer(client, provider.token("two", algorithm="RS256", **roles)).status_code == 200
