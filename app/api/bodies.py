@@ -23,9 +23,9 @@ class HeldBodies:
         """Adds `size` bytes of a request of which `own` bytes were added before.
 
         Raises Overloaded if all bodies together exceed the limit; one that exceeds it alone is
-        accepted while there is no other.
+        accepted while there is no other, and so is an empty one.
         """
-        if self._bytes + size > self._limit and self._bytes > own:
+        if size and self._bytes + size > self._limit and self._bytes > own:
             raise Overloaded(
                 "the service holds the bodies of too many requests; send the request again, or "
                 "raise SIMA_MAX_BODIES_BYTES"
