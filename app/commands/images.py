@@ -38,7 +38,6 @@ def embed(
     with open_services() as services:
         found = services.recognizer.embed(file.read_bytes(), faces, Timings())
         services.database.record(*embedding_events(found))
-        services.database.record(*embedding_events(found))
         model = services.embedder.space.name
     if as_json:
         print_model(Embedded.of(found, model))
