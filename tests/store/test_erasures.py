@@ -26,9 +26,9 @@ def folder(tmp_path: Path) -> Path:
 def test_the_bytes_of_a_deleted_person_are_purged_and_the_receipt_states_it(
     make_client: MakeClient, folder: Path, photos: dict[str, bytes], key: str | None
 ) -> None:
-    client = make_client(
-        folder, encryption_keys=key, store_photos=key is not None, default_vocabulary=""
-    )
+    # The audit log would keep the random id of the person (docs/security.md), nothing else.
+    changes = {"encryption_keys": key, "store_photos": key is not None, "audit": False}
+    client = make_client(folder, **changes, default_vocabulary="")
     kept = enroll(client, photos["biden"], "Joe")
     body = enroll(client, photos["obama"], "Barack", external_id="blue-folder")
     vector, other = template_bytes(client, photos["obama"]), template_bytes(client, photos["biden"])
@@ -73,9 +73,8 @@ def test_deleting_one_photo_returns_a_receipt(
 def test_deleting_a_collection_returns_a_receipt(
     make_client: MakeClient, folder: Path, photos: dict[str, bytes], name: str
 ) -> None:
-    client = make_client(
-        folder, encryption_keys=new_key(), store_photos=True, default_vocabulary=""
-    )
+    changes = {"encryption_keys": new_key(), "store_photos": True, "audit": False}
+    client = make_client(folder, **changes, default_vocabulary="")
     client.post("/collections", json={"name": "lobby"})
     body = enroll(client, photos["obama"], "Barack", collection=name)
     enroll(client, photos["obama2"], "Barack", collection=name, person_id=body["person_id"])
@@ -89,3 +88,16 @@ def test_deleting_a_collection_returns_a_receipt(
     run_housekeeping(client)
     for secret in (str(body["person_id"]).encode(), b"blue-folder"):
         assert files_with(folder, secret) == []
+
+
+def test_the_audit_log_keeps_only_the_id_of_a_deleted_person(
+    make_client: MakeClient, folder: Path, photos: dict[str, bytes]
+) -> None:
+    client = make_client(folder, default_vocabulary="")
+    body = enroll(client, photos["obama"], "Barack Obama", external_id="blue-folder")
+    vector = template_bytes(client, photos["obama"])
+    client.delete(f"/persons/{body['person_id']}")
+    run_housekeeping(client)
+    for secret in (vector, b"Barack Obama", b"blue-folder"):
+        assert files_with(folder, secret) == []
+    assert files_with(folder, str(body["person_id"]).encode()) == ["sima.db"]

@@ -29,8 +29,9 @@ def test_without_keys_data_is_stored_unencrypted(
     """Shows that the searches of the other tests find unencrypted data."""
     client = make_client(folder, default_vocabulary="")
     enroll(client, photos["obama"], "Barack", metadata='{"note": "blue-folder"}')
+    template = template_bytes(client, photos["obama"])
     services_of(client).close()
-    assert files_with(folder, template_bytes(client, photos["obama"])) != []
+    assert files_with(folder, template) != []
     assert files_with(folder, b"blue-folder") != []
 
 
