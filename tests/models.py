@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.settings import PROJECT
 
-SHIPPED = PROJECT / "models" / "sima-face-5"
+SHIPPED = PROJECT / "models" / "sima-face-6"
 
 
 def with_other_mean(folder: Path) -> Path:

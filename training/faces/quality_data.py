@@ -21,6 +21,7 @@ from app.faces.pipeline.quality_model import CROP_SIZE, quality_crop, to_grey
 from app.faces.pipeline.types import Image, Points
 from app.vectors import l2_normalize
 from training.faces.crops import CropSet, held_out, read_shards
+from training.faces.drawings import drawing
 from training.faces.spoiling import MISALIGNMENTS, SPOILS
 from training.faces.teacher import aligned_crop
 
@@ -113,6 +114,18 @@ def faceless_crops(number: int, seed: int = 0) -> NDArray[np.uint8]:
         top, left = (int(rng.integers(0, length - side)) for length in grey.shape)
         square = np.ascontiguousarray(grey[top : top + side, left : left + side])
         crops.append(cv2.resize(square, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_AREA))
+    return np.asarray(crops, dtype=np.uint8)
+
+
+def drawn_crops(style: str, number: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Drawn faces, aligned with small errors of the landmarks, shape (number, size, size), grey."""
+    rng = np.random.default_rng((seed, 3))
+    crops = []
+    for _ in range(number):
+        face = drawing(style, rng)
+        eyes = face.landmarks[1, 0] - face.landmarks[0, 0]
+        points = face.landmarks + rng.normal(0.0, 0.06 * eyes, (5, 2))
+        crops.append(quality_crop(face.image, points))
     return np.asarray(crops, dtype=np.uint8)
 
 

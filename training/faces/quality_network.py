@@ -13,9 +13,12 @@ from tqdm import tqdm
 
 from app.faces.pipeline.quality_model import CROP_SIZE
 from app.vectors import Matrix
-from training.faces.quality_data import QualityData, faceless_crops
+from training.faces.quality_data import QualityData, drawn_crops, faceless_crops
 
 _BATCH = 128
+DRAWN_STYLES = ("emoji", "line", "flat")
+"""Styles of drawings that the network is fitted to; it is measured on the others as well."""
+
 _MISLABELLED = 0.1  # a clean photo below this mean cosine is probably of another person
 
 
@@ -53,18 +56,20 @@ class Calibrated:
 
 
 def fit(
-    data: QualityData, epochs: int, fmr: float, faceless: int = 500, seed: int = 0
+    data: QualityData, epochs: int, fmr: float, faceless: int = 500, drawn: int = 700, seed: int = 0
 ) -> Calibrated:
     """Fits the network to nine tenths of the people that are not held out.
 
-    `faceless` images without a face are added with the target 0. The other tenth of the people
-    calibrates the output: a logistic regression of the matches on the cosine.
+    `faceless` images without a face, and `drawn` faces of each of DRAWN_STYLES, are added with the
+    target 0. The other tenth of the people calibrates the output: a logistic regression of the
+    matches on the cosine.
     """
     torch.manual_seed(seed)
     network = QualityNetwork()
     targets, calibrating = data.targets(), _calibrating(data)
     used = ~data.held_out & ~calibrating & (targets[:, 0] > _MISLABELLED)
-    empty = faceless_crops(faceless)
+    drawings = [drawn_crops(style, drawn, seed) for style in DRAWN_STYLES]
+    empty = np.concatenate([faceless_crops(faceless), *drawings])
     images = np.concatenate([data.grey[used].reshape(-1, *empty.shape[1:]), empty])
     wanted = np.concatenate([targets[used].reshape(-1), np.zeros(len(empty))])
     _train(network, images, wanted.astype(np.float32), epochs, np.random.default_rng(seed))

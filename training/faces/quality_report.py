@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from app.faces.pipeline.quality import QualityLimits, head_turn
 from app.faces.pipeline.quality_model import CROP_SIZE, QualityModel
-from training.faces.quality_data import KINDS, VERSIONS, QualityData
-from training.faces.quality_network import impostor_threshold
+from training.faces.drawings import STYLES
+from training.faces.quality_data import KINDS, VERSIONS, QualityData, drawn_crops
+from training.faces.quality_network import DRAWN_STYLES, impostor_threshold
 
 mpl.use("Agg")  # renders to files, needs no display
 from matplotlib import pyplot as plt
 
 DISCARDED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 _DRAWN = np.linspace(0.0, 0.6, 61)
+_DRAWINGS = 500
 _TITLES = ("photos as they are", "half of the photos spoiled")
 
 Scores = NDArray[np.float64]
@@ -71,6 +73,7 @@ def measure_quality(data: QualityData, network: QualityModel, fmr: float, plot: 
     plt.close(figure)
     _print_reliability(scores["network"], vectors, same, threshold)
     _print_kinds(scores["network"], data.kind[rows])
+    _print_drawings(network)
 
 
 class _Curve:
@@ -140,7 +143,20 @@ def _print_reliability(
 
 
 def _print_kinds(score: Scores, kind: NDArray[np.int8]) -> None:
-    print("\n| photos | 5th percentile | median | 95th percentile |")
+    print("\n| photos | 5th percentile | median | 95th percentile | below the limit |")
     for number, name in ((-1, "as they are"), *enumerate(KINDS)):
-        low, middle, high = np.percentile(score[kind == number], (5, 50, 95))
-        print(f"| {name} | {low:.2f} | {middle:.2f} | {high:.2f} |")
+        _print_level(name, score[kind == number])
+
+
+def _print_drawings(network: QualityModel) -> None:
+    """Drawings with other random numbers than those of the fit, and of a style it did not use."""
+    for style in STYLES:
+        unknown = "" if style in DRAWN_STYLES else ", style not in the fit"
+        drawn = drawn_crops(style, _DRAWINGS, seed=1)
+        _print_level(f"drawings: {style}{unknown}", network.score(list(drawn)))
+
+
+def _print_level(name: str, score: Scores) -> None:
+    low, middle, high = np.percentile(score, (5, 50, 95))
+    refused = float((score < QualityLimits().min_score).mean())
+    print(f"| {name} | {low:.2f} | {middle:.2f} | {high:.2f} | {refused:.3f} |")

@@ -1,4 +1,4 @@
-"""Spoils aligned crops with a graded severity: blur, low resolution, light, occlusion, alignment.
+"""Spoils aligned crops with a graded severity: sharpness, light, occlusion, alignment.
 
 `training.faces.augment` imitates ordinary photos; the severities here extend until a face is
 useless, so that a quality measure is fitted and tested over its whole range.
@@ -12,6 +12,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from app.faces.pipeline.types import Image, Points
+
+_EYE_HEIGHT = 0.475  # of the training crops, as a fraction of the side from the top
 
 Spoil = Callable[[Image, float, Generator], Image]
 """Returns a spoiled copy of a square RGB crop; the severity is 0 (hardly) to 1 (useless)."""
@@ -65,6 +67,23 @@ def occlusion(crop: Image, severity: float, rng: Generator) -> Image:
     return _pixels(np.where(mask[:, :, None] > 0, _filling(crop, rng), crop))
 
 
+def covered_eyes(crop: Image, severity: float, rng: Generator) -> Image:
+    """Covers both eyes of an aligned crop with a bar, 10 to 28 % of the side high."""
+    size = crop.shape[0]
+    half = size * (0.05 + 0.09 * severity)
+    top, bottom = round(_EYE_HEIGHT * size - half), round(_EYE_HEIGHT * size + half)
+    margin = round(size * rng.uniform(0.1, 0.25))
+    covered = crop.copy()
+    bar = np.s_[max(0, top) : bottom, margin : size - margin]
+    covered[bar] = _pixels(_filling(crop, rng))[bar]
+    return covered
+
+
+def negative(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001
+    """Mixes 60 to 100 % of the photographic negative into the crop."""
+    return _pixels(crop + (255.0 - 2.0 * crop) * (0.6 + 0.4 * severity))
+
+
 def off_centre(landmarks: Points, severity: float, rng: Generator) -> Points:
     """Returns landmarks moved together by 4 to 30 % of the eye distance, and resized by up to 25 %.
 
@@ -104,6 +123,8 @@ SPOILS: Mapping[str, Spoil] = {
     "overexposure": overexposure,
     "occlusion": occlusion,
     "cut off": cut_off,
+    "covered eyes": covered_eyes,
+    "negative": negative,
 }
 """The kinds that change the crop."""
 

@@ -107,7 +107,7 @@ class FacePipeline:
     def _face(self, image: DecodedImage, cut: "_Cut", quarters: int, score: float) -> Face:
         found = turn_back(cut.detection, quarters, image.width, image.height)
         size = (image.width, image.height)
-        reasons = failed_checks(found, cut.crop, size, self._quality_limits)
+        reasons = failed_checks(found, cut.crop, score, size, self._quality_limits)
         return Face(found, Quality(round(score, 3), reasons), cut.crop)
 
 

@@ -1,6 +1,6 @@
-"""Assesses face quality: a score that predicts recognition, and seven measures with limits.
+"""Assesses face quality: a score that predicts recognition, and seven measures, with limits.
 
-The score is estimated by a network (`quality_model`); the reasons do not depend on it.
+The score is estimated by a network (`quality_model`).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ class QualityLimits:
     """Limits for enrollment: sides in pixels, light in grey levels 0 to 255, others unitless.
 
     Sharpness is the variance of the Laplacian of the aligned crop (Pech-Pacheco et al. 2000).
-    Turn is defined by `head_turn`, and inside is the share of the box within the image.
+    Turn is defined by `head_turn`, and inside is the share of the box within the image. The score
+    is the estimated probability of a match; drawings, covered and inverted faces are below its
+    limit (docs/adr/0018).
     """
 
     min_side: float = 40.0
@@ -26,14 +28,19 @@ class QualityLimits:
     max_turn: float = 0.45
     min_detection_score: float = 0.85
     min_inside: float = 0.85
+    min_score: float = 0.3
 
 
 def failed_checks(
-    detection: Detection, crop: Image, image_size: tuple[int, int], limits: QualityLimits
+    detection: Detection,
+    crop: Image,
+    score: float,
+    image_size: tuple[int, int],
+    limits: QualityLimits,
 ) -> tuple[PoorReason, ...]:
     """Returns the measures of one face that are beyond their limits.
 
-    `image_size` is (width, height); `crop` is the embedder's input.
+    `image_size` is (width, height); `crop` is the embedder's input; `score` is the quality score.
     """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     light = float(grey.mean())
@@ -54,6 +61,7 @@ def failed_checks(
             detection.score < limits.min_detection_score,
         ),
         ("cut_off", inside, limits.min_inside, inside < limits.min_inside),
+        ("low_quality_score", score, limits.min_score, score < limits.min_score),
     ]
     return tuple(
         PoorReason(code, round(measured, 3), limit)

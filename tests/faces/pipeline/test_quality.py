@@ -10,7 +10,9 @@ from app.faces.pipeline.types import Box, Detection
 from tests.faces.pipeline.faces import FRONTAL
 
 
-def _reasons(light: float = 128, noise: float = 30, **changes: object) -> list[str]:
+def _reasons(
+    light: float = 128, noise: float = 30, quality: float = 0.8, **changes: object
+) -> list[str]:
     rng = np.random.default_rng(0)
     crop = np.clip(rng.normal(light, noise, (112, 112, 3)), 0, 255).astype(np.uint8)
     values: dict[str, Any] = {
@@ -20,7 +22,8 @@ def _reasons(light: float = 128, noise: float = 30, **changes: object) -> list[s
         **changes,
     }
     detection = Detection(**values)
-    return [r.code for r in failed_checks(detection, crop, (300, 300), QualityLimits())]
+    limits = QualityLimits()
+    return [r.code for r in failed_checks(detection, crop, quality, (300, 300), limits)]
 
 
 def test_each_reason_is_reported() -> None:
@@ -34,6 +37,7 @@ def test_each_reason_is_reported() -> None:
     assert _reasons(landmarks=profile) == ["extreme_pose"]
     assert _reasons(score=0.5) == ["low_detection_score"]
     assert _reasons(box=Box(-40, 50, 100, 120)) == ["cut_off"]
+    assert _reasons(quality=0.1) == ["low_quality_score"]
     assert _reasons(box=Box(-40, 50, 30, 35), score=0.1) == [
         "face_too_small",
         "low_detection_score",

@@ -51,7 +51,7 @@ def test_data_is_restored_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_fitted_network_orders_faces_by_quality_and_is_exported_exactly() -> None:
     data = synthetic(60, 4)
-    fitted = fit(data, epochs=15, fmr=0.01, faceless=20)
+    fitted = fit(data, epochs=15, fmr=0.01, faceless=20, drawn=10)
     scores = predict(fitted.network, data.grey[:, 2])
     brightness = data.grey[:, 2].mean(axis=(1, 2))
     assert np.corrcoef(scores, brightness)[0, 1] > 0.5
