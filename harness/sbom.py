@@ -68,7 +68,7 @@ def _library(package: LockedPackage, scope: ComponentScope | None) -> Component:
     licences = listed_licences(SERVICE.title) | listed_licences(IMAGE.title)
     made = _component(package.name, package.version, ComponentType.LIBRARY, licences[package.name])
     made.scope = scope or ComponentScope.OPTIONAL
-    url = XsUri(f"https://pypi.org/project/{package.name}/{package.version}/")
+    url = XsUri(str(made.purl))
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in package.sha256]
     made.external_references.add(
         ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=url, hashes=hashes)

@@ -99,7 +99,7 @@ def test_a_write_that_fails_leaves_no_event(audited: Database) -> None:
     ],
 )
 def test_a_changed_event_is_found(filled: Database, assignment: str) -> None:
-    change(filled, f"UPDATE audit_log SET {assignment} WHERE sequence = 3")  # noqa: S608
+    change(filled, f"UPDATE audit_log SET {assignment} WHERE sequence = 3")  # noqa: S608 - constants
     assert damage(filled).startswith("event 3 was changed, or the one before it")
 
 
@@ -113,7 +113,7 @@ def test_a_changed_time_is_found(filled: Database) -> None:
 
 @pytest.mark.parametrize("first", [1, 3])
 def test_a_removed_event_is_found(filled: Database, first: int) -> None:
-    change(filled, f"DELETE FROM audit_log WHERE sequence = {first}")  # noqa: S608
+    change(filled, f"DELETE FROM audit_log WHERE sequence = {first}")  # noqa: S608 - constants
     assert damage(filled).startswith(f"event {first} was removed")
 
 
