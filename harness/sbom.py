@@ -66,7 +66,9 @@ def _locked(files: Iterable[Path]) -> list[LockedPackage]:
 
 def _library(package: LockedPackage, scope: ComponentScope | None) -> Component:
     licences = listed_licences(SERVICE.title) | listed_licences(IMAGE.title)
-    made = _component(package.name, package.version, ComponentType.LIBRARY, licences[package.name])
+    made = _component(
+        package.name, package.version, ComponentType("library"), licences[package.name]
+    )
     made.scope = scope or ComponentScope.OPTIONAL
     url = XsUri(str(made.purl))
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest) for digest in package.sha256]
