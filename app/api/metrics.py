@@ -100,7 +100,7 @@ class Metrics:
             return generate_latest(self.registry)
         _forget_dead_workers(Path(folder))
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types
         return generate_latest(registry)
 
 
@@ -110,7 +110,7 @@ def _forget_dead_workers(folder: Path) -> None:
         pid = file.stem.rpartition("_")[2]
         if pid.isdecimal() and not is_running(int(pid)):
             with suppress(FileNotFoundError):  # another worker deleted it
-                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+                mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # the library has no types
 
 
 def is_running(pid: int) -> bool:

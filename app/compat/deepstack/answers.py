@@ -14,8 +14,8 @@ class Answer(BaseModel):
     success: bool
     code: int = 200
     moduleId: Literal["FaceProcessing"] = "FaceProcessing"  # noqa: N815 - the clients' spelling
-    inferenceMs: int = 0  # noqa: N815
-    processMs: int = 0  # noqa: N815
+    inferenceMs: int = 0  # noqa: N815 - same
+    processMs: int = 0  # noqa: N815 - same
 
 
 class Prediction(BaseModel):
