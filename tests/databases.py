@@ -4,17 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from app.store.collections import create_collection
-from app.store.db import (  # noqa: F401 - declare tables
-    access_tables,
-    audit_tables,
-    detection_table,
-)
 from app.store.db.database import Database
 from app.store.db.schema import upgrade
-from app.store.db.tables import GALLERY, Base
+from app.store.db.tables import GALLERY
 from tests.store.galleries import SPACE
 
 
@@ -27,9 +21,6 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     else:
         opened = Database(request.getfixturevalue("postgres"), busy_seconds=60.0)
     yield opened
-    with opened.write() as session:
-        Base.metadata.drop_all(session.connection())
-        session.execute(text("DROP TABLE IF EXISTS alembic_version"))
     opened.close()
 
 

@@ -106,4 +106,3 @@ def test_a_write_does_not_wait_for_a_lock_of_postgresql_without_end(
         assert client.get(f"/persons/{person}").json()["name"] == "Eileen", "reads do not wait"
     other.dispose()
     assert client.patch(f"/persons/{person}", json={"name": "Collins"}).status_code == 200
-    client.delete("/collections/default")

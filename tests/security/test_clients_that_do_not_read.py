@@ -29,10 +29,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of the server."""
+    return tmp_path_factory.mktemp("log") / "sima.log"
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, log: Path) -> Iterator[Server]:
     """A service whose clients must read within two seconds; its vocabulary `x` has 6 MB."""
     options = {"SIMA_HOUSEKEEPING_SECONDS": "0.5", "SIMA_CLIENT_SECONDS": "2"}
-    with running(folder, **options) as server:
+    with running(folder, log=str(log), **options) as server:
         upload(server, "x", [f"word{n}" for n in range(3_000)])
         yield server
 
@@ -72,7 +78,9 @@ def received(connection: socket.socket) -> bytes:
     return bytes(found)
 
 
-def test_exports_without_a_reader_take_no_database_connection(server: Server, folder: Path) -> None:
+def test_exports_without_a_reader_take_no_database_connection(
+    server: Server, folder: Path, log: Path
+) -> None:
     upload(server, "small", [SECRET])
     assert files_with(folder, SECRET.encode())
     with ExitStack() as stack:
@@ -86,7 +94,10 @@ def test_exports_without_a_reader_take_no_database_connection(server: Server, fo
             time.sleep(0.1)
         assert receipt["erased_at"] < receipt["completed_at"]
         assert files_with(folder, SECRET.encode()) == []
-        time.sleep(3)
+        deadline = time.monotonic() + 60
+        while log.read_text().count("client_stopped_reading") < CLIENTS:
+            assert time.monotonic() < deadline, "not every connection was closed"
+            time.sleep(0.1)
         for connection in connections:
             assert not received(connection).endswith(b"0\r\n\r\n"), "the response ended early"
     whole = httpx2.get(f"{server.url}{EXPORT}", timeout=60).content
