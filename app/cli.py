@@ -19,6 +19,7 @@ from app.commands import (
     models,
     people,
     persons,
+    reassignment,
     store,
     transfer,
     words,
@@ -37,6 +38,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(persons.persons, name="persons")
+persons.persons.command("move-photo")(reassignment.move_photo)
+persons.persons.command("merge")(reassignment.merge)
 app.add_typer(words.words, name="words")
 app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")

@@ -45,18 +45,20 @@ class EnrollmentChecks:
         self._policies, self._index_sync, self._rates = policies, index_sync, rates
 
     def refuse_mismatch(
-        self, session: Session, gallery: Collection, probe: Matrix, known: Person
+        self, session: Session, gallery: Collection, probes: Matrix, known: Person
     ) -> None:
-        """Verifies the photo 1:1 against the person; one without templates accepts any photo.
+        """Verifies photos of one person, shape (n, dimension), 1:1 against the known person.
 
-        Raises DifferentPerson.
+        One of them must match. A person without templates accepts any. Raises DifferentPerson.
         """
         templates = support_set(session, gallery, known)
         if not len(templates):
             return
         policy = self._policies.of_gallery(session, gallery).policy
         limit = policy.for_fmr(self._rates.mismatch_fmr)
-        judgement = policy.judge_best(probe[0], with_mean(templates), limit)
+        compared = with_mean(templates)
+        judgements = [policy.judge_best(probe, compared, limit) for probe in probes]
+        judgement = max(judgements, key=lambda one: one.similarity - one.threshold)
         if not judgement.matches:
             raise DifferentPerson(
                 known.person_id, known.name, judgement.similarity, judgement.threshold

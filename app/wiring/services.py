@@ -26,6 +26,7 @@ from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
 from app.faces.pipeline.quality_model import QualityModel
 from app.faces.pipeline.yunet import YuNet
+from app.faces.reassignment import Reassigner
 from app.faces.recognition import Recognizer
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
@@ -55,6 +56,7 @@ class Services:
     recognizer: Recognizer
     enroller: Enroller
     galleries: Galleries
+    reassigner: Reassigner
     gallery_calibrator: GalleryCalibrator
     vocabularies: VocabularyService
     editor: VocabularyEditor
@@ -88,6 +90,8 @@ def build_services(settings: Settings) -> Services:
     housekeeper = Housekeeper(
         database, index_sync, settings.housekeeping_seconds, _audit_lifetime(settings)
     )
+    rates = EnrollmentRates(settings.duplicate_fpir, settings.mismatch_fmr)
+    checks = EnrollmentChecks(policies, index_sync, rates)
     photo_lifetime = timedelta(days=settings.photo_days) if settings.store_photos else None
     return Services(
         settings=settings,
@@ -96,16 +100,7 @@ def build_services(settings: Settings) -> Services:
         embedder=embedder,
         pipeline=pipeline,
         recognizer=Recognizer(pipeline, policies, database, index_sync, settings.ambiguity_margin),
-        enroller=Enroller(
-            pipeline,
-            database,
-            EnrollmentChecks(
-                policies,
-                index_sync,
-                EnrollmentRates(settings.duplicate_fpir, settings.mismatch_fmr),
-            ),
-            photo_lifetime,
-        ),
+        enroller=Enroller(pipeline, database, checks, photo_lifetime),
         galleries=Galleries(
             database,
             index_sync,
@@ -113,6 +108,7 @@ def build_services(settings: Settings) -> Services:
             GalleryDecisions(policies),
             housekeeper.purge_within,
         ),
+        reassigner=Reassigner(database, checks, embedder.space, housekeeper.purge_within),
         gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),

@@ -88,6 +88,15 @@ class Caller:
         return answer
 
 
+def correct(calls: Caller, at: dict[str, str]) -> None:
+    """Moves the template of a person to another one, and merges the two."""
+    new, photo = {"name": "E"}, "/persons/{person_id}/photos/{template_id}"
+    moved = calls.send("PATCH", photo, 200, at=at, json=new).json()
+    other = {"person_id": moved["person"]["person_id"]}
+    merge = {"into": at["person_id"]}
+    calls.send("POST", "/persons/{person_id}/merge", 200, at=other, json=merge)
+
+
 def test_requests_record_the_action_of_their_route(service: TestClient, photos: Photos) -> None:
     calls = Caller(service)
     send, face = calls.send, upload(photos["astronaut"])
@@ -107,6 +116,7 @@ def test_requests_record_the_action_of_their_route(service: TestClient, photos: 
     send("GET", "/persons/{person_id}/photos", 200, at=at)
     send("GET", "/persons/{person_id}/photos/{template_id}/image", 200, at=at)
     send("PATCH", "/persons/{person_id}", 200, at=at, json={"name": "E. Collins"})
+    correct(calls, at)
     send("DELETE", "/persons/{person_id}/photos/{template_id}", 204, at=at)
     send("DELETE", "/persons/{person_id}", 204, at=at)
     send("DELETE", "/collections/{name}", 204, at={"name": "lobby"})

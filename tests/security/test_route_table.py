@@ -37,6 +37,8 @@ FORBIDDEN: dict[str, dict[str, Any]] = {
     "POST /enroll": {"json": {**IMAGE, "name": "A"}},
     "POST /enroll/batch": {"json": {"items": [{**IMAGE, "name": "A"}]}},
     "PATCH /persons/{person_id}": {"json": {"name": "B"}},
+    "PATCH /persons/{person_id}/photos/{template_id}": {"json": {"name": "B"}},
+    "POST /persons/{person_id}/merge": {"json": {"into": "nobody"}},
     "POST /collections": {"json": {"name": "other"}},
     "PATCH /collections/{name}": {"json": {"target_fmr": 0.01}},
     "POST /words/nearest": {"json": {"positive": ["a"]}},
