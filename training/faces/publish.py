@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from app.errors import ModelError
-from app.faces.decisions.calibration import rates_at
-from app.faces.decisions.measurement import Measurement, measure, write_measurement
+from app.faces.decisions.calibration import FEWEST_PAIRS, rates_at, tail_scores
+from app.faces.decisions.measurement import Measurement, Population, measure, write_measurement
 from app.faces.decisions.normalisation import load_normaliser
-from app.faces.decisions.tail_check import TailCheck, check_tail
+from app.faces.decisions.tail import shared_shape
+from app.faces.decisions.tail_check import TailCheck, check_small_group, check_tail
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.embed import load_embedder
 from app.inference.manifest import Training, write_manifest
@@ -119,6 +120,7 @@ def calibrate_into(folder: Path, crops: CropSet, plot: Path | None = None) -> No
         return
     write_measurement(folder, measurement, _COHORT)
     print(summary(measurement))
+    print(check_small_groups(population, measurement))
     if plot is not None:
         plot_decisions(measurement, plot)
 
@@ -148,6 +150,32 @@ def summary(measurement: Measurement) -> str:
         for group, check in _checked_tails(measurement)
     ]
     return "\n".join([*(f"| {line} |" for line in lines), f"pairs: {pairs}", *trials, *tails])
+
+
+def check_small_groups(population: Population, measurement: Measurement) -> str:
+    """The error of tails that are fitted to few people, for each group that is large enough.
+
+    The shared shape is that of the other groups.
+    """
+    faces = population.faces
+    if measurement.fitted is not None:
+        faces = faces.corrected_by(measurement.fitted.corrections(measurement.weight))
+    largest = {
+        group: tail_scores(scores)
+        for group, scores in measurement.normalised.impostors.items()
+        if scores.pairs >= FEWEST_PAIRS
+    }
+    lines = []
+    for group in largest if len(largest) > 1 else ():
+        shape = shared_shape([scores for name, scores in largest.items() if name != group])
+        check = check_small_group(faces.take(population.groups[group]), shape)
+        if check is not None:
+            lines.append(
+                f"tail of 220 people of {group}: FMR {check.rate:.1e} measured at "
+                f"{check.measured:.4f}, extrapolated with an error of {check.alone:.4f}, "
+                f"with the other groups' shape {shape:.3f} of {check.shared:.4f} (r.m.s.)"
+            )
+    return "\n".join(lines)
 
 
 def _checked_tails(measurement: Measurement) -> list[tuple[str, TailCheck]]:

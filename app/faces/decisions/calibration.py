@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.faces.decisions.scores import STEP, ScoreDistribution
-from app.faces.decisions.tail import ParetoTail, fit_tail
+from app.faces.decisions.tail import ParetoTail, fit_tail, shared_shape
 from app.inference.manifest import Calibration
 
 _RATES = tuple(m * 10.0**e for e in range(-1, -10, -1) for m in (5, 2, 1))
 SUPPORT = 10
 """A rate counts as measured where at least so many impostor pairs reach it."""
 
-_FEWEST_PAIRS = 20_000
+FEWEST_PAIRS = 20_000
+"""Groups with fewer pairs set no knot of a table, unless all are smaller."""
+
 _TAIL_SHARE, _TAIL_LEAST, _TAIL_MOST = 5e-3, 100, 5_000
 
 
@@ -29,12 +32,14 @@ class GroupRate:
 
 
 class GroupTail:
-    """Thresholds of one group: measured where its pairs support the rate, else extrapolated."""
+    """Thresholds of one group: measured where its pairs support the rate, else extrapolated.
 
-    def __init__(self, scores: ScoreDistribution) -> None:
+    `shape` is that of the tail; without it, it is fitted to this group alone.
+    """
+
+    def __init__(self, scores: ScoreDistribution, shape: float | None = None) -> None:
         self._scores = scores
-        count = int(np.clip(_TAIL_SHARE * scores.pairs, _TAIL_LEAST, _TAIL_MOST))
-        self._tail: ParetoTail = fit_tail(scores.largest(count), scores.pairs)
+        self._tail: ParetoTail = fit_tail(tail_scores(scores), scores.pairs, shape)
 
     def measures(self, rate: float) -> bool:
         """Whether enough pairs reach the threshold of `rate`."""
@@ -51,6 +56,11 @@ class GroupTail:
         return self._tail.threshold_at(rate)
 
 
+def tail_scores(scores: ScoreDistribution) -> NDArray[np.float64]:
+    """The largest scores, ascending, to which a tail is fitted: 0.005 of them, 100 to 5,000."""
+    return scores.largest(int(np.clip(_TAIL_SHARE * scores.pairs, _TAIL_LEAST, _TAIL_MOST)))
+
+
 def calibrate(
     impostors: Mapping[str, ScoreDistribution],
     genuine: ScoreDistribution | None,
@@ -59,10 +69,11 @@ def calibrate(
     """For each rate the highest threshold that any group needs, from 0.5 down to 1e-9.
 
     Groups of fewer than 20,000 pairs are measured (`rates_at`) but set no knot, unless all are
-    smaller. `genuine` scores give each knot's false non-match rate. Raises ModelError where there
-    are too few pairs.
+    smaller. Rates that a group's pairs do not support are extrapolated with one shape of tail for
+    all of these groups. `genuine` scores give each knot's false non-match rate. Raises ModelError
+    where there are too few pairs.
     """
-    large = [scores for scores in impostors.values() if scores.pairs >= _FEWEST_PAIRS]
+    large = [scores for scores in impostors.values() if scores.pairs >= FEWEST_PAIRS]
     large = large or list(impostors.values())
     fewest = min((scores.pairs for scores in large), default=0)
     if fewest < 5 * SUPPORT:
@@ -70,7 +81,8 @@ def calibrate(
             f"{fewest} pairs of two different people are too few for a calibration table; "
             f"at least {5 * SUPPORT} are needed, and 10,000 for a useful one"
         )
-    tails = [GroupTail(scores) for scores in large]
+    shape = shared_shape([tail_scores(scores) for scores in large])
+    tails = [GroupTail(scores, shape) for scores in large]
     similarity: list[float] = []
     measured_to = _RATES[0]
     for rate in _RATES:

@@ -5,6 +5,7 @@ Exceedances over a high threshold follow a generalised Pareto distribution (Pick
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +31,40 @@ class ParetoTail:
         return self.start + self.scale * (math.pow(ratio, -self.shape) - 1.0) / self.shape
 
 
-def fit_tail(largest: NDArray[np.float64], pairs: int) -> ParetoTail:
-    """The tail of `pairs` scores from the largest of them, ascending; at least ten."""
+def fit_tail(largest: NDArray[np.float64], pairs: int, shape: float | None = None) -> ParetoTail:
+    """The tail of `pairs` scores from the largest of them, ascending; at least ten.
+
+    Its shape is fitted, too, unless `shape` gives it.
+    """
     start, exceedances = float(largest[0]), largest[1:] - largest[0]
+    fixed = fitted_shape(largest) if shape is None else min(shape, _LARGEST_SHAPE)
+    # The mean of a generalised Pareto distribution is scale / (1 - shape).
+    scale = float(exceedances.mean()) * (1.0 - fixed)
+    return ParetoTail(start, len(exceedances) / pairs, fixed, scale)
+
+
+def fitted_shape(largest: NDArray[np.float64]) -> float:
+    """The shape of the tail that begins at the first of the `largest` scores, at most 0."""
+    return min(_shape(largest), _LARGEST_SHAPE)
+
+
+def shared_shape(groups: Sequence[NDArray[np.float64]]) -> float:
+    """One shape for the tails of several groups, each given by its largest scores, ascending.
+
+    The mean of the fitted shapes, weighted by the numbers of scores as in regional frequency
+    analysis (Hosking & Wallis 1997). The shape of a hundred scores alone has a standard error of
+    about 0.1, which moves a threshold two decades further by 0.04.
+    """
+    shapes = [_shape(largest) for largest in groups]
+    weights = [len(largest) - 1 for largest in groups]
+    return min(float(np.average(shapes, weights=weights)), _LARGEST_SHAPE)
+
+
+def _shape(largest: NDArray[np.float64]) -> float:
+    exceedances = largest[1:] - largest[0]
     n = len(exceedances)
     mean = float(exceedances.mean())
     ranks = (np.arange(1, n + 1) - 0.35) / n
     weighted = float(((1.0 - ranks) * exceedances).mean())
     spread = mean - 2.0 * weighted  # zero if all exceedances are equal
-    shape = min(2.0 - mean / spread, _LARGEST_SHAPE) if spread > 1e-9 else _LARGEST_SHAPE
-    # The mean of a generalised Pareto distribution is scale / (1 - shape).
-    return ParetoTail(start, n / pairs, shape, mean * (1.0 - shape))
+    return 2.0 - mean / spread if spread > 1e-9 else _LARGEST_SHAPE

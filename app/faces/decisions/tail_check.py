@@ -1,11 +1,11 @@
-"""Checks the extrapolated tail of a score distribution on a decade that was measured."""
+"""Checks extrapolated tails against thresholds that were measured with more pairs."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.faces.decisions.calibration import SUPPORT, GroupTail
-from app.faces.decisions.scores import ScoreDistribution
+from app.faces.decisions.scores import LabelledFaces, ScoreDistribution, impostor_scores
 
 _HIDDEN = 0.1  # share of the pairs that the extrapolation knows: one decade less
 _FEWEST_PAIRS = 200_000  # a tenth of them is still enough for a table
@@ -38,3 +38,42 @@ def check_tail(scores: ScoreDistribution, seed: int = 0) -> TailCheck | None:
         for _ in range(_DRAWS)
     ]
     return TailCheck(rate, scores.threshold_at(rate), min(found), float(np.mean(found)), max(found))
+
+
+@dataclass(frozen=True, slots=True)
+class SmallGroupCheck:
+    """Thresholds for one rate from a few people of a group, against that of the whole group.
+
+    `alone` is the root mean square error with the shape that the few people's pairs have, `shared`
+    that with a given shape.
+    """
+
+    rate: float
+    measured: float
+    alone: float
+    shared: float
+
+
+def check_small_group(
+    faces: LabelledFaces, shape: float, people: int = 220, seed: int = 0
+) -> SmallGroupCheck | None:
+    """Extrapolate from pairs of `people` random people with one face each, to the lowest rate that
+    all pairs of the group support.
+
+    `shape` should come from other groups. None for groups of fewer than 200,000 pairs.
+    """
+    whole = impostor_scores(faces)
+    if whole.pairs < _FEWEST_PAIRS:
+        return None
+    rate = SUPPORT / whole.pairs
+    rng = np.random.default_rng(seed)
+    errors = []
+    for _ in range(_DRAWS):
+        rows = rng.permutation(len(faces))
+        _, first = np.unique(faces.person[rows], return_index=True)
+        few = impostor_scores(faces.take(rows[rng.permutation(first)[:people]]))
+        tails = (GroupTail(few), GroupTail(few, shape))
+        errors.append([tail.extrapolated_threshold_at(rate) for tail in tails])
+    measured = whole.threshold_at(rate)
+    alone, shared = np.sqrt(((np.array(errors) - measured) ** 2).mean(axis=0)).tolist()
+    return SmallGroupCheck(rate, measured, alone, shared)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.faces.decisions.tail import ParetoTail, fit_tail
+from app.faces.decisions.tail import ParetoTail, fit_tail, shared_shape
 
 
 def test_fit_recovers_an_exponential_tail() -> None:
@@ -27,3 +27,24 @@ def test_threshold_at_the_start_is_the_start() -> None:
         tail = ParetoTail(start=0.4, rate=1e-3, shape=shape, scale=0.03)
         assert tail.threshold_at(1e-3) == pytest.approx(0.4)
         assert tail.threshold_at(1e-4) > 0.4
+
+
+def test_groups_share_the_shape_of_their_tails() -> None:
+    """Scores of all groups have the shape -0.25 of a beta distribution with b = 4."""
+    rng = np.random.default_rng(2)
+    small = [np.sort(rng.beta(2, 4, 25_000))[-126:] for _ in range(6)]
+    large = np.sort(rng.beta(2, 4, 1_000_000))[-5_000:]
+    shape = shared_shape([*small, large])
+    assert shape == pytest.approx(-0.25, abs=0.05)
+    # A share of (1 - x)^4 (1 + 4x) exceeds x.
+    truth = 1.0 - (1e-6 / 4.915) ** 0.25
+    alone = [fit_tail(largest, 25_000).threshold_at(1e-6) - truth for largest in small]
+    shared = [fit_tail(largest, 25_000, shape).threshold_at(1e-6) - truth for largest in small]
+    assert np.std(shared) < 0.7 * np.std(alone)
+
+
+def test_a_heavy_tail_is_taken_for_an_exponential_one() -> None:
+    rng = np.random.default_rng(3)
+    largest = np.sort(0.2 + 0.03 * rng.pareto(3.0, 100_000))[-500:]
+    assert shared_shape([largest]) == 0.0
+    assert fit_tail(largest, 100_000, shape=0.4).shape == 0.0

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from app.faces.decisions.scores import ScoreDistribution
-from app.faces.decisions.tail_check import check_tail
+from app.faces.decisions.scores import LabelledFaces, ScoreDistribution
+from app.faces.decisions.tail_check import check_small_group, check_tail
+from app.vectors import l2_normalize
 
 
 def distribution(scores: np.ndarray) -> ScoreDistribution:
@@ -34,3 +35,14 @@ def test_pairs_of_one_person_among_the_impostors_show_as_an_error_of_the_tail() 
 
 def test_a_small_group_is_not_checked() -> None:
     assert check_tail(distribution(np.linspace(0.0, 0.5, 50_000))) is None
+
+
+def test_few_people_are_compared_with_all_of_their_group() -> None:
+    embeddings = l2_normalize(np.random.default_rng(0).normal(size=(800, 16)))
+    person = np.array([f"person {n}" for n in range(800)])
+    faces = LabelledFaces(embeddings, person, person, np.zeros(800, dtype=np.float32))
+    check = check_small_group(faces, shape=-1 / 7.5)  # of cosines of 16 dimensions
+    assert check is not None
+    assert check.rate == pytest.approx(10 / (800 * 799 / 2))
+    assert 0.0 < check.shared < check.alone < 0.1
+    assert check_small_group(faces.take(np.arange(300)), shape=-0.1) is None
