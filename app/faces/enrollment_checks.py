@@ -99,6 +99,6 @@ class EnrollmentChecks:
         person_id: str | None,
         policy: DecisionPolicy,
     ) -> NearestPerson | None:
-        corrections = policy.corrections
+        corrections = policy.corrections if policy.normalises else None
         [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
         return next((found for found in nearest if found.person.person_id != person_id), None)

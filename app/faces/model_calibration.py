@@ -52,6 +52,7 @@ def calibrate_model(
     population = Population(
         faces=faces,
         strata=faces.group,
+        source=np.full(len(faces), str(folder)),
         cohort=everyone,
         genuine=everyone,
         groups={group: faces.group == group for group in groups},

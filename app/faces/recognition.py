@@ -9,7 +9,7 @@ import numpy as np
 from app.errors import PersonNotFound
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
-from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit, no_corrections
+from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit
 from app.faces.decisions.rules import DecisionRules
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.pipeline.pipeline import FacePipeline
@@ -194,7 +194,7 @@ class Recognizer:
                 gallery,
                 probes,
                 max(order.top_k, 2),
-                no_corrections if limit.fixed else policy.corrections,
+                policy.corrections if policy.normalises and not limit.fixed else None,
             )
         own = policy.corrections(probes).tolist()
         identified = tuple(

@@ -25,23 +25,20 @@ _Row = Sequence[Any]
 """The row_id of a template, the row_id of its entry, and further columns."""
 
 _PERSON = slice(1, 1 + len(PERSON_COLUMNS))
-_TEMPLATE_ID, _PUBLIC_ID, _VECTOR = -3, -2, -1
-"""Columns of a row of _TEMPLATES."""
+_TEMPLATE_ID, _PUBLIC_ID, _VECTOR = (_PERSON.stop + n for n in range(3))
+"""Columns of a row of _TEMPLATES; _OWNERS has all but the last two."""
 
-_RERANKED = 15  # people beyond the requested ones whose corrected scores are compared, too
+_RERANKED = 15  # people beyond the requested ones who may have a better score than cosine
 
 _BY_ROW_ID = TemplateRow.row_id.in_(bindparam("row_ids", expanding=True))
-_TEMPLATES: Select[*tuple[Any, ...]] = (
-    select(
-        TemplateRow.row_id,
-        *PERSON_COLUMNS,
-        TemplateRow.template_id,
-        TemplateRow.public_id,
-        TemplateRow.vector,
-    )
+_OWNERS: Select[*tuple[Any, ...]] = (
+    select(TemplateRow.row_id, *PERSON_COLUMNS, TemplateRow.template_id)
     .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
     .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
     .where(_BY_ROW_ID)
+)
+_TEMPLATES: Select[*tuple[Any, ...]] = _OWNERS.add_columns(
+    TemplateRow.public_id, TemplateRow.vector
 )
 _SUPPORT_SETS: Select[*tuple[Any, ...]] = (
     select(TemplateRow.entry_id, TemplateRow.public_id, TemplateRow.vector)
@@ -92,20 +89,20 @@ def nearest_people(
     gallery: Collection,
     probes: Matrix,
     k: int,
-    corrections: Corrections,
+    corrections: Corrections | None,
 ) -> list[list[NearestPerson]]:
-    """Returns for each probe the `k` best people, by similarity less correction.
+    """Returns for each probe the `k` best people, by similarity less correction, if any.
 
-    The index ranks templates by similarity, so more than `k` people are fetched and ranked again.
-    `probes` are unit vectors, shape (n, dimension). Raises DecryptionFailed.
+    The index ranks templates by similarity. Where corrections or the means of support sets may
+    change the order, more than `k` people are fetched and ranked again. `probes` are unit vectors,
+    shape (n, dimension). Raises DecryptionFailed.
     """
     if not len(probes):
         return []
-    found = _nearest(session, index_sync, gallery, probes, k + _RERANKED, _TEMPLATES)
-    rows = {row[0]: row for templates in found for _, row in templates}
-    stored = [(row[_PUBLIC_ID], row[_VECTOR]) for row in rows.values()]
-    vectors = decrypt_vectors(session, stored, gallery.space.dimension)
-    correction = dict(zip(rows, corrections(vectors).tolist(), strict=True))
+    reranked = _RERANKED if corrections or gallery.largest_support_set > 1 else 0
+    statement = _TEMPLATES if corrections else _OWNERS
+    found = _nearest(session, index_sync, gallery, probes, k + reranked, statement)
+    correction = _corrections(session, gallery, found, corrections)
     entries = {row[1] for templates in found for _, row in templates}
     means = _means(session, gallery, entries, corrections)
     return [
@@ -139,6 +136,21 @@ class _Mean:
     correction: float
 
 
+def _corrections(
+    session: Session,
+    gallery: Collection,
+    found: Sequence[Sequence[tuple[float, _Row]]],
+    corrections: Corrections | None,
+) -> dict[int, float]:
+    """Returns the correction of each template found, by row_id."""
+    rows = {row[0]: row for templates in found for _, row in templates}
+    if corrections is None:
+        return dict.fromkeys(rows, 0.0)
+    stored = [(row[_PUBLIC_ID], row[_VECTOR]) for row in rows.values()]
+    vectors = decrypt_vectors(session, stored, gallery.space.dimension)
+    return dict(zip(rows, corrections(vectors).tolist(), strict=True))
+
+
 def _rank(
     probe: Vector,
     templates: Sequence[tuple[float, _Row]],
@@ -160,7 +172,7 @@ def _rank(
 
 
 def _means(
-    session: Session, gallery: Collection, entries: set[int], corrections: Corrections
+    session: Session, gallery: Collection, entries: set[int], corrections: Corrections | None
 ) -> dict[int, _Mean]:
     """Returns the mean of each support set of two or more templates, by entry."""
     if gallery.largest_support_set < 2 or not entries:
@@ -173,7 +185,8 @@ def _means(
     if not several:
         return {}
     means = l2_normalize(np.stack([vectors[owners == entry].mean(axis=0) for entry in several]))
-    found = zip(several, means, corrections(means).tolist(), strict=True)
+    taken_off = corrections(means).tolist() if corrections else [0.0] * len(several)
+    found = zip(several, means, taken_off, strict=True)
     return {entry: _Mean(mean, correction) for entry, mean, correction in found}
 
 

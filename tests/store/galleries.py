@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from app.faces.decisions.policy import no_corrections
 from app.index.faiss.index import FaissIndex
 from app.store.collections import Collection, get_collection, lock_collection
 from app.store.db.database import Database
@@ -47,7 +46,7 @@ def find(database: Database, index: IndexSync, seed: int, k: int = 3) -> list[st
     """Returns the names of the people nearest to the vector of `seed`."""
     with database.read() as session:
         gallery = get_collection(session, "people")
-        [nearest] = nearest_people(session, index, gallery, vector(seed)[None], k, no_corrections)
+        [nearest] = nearest_people(session, index, gallery, vector(seed)[None], k, None)
     return [found.person.name for found in nearest]
 
 

@@ -5,7 +5,6 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from app.faces.decisions.policy import no_corrections
 from app.index.exact import ExactIndex
 from app.store.collections import (
     Collection,
@@ -60,7 +59,7 @@ def test_at_most_two_searches_whatever_the_support_sets(database: Database) -> N
         assert gallery.largest_support_set == 30
         for k in (1, 2, 5):
             index.searches = 0
-            [nearest] = nearest_people(session, index, gallery, vector(1)[None], k, no_corrections)
+            [nearest] = nearest_people(session, index, gallery, vector(1)[None], k, None)
             assert 1 <= index.searches <= 2
             assert len({found.person.person_id for found in nearest}) == len(nearest) == k
             assert nearest[0].person == get_person(session, crowd.person_id)
@@ -89,7 +88,7 @@ def test_the_mean_of_a_support_set_is_compared_too(database: Database) -> None:
     with database.read() as session:
         gallery = get_collection(session, "people")
         probe = unit(1, 1, 0, 0)[None]
-        [nearest] = nearest_people(session, index, gallery, probe, 2, no_corrections)
+        [nearest] = nearest_people(session, index, gallery, probe, 2, None)
     assert [found.person.name for found in nearest] == ["two photos", "one photo"]
     assert nearest[0].similarity == pytest.approx(1.0, abs=1e-6)
 

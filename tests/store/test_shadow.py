@@ -13,7 +13,6 @@ from sqlalchemy import func, select, update
 
 from app.crypto.keyring import new_key
 from app.errors import ShadowExists, ShadowNotFound, SpaceMismatch
-from app.faces.decisions.policy import no_corrections
 from app.store.collections import get_collection, lock_collection
 from app.store.db.database import Database
 from app.store.db.schema import downgrade, upgrade
@@ -75,9 +74,7 @@ def test_cut_over_and_roll_back_switch_between_two_spaces(database: Database) ->
     assert (gallery.space, gallery.size) == (OTHER, 3)
     assert old.space == before.space
     with database.read() as session:
-        [nearest] = nearest_people(
-            session, index, gallery, other_vector(1)[None], 2, no_corrections
-        )
+        [nearest] = nearest_people(session, index, gallery, other_vector(1)[None], 2, None)
         assert [found.person.name for found in nearest] == ["P1", "P0"]
         assert nearest[0].template_id == ids[1][0].template_id
         assert [get_person(session, p.person_id).photos for p in people] == [1, 1, 0]

@@ -34,12 +34,12 @@ def plot_errors(curves: Mapping[str, Curve], path: Path) -> None:
 
 
 def plot_decisions(measurement: Measurement, path: Path) -> None:
-    """Plot FMR by group against the threshold, and DET, before and after normalisation."""
+    """Plot FMR by group against the threshold, and DET, with and without normalisation."""
     figure, (before, after, det) = plt.subplots(1, 3, figsize=(16, 4.8))
     thresholds = np.linspace(-0.1, 0.9, 400)
     stages = (
         (before, "cosine", measurement.plain),
-        (after, "normalised score", measurement.normalised),
+        (after, f"normalised, weight {measurement.compared_weight:g}", measurement.compared),
     )
     for axes, name, scores in stages:
         for group, impostors in scores.impostors.items():

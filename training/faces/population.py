@@ -43,6 +43,7 @@ def measured_population(embedder: Embedder, crops: CropSet, seed: int = 0) -> Po
     return Population(
         faces=faces,
         strata=_strata(chosen),
+        source=_data_sets(chosen),
         cohort=unseen & adult & ~np.isin(chosen.source, _UNLABELLED),
         genuine=unseen & (chosen.identity != ""),
         groups=groups,
@@ -59,6 +60,11 @@ def _strata(crops: CropSet) -> NDArray[np.str_]:
     """Group and source of each crop; the sources of labelled people are one."""
     labelled = np.where(crops.identity != "", "labelled", crops.source)
     return np.char.add(np.char.add(labelled.astype(str), "/"), crops.group.astype(str))
+
+
+def _data_sets(crops: CropSet) -> NDArray[np.str_]:
+    """The data set of each crop; celeba-small, celeba-large and celeba-test are parts of one."""
+    return np.array([str(name).split("-")[0] for name in crops.source])
 
 
 def _groups(crops: CropSet, usable: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:

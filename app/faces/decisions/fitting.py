@@ -31,8 +31,9 @@ class FittedMeans:
     """A regressor of impostor means, fitted to all faces.
 
     `unseen` (n,) are the means of the same faces as regressors predict that were fitted without the
-    person and without the person's part of the cohort: what the regressor does to new people.
-    `correlation` is theirs with the measured means.
+    source of the photo, or without the person where there is one source only, and whose cohort
+    lacked them, too: what the regressor does to new photos. `correlation` is theirs with the means
+    that were measured with the same cohorts.
     """
 
     network: Perceptron
@@ -58,18 +59,24 @@ class WeightTrial:
 
 
 def fit_means(
-    faces: LabelledFaces, strata: NDArray[np.str_], cohort: NDArray[np.bool_], seed: int = 0
+    faces: LabelledFaces,
+    strata: NDArray[np.str_],
+    cohort: NDArray[np.bool_],
+    source: NDArray[np.str_],
+    seed: int = 0,
 ) -> FittedMeans:
     """Fit a regressor of impostor means to `faces`.
 
     `cohort` (n,) marks the faces that may be strangers to compare with; `strata` (n,) names the
-    group and source over which the cohort is balanced. Raises ModelError for too few people.
+    group and source over which the cohort is balanced; `source` (n,) names the data set. Raises
+    ModelError for too few people.
     """
     if len(np.unique(faces.person)) < FEWEST_PEOPLE:
         raise ModelError(f"score normalisation needs at least {FEWEST_PEOPLE} people")
     means, cohort_size = _impostor_means(faces, strata, cohort, seed)
     unseen, measured = np.empty_like(means), np.empty_like(means)
-    for others in _folds(faces.person, seed):
+    several = len(np.unique(source)) > 1
+    for others in _without_each(source) if several else _folds(faces.person, seed):
         within, _ = _impostor_means(faces, strata, cohort & others, seed)
         network = fit_perceptron(faces.embeddings[others], within[others], seed=seed)
         unseen[~others] = network.predict(faces.embeddings[~others])
@@ -123,6 +130,12 @@ def _impostor_means(
         faces.embeddings, faces.person, faces.embeddings[rows], faces.person[rows]
     )
     return means, len(rows)
+
+
+def _without_each(source: NDArray[np.str_]) -> Iterator[NDArray[np.bool_]]:
+    """Masks of the faces of all sources but one, for each source."""
+    for name in np.unique(source):
+        yield source != name
 
 
 def _folds(person: NDArray[np.str_], seed: int) -> Iterator[NDArray[np.bool_]]:

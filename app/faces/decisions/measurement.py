@@ -42,13 +42,14 @@ _DEFAULT_WEIGHT = 0.75  # where there are no genuine pairs to choose by
 class Population:
     """Known people to measure a model on; arrays have one entry per face, shape (n,).
 
-    `strata` names the group and source over which a cohort is balanced. `cohort` marks the faces
-    that may be in it, `genuine` those whose pairs of one person are measured. `groups` marks the
-    sets within which pairs of two people are measured.
+    `strata` names the group and source over which a cohort is balanced, `source` the data set.
+    `cohort` marks the faces that may be in it, `genuine` those whose pairs of one person are
+    measured. `groups` marks the sets within which pairs of two people are measured.
     """
 
     faces: LabelledFaces
     strata: NDArray[np.str_]
+    source: NDArray[np.str_]
     cohort: NDArray[np.bool_]
     genuine: NDArray[np.bool_]
     groups: Mapping[str, NDArray[np.bool_]]
@@ -65,11 +66,17 @@ class Distributions:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was measured; `fitted` is None where an existing normalisation was kept."""
+    """What was measured; `fitted` is None where an existing normalisation was kept.
+
+    `plain` are cosines and `normalised` the scores that decide. `compared` are those of
+    `compared_weight`: of the chosen weight, or of 1 where that is 0 and a normalisation was fitted.
+    """
 
     calibration: Calibration
     plain: Distributions
     normalised: Distributions
+    compared: Distributions
+    compared_weight: float
     fitted: FittedMeans | None
     weight: float
     trials: tuple[WeightTrial, ...]
@@ -78,27 +85,33 @@ class Measurement:
 def measure(population: Population, existing: ScoreNormaliser) -> Measurement:
     """Fit the normalisation to the population if it has enough people, and calibrate.
 
-    The table is measured with corrections of regressors that were fitted without the person and
-    the person's part of the cohort. With fewer than FEWEST_PEOPLE people the model's `existing`
-    normalisation is kept and only the table is measured. Raises ModelError where there are too few
-    pairs.
+    The table is measured with corrections of regressors that were fitted without the source of the
+    photo, or without the person where there is one source (`FittedMeans.unseen`). With fewer than
+    FEWEST_PEOPLE people the model's `existing` normalisation is kept and only the table is
+    measured. Raises ModelError where there are too few pairs.
     """
     faces = population.faces
     fitted: FittedMeans | None = None
     trials: tuple[WeightTrial, ...] = ()
     weight = 0.0
     if len(np.unique(faces.person)) >= FEWEST_PEOPLE:
-        fitted = fit_means(faces, population.strata, population.cohort)
+        fitted = fit_means(faces, population.strata, population.cohort, population.source)
         weight, trials = _choose_weight(fitted, population)
         correction = fitted.corrections(weight)
     else:
         correction = existing.corrections(faces.embeddings)
     normalised = _distributions(population, correction)
+    compared, compared_weight = normalised, weight
+    if fitted is not None and not weight:
+        compared_weight = 1.0
+        compared = _distributions(population, fitted.corrections(compared_weight))
     genuine = normalised.genuine if normalised.genuine.pairs else None
     return Measurement(
         calibrate(normalised.impostors, genuine, population.description),
         _distributions(population, np.zeros(len(faces), dtype=np.float32)),
         normalised,
+        compared,
+        compared_weight,
         fitted,
         weight,
         trials,
@@ -106,10 +119,16 @@ def measure(population: Population, existing: ScoreNormaliser) -> Measurement:
 
 
 def write_measurement(folder: Path, measurement: Measurement, cohort: str) -> Manifest:
-    """Write calibration and, if fitted, normalisation into the model in `folder`."""
+    """Write calibration and, if fitted, normalisation into the model in `folder`.
+
+    With a weight of 0 the model has no normalisation: its scores are cosines.
+    """
     manifest = read_manifest(folder)
     changes: dict[str, object] = {"calibration": measurement.calibration}
-    if measurement.fitted is not None:
+    if measurement.fitted is not None and not measurement.weight:
+        changes["normalisation"] = None
+        (folder / NORMALISATION_FILE).unlink(missing_ok=True)
+    elif measurement.fitted is not None:
         content = measurement.fitted.network.to_onnx()
         temporary = folder / f"{NORMALISATION_FILE}.new"
         temporary.write_bytes(content)

@@ -60,9 +60,14 @@ class DecisionPolicy:
 
         It is unknown for a fixed cosine if the table was measured on normalised scores.
         """
-        if limit.fixed and not isinstance(self._normaliser, NoNormalisation):
+        if limit.fixed and self.normalises:
             return None
         return self._thresholds.fnmr_at(limit.threshold)
+
+    @property
+    def normalises(self) -> bool:
+        """Whether scores are corrected; if not, every pair has the same threshold."""
+        return not isinstance(self._normaliser, NoNormalisation)
 
     def corrections(self, embeddings: Matrix) -> NDArray[np.float32]:
         """What each face takes off a score, shape (n,)."""
@@ -84,8 +89,3 @@ class DecisionPolicy:
         scores = similarities if limit.fixed else similarities - corrections
         best = int(np.argmax(scores))
         return self.judge(float(similarities[best]), float(corrections[best]), limit)
-
-
-def no_corrections(embeddings: Matrix) -> NDArray[np.float32]:
-    """Zeros, shape (n,): scores are cosines."""
-    return np.zeros(len(embeddings), dtype=np.float32)
