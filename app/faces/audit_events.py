@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.audit_events import AuditEvent, Decision
+from app.faces.comparison import Comparison
 from app.faces.recognition import EmbeddedFace, Identification, Verification
 
 
@@ -31,3 +32,12 @@ def identification_events(result: Identification, collection: str) -> list[Audit
         )
         for face in result.faces
     ]
+
+
+def comparison_events(result: Comparison, collection: str | None) -> list[AuditEvent]:
+    """One event per compared face, with the person whose template is the source."""
+    person_id = result.person.person_id if result.person else None
+    decisions: list[Decision] = [
+        "match" if target.judgement.matches else "no_match" for target in result.targets
+    ]
+    return [AuditEvent("verify", decision, collection, person_id) for decision in decisions]

@@ -5,7 +5,7 @@ added to, and an external id that another person has.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.faces.enrollment_checks import EnrollmentChecks, PossibleDuplicate
 from app.faces.pipeline.pipeline import FacePipeline
-from app.faces.pipeline.selection import FaceChoice, ImageAnalysis
+from app.faces.pipeline.selection import EVERY_FACE, FaceChoice, FaceFilter, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.store.collections import (
     Collection,
@@ -34,6 +34,7 @@ from app.store.db.tables import GALLERY, now
 from app.store.detections import StoredDetection, add_detection
 from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
 from app.store.imports import ImportedPhoto, add_imported, find_imported_face
+from app.store.named_people import find_by_name
 from app.store.people import (
     NewPerson,
     Person,
@@ -60,6 +61,7 @@ class EnrollOrder:
     of the first, and stores nothing; so does an order of a bulk import for a face that was
     `imported` from the same file. `source` and `image_id` are stored with the template.
     `allow_poor_quality` enrolls a face that fails quality checks; they are stored in any case.
+    `by_name` without a `person_id` adds the photo to the oldest person of this name, if any.
     """
 
     name: str | None
@@ -76,6 +78,7 @@ class EnrollOrder:
     source: str | None = None
     image_id: str | None = None
     allow_poor_quality: bool = False
+    by_name: bool = field(default=False, repr=False)  # idempotency keys depend on the repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +124,17 @@ class Enroller:
         """Examines one photo and adds it. Raises the errors of `examine` and `add`."""
         return self.add(self.examine(image, order, timings), order, timings)
 
-    def examine(self, image: bytes, order: EnrollOrder, timings: Timings) -> ExaminedPhoto:
+    def examine(
+        self,
+        image: bytes,
+        order: EnrollOrder,
+        timings: Timings,
+        accepted: FaceFilter = EVERY_FACE,
+    ) -> ExaminedPhoto:
         """Checks the fields of the order and the image; does not use the database.
 
-        Raises the image errors, NoFace, MultipleFaces, PoorQuality or InvalidRequest.
+        The face is chosen among those that `accepted` accepts. Raises the image errors, NoFace,
+        MultipleFaces, PoorQuality or InvalidRequest.
         """
         if order.person_id is None and not order.name:
             raise InvalidRequest(
@@ -132,7 +142,8 @@ class Enroller:
             )
         require_valid_person(order.name or None, order.external_id, order.metadata)
         require_valid_texts(source=order.source, image_id=order.image_id)
-        face = _choose(self._pipeline.analyze(image, timings), order.face)
+        analysis = self._pipeline.analyze(image, timings).filtered(accepted)
+        face = _choose(analysis, order.face)
         if face.quality.reasons and not order.allow_poor_quality:
             raise PoorQuality(face.quality.reasons)
         return ExaminedPhoto(image, face, self._pipeline.embed([face], timings))
@@ -161,8 +172,8 @@ class Enroller:
     def _check(self, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
         """Checks an order without storing anything."""
         with self._database.read() as session:
-            person = _known_person(session, order)
             gallery = get_collection(session, order.collection, GALLERY)
+            person = _known_person(session, gallery, order)
             resembled = self._compare(session, gallery, probe, person, order)
             if order.external_id is not None:
                 require_unused_external_id(session, gallery, order.external_id)
@@ -180,7 +191,7 @@ class Enroller:
                 person, template = stored.person, stored.template
                 record(session, _event(order, "replayed", person.person_id))
                 return Enrollment(person.name, face, person, template, replayed=True)
-            known = _known_person(session, order)
+            known = _known_person(session, gallery, order)
             resembled = self._compare(session, gallery, probe, known, order)
             person = known or add_person(
                 session, gallery, NewPerson(str(order.name), order.external_id, order.metadata)
@@ -224,7 +235,8 @@ class Enroller:
             self._checks.refuse_mismatch(session, gallery, probe, known)
         if order.allow_duplicate:
             return None
-        return self._checks.refuse_duplicate(session, gallery, probe, order.person_id)
+        person_id = known.person_id if known is not None else None
+        return self._checks.refuse_duplicate(session, gallery, probe, person_id)
 
 
 def _event(order: EnrollOrder, decision: Decision, person_id: str | None) -> AuditEvent:
@@ -249,13 +261,14 @@ def _detection(face: Face, order: EnrollOrder) -> StoredDetection:
     )
 
 
-def _known_person(session: Session, order: EnrollOrder) -> Person | None:
-    """Returns the person of the order's person_id, if any.
+def _known_person(session: Session, gallery: Collection, order: EnrollOrder) -> Person | None:
+    """Returns the person of the order's person_id, or of its name with `by_name`, if any.
 
     Raises PersonNotFound, or InvalidRequest if the person has another name.
     """
     if order.person_id is None:
-        return None
+        named = find_by_name(session, gallery, str(order.name)) if order.by_name else []
+        return named[0] if named else None
     person = get_person(session, order.person_id)
     if person.collection != order.collection:
         raise PersonNotFound(f"no person has this id in the collection {order.collection!r}")

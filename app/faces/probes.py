@@ -8,7 +8,13 @@ import numpy as np
 
 from app.errors import InvalidRequest, MultipleFaces, NoFace
 from app.faces.pipeline.pipeline import FacePipeline
-from app.faces.pipeline.selection import FaceChoice, FaceSelection, ImageAnalysis
+from app.faces.pipeline.selection import (
+    EVERY_FACE,
+    FaceChoice,
+    FaceFilter,
+    FaceSelection,
+    ImageAnalysis,
+)
 from app.faces.pipeline.types import Face
 from app.store.collections import get_collection
 from app.store.db.database import Database
@@ -90,14 +96,17 @@ class ProbeReader:
         rotate: bool,
         collection: str,
         timings: Timings,
+        accepted: FaceFilter = EVERY_FACE,
     ) -> list[Probe]:
         """The probes of the chosen faces of an image, largest first, or the one of another sample.
 
-        Raises like `read`, except NoFace: an image without a face has no probes.
+        Faces of an image are chosen among those that `accepted` accepts. Raises like `read`, except
+        NoFace: an image without a face has no probes.
         """
         if not isinstance(sample, bytes):
             return [Probe(None, self._vector(sample, "", collection))]
-        faces = self._pipeline.analyze(sample, timings, rotate).select(which)
+        analysis = self._pipeline.analyze(sample, timings, rotate).filtered(accepted)
+        faces = analysis.select(which)
         embedded = self._pipeline.embed(faces, timings)
         return [Probe(face, row) for face, row in zip(faces, embedded, strict=True)]
 

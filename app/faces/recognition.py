@@ -13,7 +13,7 @@ from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit
 from app.faces.decisions.rules import DecisionRules
 from app.faces.enrollment import DEFAULT_COLLECTION
 from app.faces.pipeline.pipeline import FacePipeline
-from app.faces.pipeline.selection import FaceChoice, FaceSelection
+from app.faces.pipeline.selection import EVERY_FACE, FaceChoice, FaceFilter, FaceSelection
 from app.faces.pipeline.types import Face
 from app.faces.probes import Probe, ProbeReader, Sample
 from app.store.collections import get_collection
@@ -56,7 +56,8 @@ class Verification:
 class IdentifyOrder:
     """The parameters of an identification.
 
-    With `rotate`, an image without a face is also examined turned by 90, 180 and 270 degrees.
+    With `rotate`, an image without a face is also examined turned by 90, 180 and 270 degrees. Faces
+    that `accepted` does not accept are ignored.
     """
 
     collection: str
@@ -64,6 +65,7 @@ class IdentifyOrder:
     options: DecisionOptions
     faces: FaceSelection = "all"
     rotate: bool = False
+    accepted: FaceFilter = EVERY_FACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,11 @@ class IdentifiedFace:
     """A face with its nearest people, best normalised score first.
 
     `person` is set if the decision is `match`. `face` is None unless an image was sent.
+    `embedding` is the unit vector that was searched for, shape (dimension,).
     """
 
     face: Face | None
+    embedding: Vector
     decision: Decision
     person: Person | None
     candidates: tuple[Candidate, ...]
@@ -119,9 +123,15 @@ class Recognizer:
         self._database, self._index_sync = database, index_sync
         self._ambiguity_margin = ambiguity_margin
 
-    def embed(self, image: bytes, which: FaceSelection, timings: Timings) -> list[EmbeddedFace]:
+    def embed(
+        self,
+        image: bytes,
+        which: FaceSelection,
+        timings: Timings,
+        accepted: FaceFilter = EVERY_FACE,
+    ) -> list[EmbeddedFace]:
         """Embeds faces of an image, largest first. Without a face the list is empty."""
-        faces = self._pipeline.analyze(image, timings).select(which)
+        faces = self._pipeline.analyze(image, timings).filtered(accepted).select(which)
         embeddings = self._pipeline.embed(faces, timings)
         return [EmbeddedFace(face, row) for face, row in zip(faces, embeddings, strict=True)]
 
@@ -180,7 +190,13 @@ class Recognizer:
 
         An image without a face has an empty result. Raises like `ProbeReader.read_all`.
         """
-        found = self._probes.read_all(sample, order.faces, order.rotate, order.collection, timings)
+        return self.identify_all([sample], order, timings)
+
+    def identify_all(
+        self, samples: Sequence[Sample], order: IdentifyOrder, timings: Timings
+    ) -> Identification:
+        """Searches the gallery for several samples at once, like `identify`."""
+        found = [probe for sample in samples for probe in self._read(sample, order, timings)]
         probes = _matrix(found, self._space.dimension)
         with timings.stage("search"), self._database.read() as session:
             gallery = get_collection(session, order.collection, GALLERY)
@@ -199,7 +215,7 @@ class Recognizer:
         own = policy.corrections(probes).tolist()
         identified = tuple(
             self._identify(
-                probe.face, [_candidate(f, correction, policy, limit) for f in people], order.top_k
+                probe, [_candidate(f, correction, policy, limit) for f in people], order.top_k
             )
             for probe, correction, people in zip(found, own, nearest, strict=True)
         )
@@ -213,12 +229,16 @@ class Recognizer:
             gallery = get_collection(session, collection, GALLERY)
             return self._policies.of_gallery(session, gallery)
 
-    def _identify(
-        self, face: Face | None, candidates: list[Candidate], top_k: int
-    ) -> IdentifiedFace:
+    def _read(self, sample: Sample, order: IdentifyOrder, timings: Timings) -> list[Probe]:
+        return self._probes.read_all(
+            sample, order.faces, order.rotate, order.collection, timings, order.accepted
+        )
+
+    def _identify(self, probe: Probe, candidates: list[Candidate], top_k: int) -> IdentifiedFace:
         decision = self._decide(candidates)
         person = candidates[0].person if decision == "match" else None
-        return IdentifiedFace(face, decision, person, tuple(candidates[:top_k]))
+        kept = tuple(candidates[:top_k])
+        return IdentifiedFace(probe.face, probe.embedding, decision, person, kept)
 
     def _decide(self, candidates: list[Candidate]) -> Decision:
         """Ambiguous if a second person reaches its threshold with almost the same score."""

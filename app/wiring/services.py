@@ -9,6 +9,7 @@ import cv2
 
 from app.crypto.keyring import Keyring, read_keys
 from app.errors import InvalidSetting
+from app.faces.comparison import Comparer
 from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
@@ -16,6 +17,7 @@ from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.enrollment_checks import EnrollmentChecks, EnrollmentRates
 from app.faces.gallery_calibration import GalleryCalibrator
 from app.faces.gallery_decisions import GalleryDecisions
+from app.faces.named_people import NamedPeople
 from app.faces.people import Galleries
 from app.faces.pipeline.decode_budget import DecodeBudget
 from app.faces.pipeline.detect import Detector
@@ -54,9 +56,11 @@ class Services:
     embedder: Embedder
     pipeline: FacePipeline
     recognizer: Recognizer
+    comparer: Comparer
     enroller: Enroller
     galleries: Galleries
     reassigner: Reassigner
+    named_people: NamedPeople
     gallery_calibrator: GalleryCalibrator
     vocabularies: VocabularyService
     editor: VocabularyEditor
@@ -100,6 +104,7 @@ def build_services(settings: Settings) -> Services:
         embedder=embedder,
         pipeline=pipeline,
         recognizer=Recognizer(pipeline, policies, database, index_sync, settings.ambiguity_margin),
+        comparer=Comparer(pipeline, policies, database),
         enroller=Enroller(pipeline, database, checks, photo_lifetime),
         galleries=Galleries(
             database,
@@ -109,6 +114,7 @@ def build_services(settings: Settings) -> Services:
             housekeeper.purge_within,
         ),
         reassigner=Reassigner(database, checks, embedder.space, housekeeper.purge_within),
+        named_people=NamedPeople(database, housekeeper.purge_within),
         gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),

@@ -1,7 +1,8 @@
 """The faces of one image, and the rules that select one of them."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,23 @@ overrides.
 
 
 @dataclass(frozen=True, slots=True)
+class FaceFilter:
+    """Ignores faces with a detection score below `lowest_score`, 0 to 1, and, of the others, all
+    but the `limit` largest; None: no limit."""
+
+    lowest_score: float = 0.0
+    limit: int | None = None
+
+    def apply(self, faces: Sequence[Face]) -> tuple[Face, ...]:
+        """The faces that remain, in the order of `faces`, which are largest first."""
+        found = [face for face in faces if face.detection.score >= self.lowest_score]
+        return tuple(found[: self.limit])
+
+
+EVERY_FACE = FaceFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class ImageAnalysis:
     """The faces of one image, largest first, and the size of the upright image in pixels.
 
@@ -36,6 +54,12 @@ class ImageAnalysis:
     height: int
     faces: tuple[Face, ...]
     rotation: int = 0
+
+    def filtered(self, accepted: FaceFilter) -> "ImageAnalysis":
+        """The analysis with the faces that the filter accepts."""
+        if accepted is EVERY_FACE:
+            return self
+        return replace(self, faces=accepted.apply(self.faces))
 
     def choose(self, which: FaceChoice) -> Face:
         """Returns the face that `which` names. Raises NoFace; MultipleFaces only for `only`."""
