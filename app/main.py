@@ -6,7 +6,7 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
@@ -39,10 +39,11 @@ from app.api.slots import WorkerSlots
 from app.api.stored_keys import StoredKeys
 from app.api.token_settings import open_tokens
 from app.audit_events import SERVICE, set_origin
+from app.compat.compreface import routes as compreface
 from app.compat.deepstack import routes as deepstack
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
-from app.settings import Settings
+from app.settings import CompatName, Settings
 from app.store.housekeeping import Housekeeper
 from app.wiring.rate_limits import open_counter
 from app.wiring.services import Services, build_services, concurrency
@@ -135,8 +136,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in endpoints:
         app.include_router(module.router)
     app.include_router(persons.receipts)
-    if "deepstack" in settings.compat:
-        app.include_router(deepstack.router)
+    offered: dict[CompatName, APIRouter] = {
+        "compreface": compreface.router,
+        "deepstack": deepstack.router,
+    }
+    for name in settings.compat:
+        app.include_router(offered[name])
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

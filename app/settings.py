@@ -24,7 +24,7 @@ Public = Literal["docs", "metrics", "ready"]
 KeyRole = Literal["read", "write"]
 """The roles of keys in `api_keys`; `write` is the role `admin`."""
 
-CompatName = Literal["deepstack"]
+CompatName = Literal["compreface", "deepstack"]
 """The APIs of other services, see `app.compat`."""
 
 _SECRETS = {
@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     request is 408 if its body keeps the service waiting for longer, plus a second per 10,000 bytes
     that have arrived."""
     compat: Annotated[tuple[CompatName, ...], NoDecode] = ()
-    """APIs of other services to offer, separated by commas: `deepstack`."""
+    """APIs of other services to offer, separated by commas: `compreface`, `deepstack`."""
     rate_limit: str | None = None
     """Limit per API key, per client address without keys, such as `100/minute`; unset: none."""
     rate_limit_address: str | None = None

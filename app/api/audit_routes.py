@@ -96,3 +96,28 @@ _DEEPSTACK: dict[str, AuditDecision] = {
 for _prefix in ("", "/{key}"):
     for _path, _decision in _DEEPSTACK.items():
         AUDIT_DECISIONS[f"POST {_prefix}/v1/vision/face{_path}"] = _decision
+
+_RECOGNITION = "/api/v1/recognition"
+AUDIT_DECISIONS |= {
+    f"POST {_RECOGNITION}/subjects": Audited("person.change"),
+    f"GET {_RECOGNITION}/subjects": _NO_TEMPLATE,
+    f"DELETE {_RECOGNITION}/subjects": Audited("person.delete"),
+    f"PUT {_RECOGNITION}/subjects/{{subject:path}}": Audited("person.change"),
+    f"DELETE {_RECOGNITION}/subjects/{{subject:path}}": Audited("person.delete"),
+    f"POST {_RECOGNITION}/faces": Audited("enroll"),
+    f"GET {_RECOGNITION}/faces": _NO_TEMPLATE,
+    f"DELETE {_RECOGNITION}/faces": Audited("person.delete"),
+    f"POST {_RECOGNITION}/faces/delete": Audited("photo.delete"),
+    f"DELETE {_RECOGNITION}/faces/{{image_id}}": Audited("photo.delete"),
+    f"GET {_RECOGNITION}/faces/{{image_id}}/img": Audited("photo.read"),
+    "GET /api/v1/static/{key}/images/{image_id}": Audited("photo.read"),
+    f"POST {_RECOGNITION}/recognize": Audited("identify"),
+    f"POST {_RECOGNITION}/faces/{{image_id}}/verify": Audited("verify"),
+    f"POST {_RECOGNITION}/embeddings/recognize": Audited("identify"),
+    f"POST {_RECOGNITION}/embeddings/faces/{{image_id}}/verify": Audited("verify"),
+    "POST /api/v1/detection/detect": _NOTHING_STORED,
+    "POST /api/v1/verification/verify": Audited("verify"),
+    "POST /api/v1/verification/embeddings/verify": Audited("verify"),
+}
+# Whoever receives embeddings (the plugin `calculator`) is recorded as `embed` besides, and a change
+# to the name of another subject as `person.merge`.

@@ -21,7 +21,9 @@ _MAX_IMAGES = 1_000
 _PARSED_IN_THREAD = 64_000  # bytes from which parsing would delay other requests
 
 # Possessive quantifiers: no input makes these patterns backtrack.
-_IMAGE = re.compile(rb'"image(?:_[ab])?"\s*+:\s*+"[^"\\]*+(?:\\/[^"\\]*+)*+"')
+_IMAGE = re.compile(
+    rb'"(?:image(?:_[ab])?|file|(?:source|target)_image)"\s*+:\s*+"[^"\\]*+(?:\\/[^"\\]*+)*+"'
+)
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 

@@ -7,7 +7,14 @@ from app.api.callers import Permission
 from app.settings import Public, Role
 
 RouteScope = Literal[
-    "none", "collection", "vocabulary", "collection and vocabulary", "either", "list", "service"
+    "none",
+    "collection",
+    "vocabulary",
+    "collection and vocabulary",
+    "either",
+    "list",
+    "service",
+    "bound",
 ]
 """How the scope of a key restricts a route.
 
@@ -16,6 +23,8 @@ RouteScope = Literal[
   the scope of the key; `either`: the request names one of unknown kind.
 - `list`: the response shows only what is in the scope of the key.
 - `service`: it is about all collections; a restricted key is refused.
+- `bound`: it uses the collection that the key is restricted to, without restriction the default
+  one.
 """
 
 
@@ -97,12 +106,41 @@ _DEEPSTACK = {
     "/match": Access("read", "none"),
 }
 
-COMPAT_ROUTES = {
+DEEPSTACK_ROUTES = {
     f"POST {prefix}/v1/vision/face{path}": access
     for prefix in ("", "/{key}")
     for path, access in _DEEPSTACK.items()
 }
-"""Those of `app.compat`. They check the key after the body has been read, which may contain it."""
+"""They check the key after the body has been read, which may contain it."""
+
+_ADD, _READ = Access("enroll", "bound"), Access("read", "bound")
+_IMAGE = Access("read", "bound", "photos")
+
+COMPREFACE_ROUTES = {
+    "POST /api/v1/recognition/subjects": _ADD,
+    "GET /api/v1/recognition/subjects": _READ,
+    "DELETE /api/v1/recognition/subjects": _ADD,
+    "PUT /api/v1/recognition/subjects/{subject:path}": _ADD,
+    "DELETE /api/v1/recognition/subjects/{subject:path}": _ADD,
+    "POST /api/v1/recognition/faces": _ADD,
+    "GET /api/v1/recognition/faces": _READ,
+    "DELETE /api/v1/recognition/faces": _ADD,
+    "POST /api/v1/recognition/faces/delete": _ADD,
+    "DELETE /api/v1/recognition/faces/{image_id}": _ADD,
+    "GET /api/v1/recognition/faces/{image_id}/img": _IMAGE,
+    "GET /api/v1/static/{key}/images/{image_id}": _IMAGE,
+    "POST /api/v1/recognition/recognize": _READ,
+    "POST /api/v1/recognition/faces/{image_id}/verify": _READ,
+    "POST /api/v1/recognition/embeddings/recognize": _READ,
+    "POST /api/v1/recognition/embeddings/faces/{image_id}/verify": _READ,
+    "POST /api/v1/detection/detect": Access("read", "none"),
+    "POST /api/v1/verification/verify": Access("read", "none"),
+    "POST /api/v1/verification/embeddings/verify": Access("read", "none"),
+}
+"""An answer with embeddings also requires the permission to receive them."""
+
+COMPAT_ROUTES = DEEPSTACK_ROUTES | COMPREFACE_ROUTES
+"""Those of `app.compat`."""
 
 
 def access_of(method: str, path: str) -> Access:

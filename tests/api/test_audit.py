@@ -57,7 +57,7 @@ def service(make_client: MakeClient) -> TestClient:
         api_keys={WRITER["X-API-Key"]: "write"},
         default_vocabulary="small",
         store_photos=True,
-        compat=("deepstack",),
+        compat=("compreface", "deepstack"),
         encryption_keys=new_key(),
     )
     client.headers.update(WRITER)
@@ -80,7 +80,7 @@ class Caller:
         self.found: dict[str, set[str]] = {}
 
     def send(self, method: str, route: str, status: int, **more: Any) -> Any:
-        path = route.replace("{word:path}", "{word}").format(**more.pop("at", {}))
+        path = route.replace(":path}", "}").format(**more.pop("at", {}))
         before = len(recorded(self._client))
         answer = self._client.request(method, path, **more)
         assert answer.status_code == status, answer.text
@@ -139,11 +139,47 @@ def test_requests_record_the_action_of_their_route(service: TestClient, photos: 
     send("POST", "/v1/vision/face/match", 200, files=both)
     send("POST", "/v1/vision/face/list", 200)
     send("POST", "/v1/vision/face/delete", 200, data=user)
+    use_compreface(calls, photos)
     audited = {r for r, decision in AUDIT_DECISIONS.items() if isinstance(decision, Audited)}
-    assert {route for route in audited if "/{key}/" not in route} <= calls.found.keys()
+    assert {route for route in audited if "/{key}/v1/" not in route} <= calls.found.keys()
     for route, actions in calls.found.items():
         decision = AUDIT_DECISIONS[route]
         assert actions == ({decision.action} if isinstance(decision, Audited) else set()), route
+
+
+def use_compreface(calls: Caller, photos: Photos) -> None:
+    """Sends the requests of CompreFace's API that read or change what is stored."""
+    send, root = calls.send, "/api/v1/recognition"
+    obama = upload(photos["obama"], "file")
+    send("POST", f"{root}/subjects", 201, json={"subject": "A"})
+    send("GET", f"{root}/subjects", 200)
+    send(
+        "PUT", f"{root}/subjects/{{subject:path}}", 200, at={"subject": "A"}, json={"subject": "B"}
+    )
+    added = send("POST", f"{root}/faces", 201, files=obama, params={"subject": "B"}).json()
+    at = {"image_id": added["image_id"], "key": WRITER["X-API-Key"]}
+    send("GET", f"{root}/faces", 200)
+    send("GET", f"{root}/faces/{{image_id}}/img", 200, at=at)
+    send("GET", "/api/v1/static/{key}/images/{image_id}", 200, at=at)
+    send("POST", f"{root}/recognize", 200, files=obama)
+    send("POST", f"{root}/faces/{{image_id}}/verify", 200, at=at, files=obama)
+    send("POST", "/api/v1/detection/detect", 200, files=obama)
+    pair = upload(photos["obama"], "source_image") | upload(photos["obama"], "target_image")
+    send("POST", "/api/v1/verification/verify", 200, files=pair)
+    embedding = [1.0] * 256
+    body: dict[str, Any] = {"embeddings": [embedding]}
+    send("POST", f"{root}/embeddings/recognize", 200, json=body)
+    send("POST", f"{root}/embeddings/faces/{{image_id}}/verify", 200, at=at, json=body)
+    body = {"source": embedding, "targets": [embedding]}
+    send("POST", "/api/v1/verification/embeddings/verify", 200, json=body)
+    send("DELETE", f"{root}/faces/{{image_id}}", 200, at=at)
+    more = send("POST", f"{root}/faces", 201, files=obama, params={"subject": "B"}).json()
+    send("POST", f"{root}/faces/delete", 200, json=[more["image_id"]])
+    send("DELETE", f"{root}/subjects/{{subject:path}}", 200, at={"subject": "B"})
+    send("POST", f"{root}/subjects", 201, json={"subject": "C"})
+    send("DELETE", f"{root}/faces", 200, params={"subject": "C"})
+    send("POST", f"{root}/subjects", 201, json={"subject": "D"})
+    send("DELETE", f"{root}/subjects", 200)
 
 
 def test_an_event_names_key_address_person_and_request(service: TestClient, photos: Photos) -> None:

@@ -11,7 +11,13 @@ from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from app.api.authorization import AuthorizedRoute
-from app.api.route_table import COMPAT_ROUTES, ROUTES, access_of
+from app.api.route_table import (
+    COMPAT_ROUTES,
+    COMPREFACE_ROUTES,
+    DEEPSTACK_ROUTES,
+    ROUTES,
+    access_of,
+)
 from app.main import create_app
 from app.settings import Role
 from app.store.collections import get_collection, lock_collection
@@ -107,7 +113,7 @@ def detail(response: httpx2.Response) -> str:
 
 
 def test_every_route_has_an_entry() -> None:
-    app = create_app(make_settings(Path("unused"), compat=("deepstack",)))
+    app = create_app(make_settings(Path("unused"), compat=("compreface", "deepstack")))
     enforced, others = set(), set()
     for context in iter_route_contexts(app.routes):
         found = {f"{method} {context.path}" for method in context.methods or ()}
@@ -115,8 +121,9 @@ def test_every_route_has_an_entry() -> None:
             enforced |= found
         else:
             others |= found
-    assert enforced == set(ROUTES)
-    assert others == set(COMPAT_ROUTES)
+    assert enforced == set(ROUTES) | set(COMPREFACE_ROUTES)
+    assert others == set(DEEPSTACK_ROUTES)
+    assert set(COMPAT_ROUTES) == others | set(COMPREFACE_ROUTES)
 
 
 def test_a_route_without_an_entry_cannot_be_added() -> None:
@@ -226,14 +233,14 @@ def test_strangers_learn_nothing_about_the_installation(service: TestClient) -> 
 @pytest.fixture(scope="module")
 def compatible(make_client: MakeClient) -> TestClient:
     """A service with keys that offers the APIs of other services."""
-    client = make_client(compat=("deepstack",))
+    client = make_client(compat=("compreface", "deepstack"), rate_limit_failures=None)
     new_key(client)
     return client
 
 
-@pytest.mark.parametrize("route", COMPAT_ROUTES)
-def test_compatible_routes_are_enforced(compatible: TestClient, route: str) -> None:
-    access = COMPAT_ROUTES[route]
+@pytest.mark.parametrize("route", DEEPSTACK_ROUTES)
+def test_routes_of_deepstack_are_enforced(compatible: TestClient, route: str) -> None:
+    access = DEEPSTACK_ROUTES[route]
 
     def code(headers: Headers) -> int:
         path = route.removeprefix("POST ").replace("{key}", headers.get("X-API-Key", "invented"))
@@ -245,3 +252,27 @@ def test_compatible_routes_are_enforced(compatible: TestClient, route: str) -> N
     assert (code(new_key(compatible)) == 403) == (access.role == "enroll")
     restricted = code(new_key(compatible, "admin", **OWN))
     assert (restricted == 403) == (access.scope == "collection")
+
+
+@pytest.mark.parametrize("route", COMPREFACE_ROUTES)
+def test_routes_of_compreface_are_enforced(compatible: TestClient, route: str) -> None:
+    access = COMPREFACE_ROUTES[route]
+
+    def status(headers: Headers) -> int:
+        method, path = route.split(" ")
+        key = headers.get("X-API-Key", "invented")
+        for name, value in (("key", key), ("image_id", "none"), ("subject:path", "nobody")):
+            path = path.replace(f"{{{name}}}", value)
+        sent = {} if "{key}" in route else headers
+        answer = compatible.request(method, path, headers=sent, content=b"{" * 100)
+        assert answer.is_success or answer.json().keys() == {"message", "code"}
+        return answer.status_code
+
+    assert status({}) == status({"X-API-Key": "invented"}) == 401
+    assert status(new_key(compatible, "admin")) not in (401, 403)
+    refused = access.role == "enroll" or access.permission is not None
+    assert (status(new_key(compatible)) == 403) == refused
+    assert status(new_key(compatible, "admin", **OWN)) not in (401, 403)  # its only collection
+    bound = access.scope == "bound"
+    several = new_key(compatible, "admin", collections=("lobby", "other"))
+    assert (status(several) == 403) == bound

@@ -1,0 +1,1 @@
+"""The API of CompreFace: recognition, detection and verification under `/api/v1`."""
