@@ -4,6 +4,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -143,6 +144,15 @@ def test_examples_are_added_listed_shown_and_deleted(service: TestClient, photos
     assert send(service, "GET", SUBJECTS)["subjects"] == ["Barack"]
     assert send(service, "DELETE", FACES) == {"deleted": 0}
     assert send(service, "GET", SUBJECTS) == {"subjects": []}
+
+
+def test_simultaneous_examples_create_one_subject(service: TestClient, photos: Photos) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        names = ("obama", "obama2", "obama3")
+        ids = list(pool.map(lambda name: add(service, "Barack", photos[name]), names))
+    assert len(set(ids)) == 3
+    [person] = service.get("/persons").json()["persons"]
+    assert (person["name"], person["photos"]) == ("Barack", 3)
 
 
 def test_renaming_to_an_existing_name_merges(service: TestClient, photos: Photos) -> None:
