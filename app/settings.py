@@ -167,8 +167,8 @@ class Settings(BaseSettings):
     """Path under which a reverse proxy offers the service and which it removes: `/faces`."""
     client_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
     """A connection is closed if its client takes no bytes of a waiting response for so long. A
-    request is 408 if its headers or its body keep the service waiting for longer, plus a second per 10,000 bytes
-    that have arrived."""
+    request is 408 if its headers or its body keep the service waiting for longer, plus a second per
+    10,000 bytes that have arrived."""
     compat: Annotated[tuple[CompatName, ...], NoDecode] = ()
     """APIs of other services to offer, separated by commas: `compreface`, `deepstack`."""
     rate_limit: str | None = None
