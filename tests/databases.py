@@ -25,6 +25,14 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path, empty: Database) -> str:
+    """The URL of the database `empty`."""
+    if empty.is_sqlite:
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    return str(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
 def database(empty: Database) -> Database:
     """A migrated database with one empty gallery, `people`."""
     upgrade(empty)

@@ -24,6 +24,7 @@ def new() -> None:
 def rotate_keys(as_json: AsJson = False) -> None:
     """Encrypt all stored personal data with the first key; the service may be running.
 
+    Then rewrites an SQLite file, since it keeps remains of replaced values; writes wait meanwhile.
     Before: put the new key in front of the old one and restart the service. After: delete the old
     key from the setting.
     """
@@ -32,10 +33,10 @@ def rotate_keys(as_json: AsJson = False) -> None:
         database.record(AuditEvent("keys.rotate", "changed"))
         with progress_bar("rows") as advance:
             done = rotate(database, advance)
-        if not database.truncate_wal():
+        if not database.rewrite_file():
             typer.echo(
-                "the write-ahead log still has data that the old keys decrypt, because a "
-                "transaction is open; a running service purges it, else repeat the command",
+                "the database file still has unencrypted data, or data that the old keys decrypt, "
+                "because a transaction is open or the disk is full; repeat the command",
                 err=True,
             )
         database.close()

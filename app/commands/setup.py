@@ -6,15 +6,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import inspect
 
 from app.errors import InvalidSetting
+from app.logs import get_logger
 from app.settings import Settings
 from app.store.api_keys import has_keys
 from app.store.db.access_tables import ApiKeyRow
 from app.store.db.database import sqlite_file
+from app.store.db.rotation import encrypt_people
 from app.store.db.schema import upgrade
 from app.wiring.data_folder import restrict_permissions
 from app.wiring.index_engines import check_engine, delete_unencrypted_snapshots
 from app.wiring.services import open_database
 from app.words.packaged import import_default_vocabulary
+
+_log = get_logger(__name__)
 
 
 def require_keys(settings: Settings, host: str) -> None:
@@ -58,11 +62,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def prepare_data(settings: Settings) -> None:
-    """Restricts the permissions of stored files, runs the pending database migrations, and deletes
-    unencrypted index snapshots of people if there are encryption keys."""
+    """Restricts the permissions of stored files and runs the pending database migrations. If there
+    are encryption keys, encrypts the fields of people and deletes unencrypted index snapshots."""
     restrict_permissions(settings)
     ensure_schema(settings)
     database = open_database(settings)
+    encrypted = encrypt_people(database)
+    if encrypted:
+        rewritten = database.rewrite_file()
+        _log.info("people_encrypted", people=encrypted)
+        if not rewritten:
+            _log.warning("unencrypted_remains", remedy="run `sima keys rotate`")
     delete_unencrypted_snapshots(settings, database)
     database.close()
 

@@ -7,6 +7,7 @@ it, and then delete the old key. `app.crypto.stream` encrypts files.
 
 import base64
 import hashlib
+import hmac
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,8 +69,24 @@ class Keyring:
             ) from error
 
     def is_current(self, ciphertext: bytes) -> bool:
-        """Whether the newest key encrypted it."""
-        return _key_id_of(ciphertext) == self._newest
+        """Whether the newest key encrypted it; false for a text that begins with another byte than
+        a ciphertext."""
+        return ciphertext[: len(_VERSION)] == _VERSION and _key_id_of(ciphertext) == self._newest
+
+    def blind_indexes(self, text: str, purpose: str) -> tuple[str, ...]:
+        """Keyed digests of a text, by which its ciphertext can be looked up: one for every key, the
+        newest first. They reveal only whether two texts for one purpose are equal.
+
+        Each is the first half of HMAC-SHA256 in hexadecimal; the key of the HMAC is derived by
+        HKDF-SHA256 from the encryption key.
+        """
+        found = []
+        for key in self._keys.values():
+            info = f"sima blind index {purpose}".encode()
+            hkdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info)
+            digest = hmac.digest(hkdf.derive(key), text.encode(), "sha256")
+            found.append(digest[: len(digest) // 2].hex())
+        return tuple(found)
 
     def derive(self, known: bytes, salt: bytes, purpose: bytes) -> AESGCM:
         """Cipher with a key derived by HKDF-SHA256 (RFC 5869) from the key with the id `known`.

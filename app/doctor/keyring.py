@@ -1,57 +1,89 @@
-"""Checks which keys the stored templates and photos are encrypted with."""
+"""Checks which keys the stored templates, photos, detections and names are encrypted with."""
 
+import base64
 from collections import Counter
 from collections.abc import Iterator
 
 from sqlalchemy import LargeBinary, Select, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from app.crypto.keyring import KEY_ID_BYTES, OVERHEAD
+from app.crypto.keyring import KEY_ID_BYTES, OVERHEAD, Keyring
 from app.doctor.findings import Finding, ok, problem, warning
+from app.store.db.detection_table import DetectionRow
 from app.store.db.encryption import keyring_of
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
     CollectionRow,
     EmbeddingSpaceRow,
+    EntryRow,
     PhotoRow,
     TemplateRow,
 )
 
 _PLAIN = b""  # in place of a key id
+_BASE64_OF_KEY_ID = 8  # characters; 6 bytes begin with the version and the key id
 _ROTATE = "run `sima keys rotate`"
 
 
 def check_keys(session: Session) -> Iterator[Finding]:
-    """Yields findings about the keys of templates and photos, by the key ids in the rows."""
+    """Yields findings about the keys of templates, photos, detections and names, by the key ids in
+    the rows. The other fields of a person are encrypted together with the name."""
     keyring = keyring_of(session)
-    used = _count(session, _template_keys()) + _count(session, _photo_keys())
-    if not keyring and set(used) <= {_PLAIN}:
+    used = _count(session, _template_keys())
+    used += _count(session, _photo_keys()) + _count(session, _detection_keys())
+    people = _count_people(session)
+    if not keyring and set(used) | set(people) <= {_PLAIN}:
         yield warning(
             "encryption",
             "there are no encryption keys: templates are stored unencrypted",
             "create a key with `sima keys new`, set SIMA_ENCRYPTION_KEYS, then " + _ROTATE,
         )
         return
+    if keyring and used[_PLAIN]:
+        yield warning(
+            "encryption", f"unencrypted templates and detections: {used[_PLAIN]}", _ROTATE
+        )
+    if keyring and people[_PLAIN]:
+        yield warning("encryption", f"people with unencrypted names: {people[_PLAIN]}", _ROTATE)
+    yield from _check("templates, photos and detections", used, keyring)
+    yield from _check("names of people", people, keyring)
+
+
+def _check(what: str, used: Counter[bytes], keyring: Keyring) -> Iterator[Finding]:
+    """Compares the keys that rows are encrypted with, by id, with those that are set."""
     unknown = [key for key in used if key != _PLAIN and not keyring.has(key)]
     for key in unknown:
         yield problem(
             "encryption",
-            f"templates and photos encrypted with the key {key.hex()}, which is not set: "
-            f"{used[key]}",
+            f"{what} encrypted with the key {key.hex()}, which is not set: {used[key]}",
             "add this key to the end of SIMA_ENCRYPTION_KEYS",
         )
-    if keyring and used[_PLAIN]:
-        yield warning("encryption", f"unencrypted templates: {used[_PLAIN]}", _ROTATE)
     older = sum(n for key, n in used.items() if key not in (_PLAIN, keyring.newest_id, *unknown))
     if older:
         yield warning(
             "encryption",
-            f"templates and photos encrypted with an older key: {older}",
+            f"{what} encrypted with an older key: {older}",
             f"{_ROTATE} before you delete the older key",
         )
     if not unknown:
-        yield ok("encryption", "the keys decrypt all templates and photos")
+        yield ok("encryption", f"the keys decrypt all {what}")
+
+
+def _count_people(session: Session) -> Counter[bytes]:
+    """Key id and number of the names of people."""
+    beginning = func.substr(EntryRow.name, 1, _BASE64_OF_KEY_ID)
+    encrypted = case((EntryRow.name_index.is_not(None), beginning), else_="")
+    query = (
+        select(encrypted.label("beginning"), func.count())
+        .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
+        .where(CollectionRow.kind == GALLERY)
+        .group_by("beginning")
+    )
+    found = Counter[bytes]()
+    for text, number in session.execute(query):
+        found[base64.b64decode(text)[1 : 1 + KEY_ID_BYTES]] += number
+    return found
 
 
 def _count(session: Session, query: Select[bytes, int]) -> Counter[bytes]:
@@ -76,3 +108,11 @@ def _template_keys() -> Select[bytes, int]:
 def _photo_keys() -> Select[bytes, int]:
     key = func.substr(PhotoRow.ciphertext, 2, KEY_ID_BYTES)
     return select(key.label("key"), func.count()).select_from(PhotoRow).group_by("key")
+
+
+def _detection_keys() -> Select[bytes, int]:
+    """Key id and number of detections; an unencrypted one is JSON text."""
+    plain = func.substr(DetectionRow.content, 1, 1) == b"{"
+    found = func.substr(DetectionRow.content, 2, KEY_ID_BYTES)
+    key = case((plain, literal(_PLAIN, LargeBinary)), else_=found)
+    return select(key.label("key"), func.count()).select_from(DetectionRow).group_by("key")

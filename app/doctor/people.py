@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Row, Select, Text, cast, select, update
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from app.private_files import create_folder, create_if_missing
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.encryption import decrypt_metadata_text, encrypt_metadata
+from app.store.db.person_texts import decrypt_external_id, decrypt_name
 from app.store.db.tables import GALLERY, CollectionRow, EntryRow
 from app.store.person_fields import require_valid_person
 
@@ -31,7 +33,9 @@ class _Row:
     row_id: int
     person_id: str
     name: str
+    name_index: str | None
     external_id: str | None
+    external_id_index: str | None
     stored: str
 
 
@@ -54,22 +58,19 @@ def check_people(session: Session) -> Iterator[Finding]:
     for row in _rows(session):
         count += 1
         try:
-            require_valid_person(row.name, row.external_id, None)
-        except InvalidRequest as error:
-            fields.append(f"{row.person_id} ({error})")
-        try:
+            text_reason = _invalid_text(session, row)
             reason = invalid_reason(decrypt_metadata_text(session, row.person_id, row.stored))
         except (DecryptionFailed, ValueError) as error:
             unreadable.append(f"{row.person_id} ({error})")
-        else:
-            if reason is not None:
-                metadata.append(f"{row.person_id} ({reason})")
+            continue
+        fields += [f"{row.person_id} ({text_reason})"] if text_reason else []
+        metadata += [f"{row.person_id} ({reason})"] if reason is not None else []
     if metadata:
         yield problem("metadata", f"invalid metadata: {_first(metadata)}", REPAIR)
     if unreadable:
         yield problem(
             "metadata",
-            f"metadata that cannot be decrypted: {_first(unreadable)}",
+            f"people whose fields cannot be decrypted: {_first(unreadable)}",
             "add the missing key to the end of SIMA_ENCRYPTION_KEYS; without it, restore a backup",
         )
     if fields:
@@ -130,10 +131,17 @@ def _append(file: Path, saved: SavedMetadata) -> None:
         os.fsync(stream.fileno())
 
 
-def _query() -> Select[int, str | None, str, str | None, str]:
-    columns = (EntryRow.row_id, EntryRow.public_id, EntryRow.name, EntryRow.external_id)
+def _query() -> Select[*tuple[Any, ...]]:
     return (
-        select(*columns, cast(EntryRow.attributes, Text))
+        select(
+            EntryRow.row_id,
+            EntryRow.public_id,
+            EntryRow.name,
+            EntryRow.name_index,
+            EntryRow.external_id,
+            EntryRow.external_id_index,
+            cast(EntryRow.attributes, Text),
+        )
         .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
         .where(CollectionRow.kind == GALLERY)
     )
@@ -145,9 +153,24 @@ def _rows(session: Session) -> Iterator[_Row]:
         yield _row(found)
 
 
-def _row(found: Row[int, str | None, str, str | None, str]) -> _Row:
-    row_id, person_id, name, external_id, stored = found
-    return _Row(row_id, str(person_id), name, external_id, stored)
+def _row(found: Row[*tuple[Any, ...]]) -> _Row:
+    return _Row(*found)
+
+
+def _invalid_text(session: Session, row: _Row) -> str | None:
+    """Why the name or the external id must not be stored; None if both may be.
+
+    Raises DecryptionFailed, ValueError for damaged base64.
+    """
+    name = decrypt_name(session, row.person_id, row.name, row.name_index)
+    external_id = decrypt_external_id(
+        session, row.person_id, row.external_id, row.external_id_index
+    )
+    try:
+        require_valid_person(name, external_id, None)
+    except InvalidRequest as error:
+        return str(error)
+    return None
 
 
 def _is_invalid(session: Session, row: _Row) -> bool:

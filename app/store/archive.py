@@ -42,6 +42,7 @@ from app.store.db.encryption import (
     encrypt_metadata,
     encrypt_vector,
 )
+from app.store.db.person_texts import decrypt_texts, encrypt_texts, has_text
 from app.store.db.tables import GALLERY, EntryRow, TemplateRow
 from app.vectors import Matrix
 
@@ -125,10 +126,11 @@ class _GalleryReader:
                 templates[entry_id].append(template)
             for entry in entries:
                 person_id = str(entry.public_id)
+                name, external_id = decrypt_texts(self.session, entry)
                 yield ArchivedPerson(
                     person_id=person_id,
-                    name=entry.name,
-                    external_id=entry.external_id,
+                    name=name,
+                    external_id=external_id,
                     metadata=decrypt_metadata(self.session, person_id, entry.attributes),
                     created_at=entry.created_at.isoformat(),
                     templates=templates[entry.row_id],
@@ -182,9 +184,8 @@ def _add_people(
                 "public_id": person_id,
                 "collection_id": collection.row_id,
                 "attributes": encrypt_metadata(session, person_id, person.metadata),
-                "name": person.name,
-                "external_id": person.external_id,
                 "created_at": _time(person.created_at),
+                **encrypt_texts(session, person_id, person.name, person.external_id),
             }
             for person_id, person in zip(person_ids, people, strict=True)
         ],
@@ -230,11 +231,11 @@ def _require_unused_external_ids(
             holder = holders.setdefault(person.external_id, person.person_id)
             if holder != person.person_id:
                 raise _shared(holder, person.person_id)
-    query = select(EntryRow.external_id).where(
-        EntryRow.collection_id == gallery.row_id, EntryRow.external_id.in_(list(holders))
-    )
-    taken = session.scalars(query.limit(1)).one_or_none()
-    if taken is not None:
+    query = select(EntryRow).where(has_text(session, gallery.row_id, "external_id", list(holders)))
+    entry = session.scalars(query.limit(1)).one_or_none()
+    if entry is not None:
+        _, external_id = decrypt_texts(session, entry)
+        taken = str(external_id)
         earlier = (person for person in archive.people() if person.external_id == taken)
         raise _shared(next(earlier).person_id, holders[taken])
 

@@ -12,6 +12,13 @@ from sqlalchemy.orm import Session, aliased
 from app.errors import ExternalIdTaken, PersonNotFound
 from app.store.collections import Collection, change_size, lock_with_shadow
 from app.store.db.encryption import decrypt_metadata, encrypt_metadata
+from app.store.db.person_texts import (
+    decrypt_external_id,
+    decrypt_name,
+    decrypt_texts,
+    encrypt_texts,
+    has_text,
+)
 from app.store.db.tables import GALLERY, CollectionRow, EntryRow, TemplateRow, now
 from app.store.person_fields import require_valid_person
 from app.store.person_search import PersonSearch, find_row_ids
@@ -27,7 +34,9 @@ PERSON_COLUMNS = (
     EntryRow.row_id,
     EntryRow.public_id,
     EntryRow.name,
+    EntryRow.name_index,
     EntryRow.external_id,
+    EntryRow.external_id_index,
     EntryRow.attributes,
     CollectionRow.name,
     _PHOTO_COUNT,
@@ -71,8 +80,7 @@ def add_person(session: Session, collection: Collection, new: NewPerson) -> Pers
     row = EntryRow(
         public_id=person_id,
         collection_id=collection.row_id,
-        name=new.name,
-        external_id=new.external_id,
+        **encrypt_texts(session, person_id, new.name, new.external_id),
         attributes=encrypt_metadata(session, person_id, new.metadata),
         created_at=created_at,
     )
@@ -111,20 +119,26 @@ def list_persons(
 def change_person(session: Session, person_id: str, changes: dict[str, Any]) -> Person:
     """Sets the columns named in `changes`: name, external_id, attributes.
 
-    Locks the person's gallery. Raises PersonNotFound, ExternalIdTaken, and InvalidRequest for a
-    value that must not be stored.
+    All three are written, so that those of a person are encrypted with one key, or none. Locks the
+    person's gallery. Raises PersonNotFound, ExternalIdTaken, and InvalidRequest for a value that
+    must not be stored.
     """
-    name, attributes = changes.get("name"), changes.get("attributes")
-    require_valid_person(name, changes.get("external_id"), attributes)
-    person, locked = lock_person(session, person_id)
     external_id = changes.get("external_id")
+    require_valid_person(changes.get("name"), external_id, changes.get("attributes"))
+    person, locked = lock_person(session, person_id)
     if external_id is not None and external_id != person.external_id:
         [gallery] = [collection for collection in locked if collection.kind == GALLERY]
         require_unused_external_id(session, gallery, external_id)
-    row = session.get_one(EntryRow, person.row_id)
-    for column, value in changes.items():
-        encrypted = column == "attributes"
-        setattr(row, column, encrypt_metadata(session, person_id, value) if encrypted else value)
+    row = session.get_one(EntryRow, person.row_id, with_for_update=True)
+    name, external_id = decrypt_texts(session, row)
+    attributes = decrypt_metadata(session, person_id, row.attributes)
+    new = {"name": name, "external_id": external_id, "attributes": attributes, **changes}
+    columns = {
+        **encrypt_texts(session, person_id, new["name"], new["external_id"]),
+        "attributes": encrypt_metadata(session, person_id, new["attributes"]),
+    }
+    for column, value in columns.items():
+        setattr(row, column, value)
     session.flush()
     return get_person(session, person_id)
 
@@ -137,7 +151,7 @@ def require_unused_external_id(session: Session, gallery: Collection, external_i
     """
     holder = session.scalar(
         select(EntryRow.public_id)
-        .where(EntryRow.collection_id == gallery.row_id, EntryRow.external_id == external_id)
+        .where(has_text(session, gallery.row_id, "external_id", [external_id]))
         .order_by(EntryRow.row_id)
         .limit(1)
     )
@@ -160,9 +174,18 @@ def lock_person(session: Session, person_id: str) -> tuple[Person, list[Collecti
 
 def to_person(session: Session, row: Sequence[Any]) -> Person:
     """Builds a person from `PERSON_COLUMNS`. Raises DecryptionFailed."""
-    row_id, person_id, name, external_id, attributes, collection, photos, created_at = row
-    metadata = decrypt_metadata(session, person_id, attributes)
-    return Person(row_id, person_id, name, external_id, metadata, collection, photos, created_at)
+    row_id, person_id, name, name_index, external_id, external_id_index, *rest = row
+    attributes, collection, photos, created_at = rest
+    return Person(
+        row_id=row_id,
+        person_id=person_id,
+        name=decrypt_name(session, person_id, name, name_index),
+        external_id=decrypt_external_id(session, person_id, external_id, external_id_index),
+        metadata=decrypt_metadata(session, person_id, attributes),
+        collection=collection,
+        photos=photos,
+        created_at=created_at,
+    )
 
 
 def _people() -> Select[*tuple[Any, ...]]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
+from app.store.db.person_texts import PersonText, decrypt_name, has_text
 from app.store.db.tables import EntryRow
 
 _BLOCK = 2_000  # names per statement
@@ -19,12 +20,14 @@ class PersonSearch:
     """The filters of a search; all of them must match.
 
     `name` is the beginning of the name and `part` any part of it. Both ignore case, and compare
-    the composed forms of letters (NFC). `external_id` is exact.
+    the composed forms of letters (NFC). `external_id` and `exact_name` are exact, and looked up by
+    indexes, whether or not names are encrypted.
     """
 
     name: str | None = None
     part: str | None = None
     external_id: str | None = None
+    exact_name: str | None = None
 
     @property
     def by_name(self) -> bool:
@@ -46,7 +49,8 @@ def find_row_ids(
     """The first `limit` row ids above `after` of the people who match, in ascending order.
 
     Names are compared here and not by the database, because SQLite folds the case of ASCII letters
-    only. The time grows with the number of people up to the last one that is returned.
+    only, and names may be encrypted. The time grows with the number of people up to the last one
+    that is returned. Raises DecryptionFailed.
     """
     return list(islice(_matching(session, gallery, search, after, limit), limit))
 
@@ -56,18 +60,36 @@ def _matching(
 ) -> Iterator[int]:
     """Yields the row ids of the people who match, block by block."""
     block = _BLOCK if search.by_name else limit
-    query = select(EntryRow.row_id, EntryRow.name).where(EntryRow.collection_id == gallery.row_id)
-    if search.external_id is not None:
-        query = query.where(EntryRow.external_id == search.external_id)
+    columns = (EntryRow.row_id, EntryRow.public_id, EntryRow.name, EntryRow.name_index)
+    conditions = _lookups(session, gallery, search) or [EntryRow.collection_id == gallery.row_id]
+    query = select(*columns).where(*conditions)
     query = query.order_by(EntryRow.row_id).limit(block)
     while True:
         rows = session.execute(query.where(EntryRow.row_id > after)).all()
-        for row_id, name in rows:
-            if search.matches(name):
+        for row_id, person_id, name, index in rows:
+            if not search.by_name or search.matches(
+                decrypt_name(session, str(person_id), name, index)
+            ):
                 yield row_id
         if len(rows) < block:
             return
         after = rows[-1].row_id
+
+
+def _lookups(
+    session: Session, gallery: Collection, search: PersonSearch
+) -> list[ColumnElement[bool]]:
+    """The conditions for exact texts. They include that of the gallery, which alone would make
+    SQLite read all its people."""
+    exact: dict[PersonText, str | None] = {
+        "external_id": search.external_id,
+        "name": search.exact_name,
+    }
+    return [
+        has_text(session, gallery.row_id, field, [text])
+        for field, text in exact.items()
+        if text is not None
+    ]
 
 
 def _fold(text: str) -> str:

@@ -14,6 +14,7 @@ from app.store.collections import (
     write_journal,
 )
 from app.store.db.encryption import decrypt_photo, encrypt_vector
+from app.store.db.person_texts import decrypt_name
 from app.store.db.tables import (
     UPSERT,
     EntryRow,
@@ -122,10 +123,17 @@ def add_shadow_templates(
 def people_without_template(
     session: Session, gallery: Collection, collection: Collection
 ) -> list[PersonName]:
-    """Returns the gallery's people without a template in `collection`, oldest first."""
-    query = select(EntryRow.public_id, EntryRow.name).where(_has_no_template(gallery, collection))
+    """Returns the gallery's people without a template in `collection`, oldest first.
+
+    Raises DecryptionFailed.
+    """
+    columns = (EntryRow.public_id, EntryRow.name, EntryRow.name_index)
+    query = select(*columns).where(_has_no_template(gallery, collection))
     rows = session.execute(query.order_by(EntryRow.row_id))
-    return [PersonName(str(person_id), name) for person_id, name in rows]
+    return [
+        PersonName(str(person_id), decrypt_name(session, str(person_id), name, index))
+        for person_id, name, index in rows
+    ]
 
 
 def count_people_without_template(

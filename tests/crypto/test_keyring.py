@@ -1,5 +1,6 @@
 """Keys from the settings, and ciphertexts that are bound to a key and a context."""
 
+import hmac
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,20 @@ def test_a_ciphertext_decrypts_only_with_its_key_and_context() -> None:
     ):
         with pytest.raises(DecryptionFailed):
             keyring.decrypt(found, context)
+
+
+def test_blind_indexes_are_keyed_per_purpose_and_never_change() -> None:
+    """Stored digests must be found by later versions: HMAC-SHA256 by a key from HKDF-SHA256,
+    computed here as RFC 5869 defines it."""
+    keyring = Keyring([bytes(range(32)), bytes(32)])
+    external_ids = keyring.blind_indexes("EXT-4711", "external_id")
+    assert external_ids[0] == "d9316aacb870d39576ab49ba09318a15"
+    assert keyring.blind_indexes("EXT-4711", "name")[0] == "969b5c37e6eefcfaedca2b1596c6305a"
+    assert external_ids[1:] == Keyring([bytes(32)]).blind_indexes("EXT-4711", "external_id")
+    assert Keyring().blind_indexes("EXT-4711", "name") == ()
+    pseudorandom = hmac.digest(bytes(32), bytes(range(32)), "sha256")
+    key = hmac.digest(pseudorandom, b"sima blind index external_id\x01", "sha256")
+    assert external_ids[0] == hmac.digest(key, b"EXT-4711", "sha256")[:16].hex()
 
 
 def test_only_the_newest_key_is_current() -> None:

@@ -1,12 +1,16 @@
-"""People of a gallery: external ids are unique, also under concurrency and after a cut-over."""
+"""People of a gallery: external ids are unique, also under concurrency and after a cut-over,
+encrypted or not."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.crypto.keyring import Keyring, new_key, read_keys
 from app.errors import ExternalIdTaken
 from app.store.collections import create_collection, get_collection, lock_collection
 from app.store.db.database import Database
+from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY
 from app.store.erasures import delete_person
 from app.store.people import NewPerson, Person, add_person, change_person, list_persons
@@ -16,6 +20,18 @@ from app.vectors import EmbeddingSpace
 from tests.store.galleries import SPACE, WITHIN
 
 OTHER = EmbeddingSpace("other", "sha256:other", 6)
+
+
+@pytest.fixture(params=["plain", "encrypted"])
+def database(request: pytest.FixtureRequest, empty: Database, empty_url: str) -> Iterator[Database]:
+    """A migrated database with one empty gallery, `people`; with or without encryption keys."""
+    keys = read_keys(new_key(), None) if request.param == "encrypted" else ()
+    opened = Database(empty_url, Keyring(keys), busy_seconds=60.0)
+    upgrade(opened)
+    with opened.write() as session:
+        create_collection(session, "people", GALLERY, SPACE)
+    yield opened
+    opened.close()
 
 
 def add(database: Database, external_id: str | None, collection: str = "people") -> Person:

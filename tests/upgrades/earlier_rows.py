@@ -26,7 +26,8 @@ PHOTO = b"the bytes of a photo"
 METADATA = {"party": "D", "born": {"city": "Honolulu", "year": 1961}}
 
 _GALLERY, _LOBBY, _VOCABULARY, _SHADOW = 1, 2, 3, 4
-_KEYS, _SHADOWS, _COMPLETIONS = "0005", "0007", "0013"  # the revisions that introduced them
+# The revisions that introduced them.
+_KEYS, _SHADOWS, _COMPLETIONS, _BLIND_INDEXES = "0005", "0007", "0013", "0017"
 _WITH_SERIAL_ID = (
     "embedding_spaces",
     "collections",
@@ -131,11 +132,24 @@ def _people(revision: str, keyring: Keyring) -> list[_Row]:
     if revision >= _KEYS:
         text = json.dumps(ada).encode()
         ada = base64.b64encode(keyring.encrypt(text, "metadata ada")).decode()
+    texts: _Row = {"name": "آدا", "external_id": "44"}
+    if revision >= _BLIND_INDEXES and revision != "0018":  # which precedes 0017
+        texts = {
+            column: value
+            for field, text in texts.items()
+            for column, value in _encrypted(keyring, field, str(text)).items()
+        }
     return [
         _person(1, "barack", _GALLERY, name="Barack", external_id="44", metadata=METADATA),
         _person(2, "joe", _GALLERY, name="Joe “Amtrak” Biden", external_id=None, metadata={}),
-        _person(3, "ada", _LOBBY, name="آدا", external_id="44", metadata=ada),
+        _person(3, "ada", _LOBBY, metadata=ada, **texts),
     ]
+
+
+def _encrypted(keyring: Keyring, field: str, text: str) -> _Row:
+    """The columns of an encrypted text of `ada`; `tests/crypto` has known answers of the digest."""
+    stored = base64.b64encode(keyring.encrypt(text.encode(), f"{field} ada")).decode()
+    return {field: stored, f"{field}_index": keyring.blind_indexes(text, field)[0]}
 
 
 def _person(row_id: int, person_id: str, collection: int, **more: object) -> _Row:

@@ -15,14 +15,17 @@ import pytest
 from alembic.script import ScriptDirectory
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import func, select
 
 from app.commands.setup import prepare_data
 from app.crypto.keyring import Keyring, new_key, read_keys
 from app.inference.manifest import read_manifest
 from app.main import create_app
-from app.settings import PROJECT, Settings
+from app.resources import MIGRATIONS
+from app.settings import Settings
 from app.store.db.database import Database
 from app.store.db.schema import upgrade
+from app.store.db.tables import EntryRow
 from harness.servers import running
 from tests.conftest import MakeClient, encode, make_settings, upload
 from tests.models import SHIPPED
@@ -44,7 +47,7 @@ PEOPLE = ("obama", "obama2", "biden", "astronaut")
 
 
 def _revisions() -> list[str]:
-    scripts = ScriptDirectory(str(PROJECT / "migrations"))
+    scripts = ScriptDirectory(str(MIGRATIONS))
     return sorted(script.revision for script in scripts.walk_revisions())
 
 
@@ -67,24 +70,25 @@ def data(make_client: MakeClient, photos: dict[str, bytes]) -> EarlierData:
     return EarlierData(read_manifest(SHIPPED).space, embeddings, Keyring(read_keys(KEY, None)))
 
 
-@pytest.fixture
-def url(request: pytest.FixtureRequest, tmp_path: Path, empty: Database) -> str:
-    """The URL of the database `empty`."""
-    if empty.is_sqlite:
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    return str(request.getfixturevalue("postgres"))
-
-
 @pytest.mark.parametrize("revision", _revisions())
 def test_everything_that_a_revision_stored_is_served_after_the_upgrade(
-    tmp_path: Path, empty: Database, url: str, revision: str, data: EarlierData, probe: bytes
+    tmp_path: Path,
+    empty: Database,
+    empty_url: str,
+    revision: str,
+    data: EarlierData,
+    probe: bytes,
 ) -> None:
     written = _write(empty, revision, data)
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "collection-1.faiss").write_bytes(b"SIMA of an earlier format" * 9)
-    with _service(make_settings(tmp_path, database_url=url, **_SETTINGS)) as client:
+    with _service(make_settings(tmp_path, database_url=empty_url, **_SETTINGS)) as client:
         with empty.read() as session:
             kept = {table: count_rows(session.connection(), table) for table in written}
+            plain = select(func.count(EntryRow.row_id)).where(
+                EntryRow.public_id.is_not(None), EntryRow.name_index.is_(None)
+            )
+            assert session.scalar(plain) == 0, "the start encrypts the names of all people"
         assert kept == written
         _require_people(client)
         _require_faces(client, probe)

@@ -50,7 +50,7 @@ class Users:
 
     def _find(self, userid: str) -> list[Person]:
         """The people of exactly this name."""
-        return [one for one in self._people(PersonSearch(name=userid)) if one.name == userid]
+        return self._people(PersonSearch(exact_name=userid))
 
     def _people(self, search: PersonSearch) -> list[Person]:
         found: list[Person] = []

@@ -120,6 +120,28 @@ class Database:
             with _translated(), self._reading.connect() as connection:
                 self._check_files(connection)
 
+    def rewrite_file(self) -> bool:
+        """Rewrites the SQLite file without remains of deleted and replaced values (VACUUM), and
+        truncates its log; does nothing on PostgreSQL.
+
+        `secure_delete` is not enough: it leaves copies where SQLite moved a row within a page.
+        Other connections read meanwhile, and wait to write. Returns False if a transaction or a
+        full disk prevents it; VACUUM needs twice the size of the file, half of it in SQLite's
+        temporary folder.
+        """
+        if not self.is_sqlite:
+            return True
+        with _translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql("ROLLBACK")  # VACUUM fails inside a transaction
+            try:
+                connection.exec_driver_sql("VACUUM")
+            except DBAPIError as error:
+                _log.warning("file_not_rewritten", error=str(error.orig))
+                return False
+            finally:
+                connection.exec_driver_sql("BEGIN")
+        return self.truncate_wal()
+
     def truncate_wal(self) -> bool:
         """Truncates SQLite's write-ahead log, which contains pages of deleted rows.
 

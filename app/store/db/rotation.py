@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.errors import InvalidSetting
 from app.store.db.database import Database
@@ -21,9 +22,11 @@ from app.store.db.encryption import (
     keyring_of,
     metadata_ciphertext,
 )
+from app.store.db.person_texts import decrypt_texts, encrypt_texts, text_ciphertexts
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
+    Base,
     CollectionRow,
     EmbeddingSpaceRow,
     EntryRow,
@@ -33,6 +36,7 @@ from app.store.db.tables import (
 
 _BLOCK = 500
 _DIMENSION = EmbeddingSpaceRow.dimension
+_PLAIN = EntryRow.name_index.is_(None)  # every change of a person encrypts all fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,9 @@ class _Block:
 _Step = Callable[[Session, int], _Block]
 """Re-encrypts the block of rows after a row id."""
 
+_IsOutdated = Callable[[bytes | None], bool]
+"""Whether a ciphertext must be replaced; None is a text that is not encrypted."""
+
 
 def rotate(database: Database, progress: Callable[[int], None]) -> Reencrypted:
     """Encrypts all stored personal data with the newest key. Can be interrupted and repeated.
@@ -69,9 +76,23 @@ def rotate(database: Database, progress: Callable[[int], None]) -> Reencrypted:
     return Reencrypted(
         templates=_all(database, _templates, progress),
         people=_all(database, _people, progress),
-        photos=_all(database, _photos, progress),
-        detections=_all(database, _detections, progress),
+        photos=_all(database, partial(_template_column, _PHOTOS), progress),
+        detections=_all(database, partial(_template_column, _DETECTIONS), progress),
     )
+
+
+def encrypt_people(database: Database) -> int:
+    """Encrypts the names, external ids and metadata of people whose name is not encrypted; returns
+    their number. Does nothing with an empty keyring. Can be interrupted and repeated.
+
+    Takes no write lock if there is nothing to do. Raises NotReady, Overloaded.
+    """
+    if not database.keyring:
+        return 0
+    with database.read() as session:
+        if session.scalar(_people_query(0).where(_PLAIN).limit(1)) is None:
+            return 0
+    return _all(database, _plain_people, lambda _rows: None)
 
 
 def _all(database: Database, step: _Step, progress: Callable[[int], None]) -> int:
@@ -111,65 +132,93 @@ def _templates(session: Session, after: int) -> _Block:
 
 
 def _people(session: Session, after: int) -> _Block:
-    query = (
+    keyring = keyring_of(session)
+
+    def is_outdated(ciphertext: bytes | None) -> bool:
+        return ciphertext is None or not keyring.is_current(ciphertext)
+
+    return _reencrypt_people(session, _people_query(after), after, is_outdated)
+
+
+def _plain_people(session: Session, after: int) -> _Block:
+    """Leaves what any key has encrypted as it is: the key may be missing."""
+    query = _people_query(after).where(_PLAIN)
+    return _reencrypt_people(session, query, after, lambda ciphertext: ciphertext is None)
+
+
+def _people_query(after: int) -> Select[EntryRow]:
+    return (
         select(EntryRow)
         .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
         .where(CollectionRow.kind == GALLERY, EntryRow.row_id > after)
-        .order_by(EntryRow.row_id)
-        .limit(_BLOCK)
-        .with_for_update(of=EntryRow)
     )
+
+
+def _reencrypt_people(
+    session: Session, people: Select[EntryRow], after: int, is_outdated: _IsOutdated
+) -> _Block:
+    query = people.order_by(EntryRow.row_id).limit(_BLOCK).with_for_update(of=EntryRow)
     rows = list(session.scalars(query))
-    keyring, changed = keyring_of(session), 0
-    for row in rows:
-        ciphertext = metadata_ciphertext(row.attributes)
-        if ciphertext is None and not row.attributes:
-            continue
-        if ciphertext and keyring.is_current(ciphertext):
-            continue
-        person_id = str(row.public_id)
-        metadata = decrypt_metadata(session, person_id, row.attributes)
-        row.attributes = encrypt_metadata(session, person_id, metadata)
-        changed += 1
+    changed = sum(_reencrypt_person(session, row, is_outdated) for row in rows)
     session.flush()
     return _Block(len(rows), changed, rows[-1].row_id if rows else after)
 
 
-def _photos(session: Session, after: int) -> _Block:
+def _reencrypt_person(session: Session, row: EntryRow, is_outdated: _IsOutdated) -> bool:
+    """Encrypts the fields whose ciphertext is outdated; returns whether there was one."""
+    person_id, changed = str(row.public_id), False
+    if row.attributes and is_outdated(metadata_ciphertext(row.attributes)):
+        metadata = decrypt_metadata(session, person_id, row.attributes)
+        row.attributes, changed = encrypt_metadata(session, person_id, metadata), True
+    if any(is_outdated(ciphertext) for ciphertext in text_ciphertexts(row)):
+        columns = encrypt_texts(session, person_id, *decrypt_texts(session, row))
+        for column, value in columns.items():
+            setattr(row, column, value)
+        changed = True
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class _TemplateColumn:
+    """An encrypted column of a table with at most one row per template, the key of the table, and
+    the functions of the column, which are bound to the template id that clients use."""
+
+    table: type[Base]
+    key: InstrumentedAttribute[int]
+    column: InstrumentedAttribute[bytes]
+    decrypt: Callable[[Session, str, bytes], bytes]
+    encrypt: Callable[[Session, str, bytes], bytes]
+
+
+_PHOTOS = _TemplateColumn(
+    PhotoRow, PhotoRow.template_row_id, PhotoRow.ciphertext, decrypt_photo, encrypt_photo
+)
+_DETECTIONS = _TemplateColumn(
+    DetectionRow,
+    DetectionRow.template_row_id,
+    DetectionRow.content,
+    decrypt_detection,
+    encrypt_detection,
+)
+
+
+def _template_column(of: _TemplateColumn, session: Session, after: int) -> _Block:
     query = (
-        select(PhotoRow, TemplateRow.template_id)
-        .join(TemplateRow, TemplateRow.row_id == PhotoRow.template_row_id)
-        .where(PhotoRow.template_row_id > after)
-        .order_by(PhotoRow.template_row_id)
+        select(of.key, TemplateRow.template_id, of.column)
+        .join(TemplateRow, TemplateRow.row_id == of.key)
+        .where(of.key > after)
+        .order_by(of.key)
         .limit(_BLOCK)
-        .with_for_update(of=PhotoRow)
+        .with_for_update(of=of.table)
     )
     rows = session.execute(query).all()
     keyring, changed = keyring_of(session), 0
-    for row, public_id in rows:
-        if not keyring.is_current(row.ciphertext):
-            image = decrypt_photo(session, str(public_id), row.ciphertext)
-            row.ciphertext = encrypt_photo(session, str(public_id), image)
-            changed += 1
-    session.flush()
-    return _Block(len(rows), changed, rows[-1][0].template_row_id if rows else after)
-
-
-def _detections(session: Session, after: int) -> _Block:
-    query = (
-        select(DetectionRow, TemplateRow.template_id)
-        .join(TemplateRow, TemplateRow.row_id == DetectionRow.template_row_id)
-        .where(DetectionRow.template_row_id > after)
-        .order_by(DetectionRow.template_row_id)
-        .limit(_BLOCK)
-        .with_for_update(of=DetectionRow)
-    )
-    rows = session.execute(query).all()
-    keyring, changed = keyring_of(session), 0
-    for row, template_id in rows:
-        if row.content.startswith(b"{") or not keyring.is_current(row.content):
-            content = decrypt_detection(session, str(template_id), row.content)
-            row.content = encrypt_detection(session, str(template_id), content)
-            changed += 1
-    session.flush()
-    return _Block(len(rows), changed, rows[-1][0].template_row_id if rows else after)
+    for row_id, template_id, stored in rows:
+        if keyring.is_current(stored):
+            continue
+        plaintext = of.decrypt(session, str(template_id), stored)
+        ciphertext = of.encrypt(session, str(template_id), plaintext)
+        values = {of.column: ciphertext}
+        session.execute(update(of.table).where(of.key == row_id).values(values))
+        changed += 1
+    return _Block(len(rows), changed, rows[-1][0] if rows else after)

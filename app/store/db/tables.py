@@ -112,7 +112,9 @@ class EntryRow(Base):
     A database that had duplicate external ids at revision 0011 lacks `uq_entries_external_id`;
     `app.store.people` checks external ids under the lock of the gallery in any case.
 
-    `attributes` are the metadata of a person, see `app.store.db.encryption`.
+    `attributes` are the metadata of a person, see `app.store.db.encryption`. `name_index` and
+    `external_id_index` are set where the text beside them is encrypted, see
+    `app.store.db.person_texts`; words are never encrypted.
     """
 
     __tablename__ = "entries"
@@ -135,6 +137,8 @@ class EntryRow(Base):
         ),
         Index("ix_entries_name", "collection_id", "name"),
         Index("ix_entries_external_id", "collection_id", "external_id"),
+        Index("ix_entries_name_index", "collection_id", "name_index"),
+        Index("ix_entries_external_id_index", "collection_id", "external_id_index"),
         Index("ix_entries_rank", "collection_id", "rank"),
         {"sqlite_autoincrement": True},
     )
@@ -142,8 +146,10 @@ class EntryRow(Base):
     row_id: Mapped[int] = mapped_column("id", primary_key=True)
     public_id: Mapped[str | None] = mapped_column(String(40), unique=True)
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
-    name: Mapped[str] = mapped_column(String(400))
-    external_id: Mapped[str | None] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(1200))
+    name_index: Mapped[str | None] = mapped_column(String(32))
+    external_id: Mapped[str | None] = mapped_column(String(1200))
+    external_id_index: Mapped[str | None] = mapped_column(String(32))
     rank: Mapped[int | None]
     attributes: Mapped[Any] = mapped_column("metadata", JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)

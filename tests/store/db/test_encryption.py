@@ -40,15 +40,29 @@ def test_with_a_key_all_personal_data_is_encrypted(
 ) -> None:
     changes = {"encryption_keys": new_key(), "store_photos": True, "default_vocabulary": ""}
     client = make_client(folder, **changes)
-    body = enroll(client, photos["obama"], "Barack", metadata='{"note": "blue-folder"}')
+    fields = {"external_id": "EXT-4711", "metadata": '{"note": "blue-folder"}'}
+    body = enroll(client, photos["obama"], "Barack Hussein", **fields)
     person = client.get(f"/persons/{body['person_id']}").json()
+    assert (person["name"], person["external_id"]) == ("Barack Hussein", "EXT-4711")
     assert person["metadata"] == {"note": "blue-folder"}
+    for query, found in (
+        ({"name": "barack"}, [person]),
+        ({"q": "HUSSEIN"}, [person]),
+        ({"name": "Hussein"}, []),
+        ({"external_id": "EXT-4711"}, [person]),
+        ({"external_id": "EXT-47"}, []),
+    ):
+        assert client.get("/persons", params=query).json()["persons"] == found
+    client.patch(f"/persons/{body['person_id']}", json={"name": "Renamed President"})
+    assert client.get("/persons?name=Barack Hussein").json()["persons"] == []
+    assert len(client.get("/persons?name=Renamed President").json()["persons"]) == 1
     url = f"/persons/{body['person_id']}/photos/{body['template_id']}/image"
     assert client.get(url).content == photos["obama"]
     vector = template_bytes(client, photos["obama"])
     write_snapshot(client)
     assert snapshot_file(folder).is_file()
-    for secret in (vector, vector[64:128], b"blue-folder", photos["obama"][1000:1100]):
+    texts = (b"blue-folder", b"Hussein", b"Renamed", b"EXT-4711")
+    for secret in (vector, vector[64:128], *texts, photos["obama"][1000:1100]):
         assert files_with(folder, secret) == []
     again = make_client(folder, **changes)  # from the encrypted snapshot
     answer = again.post("/verify", files=upload(photos["obama"]), data=body_id(body)).json()

@@ -28,7 +28,12 @@ def test_keys_are_rotated_while_the_service_is_running(
 ) -> None:
     plain = make_client(folder, default_vocabulary="")
     body = enroll(
-        plain, photos["obama"], "Barack", metadata='{"note": "blue-folder"}', source="green-door"
+        plain,
+        photos["obama"],
+        "Barack Hussein",
+        external_id="EXT-4711",
+        metadata='{"note": "blue-folder"}',
+        source="green-door",
     )
     vector = template_bytes(plain, photos["obama"])
     services_of(plain).close()
@@ -38,18 +43,19 @@ def test_keys_are_rotated_while_the_service_is_running(
         report = rotate(folder, keys)
         assert report == {"templates": 1, "people": 1, "photos": 0, "detections": 1}
         assert not any(rotate(folder, keys).values()), "a second rotation changes nothing"
-        assert client.get(f"/persons/{body['person_id']}").json()["metadata"] == {
-            "note": "blue-folder"
-        }
+        person = client.get(f"/persons/{body['person_id']}").json()
+        assert (person["name"], person["external_id"]) == ("Barack Hussein", "EXT-4711")
+        assert person["metadata"] == {"note": "blue-folder"}
         services_of(client).close()
-    assert files_with(folder, vector) == []
-    assert files_with(folder, b"blue-folder") == []
-    assert files_with(folder, b"green-door") == []
+        for secret in (vector, b"blue-folder", b"green-door", b"Hussein", b"EXT-4711"):
+            assert files_with(folder, secret) == []
     final = make_client(folder, encryption_keys=new, default_vocabulary="")
     [photo] = final.get(f"/persons/{body['person_id']}/photos").json()["photos"]
     assert photo["source"] == "green-door"
     found = final.post("/identify", files=upload(photos["obama"])).json()
-    assert found["faces"][0]["candidates"][0]["name"] == "Barack"
+    assert found["faces"][0]["candidates"][0]["name"] == "Barack Hussein"
+    [found] = final.get("/persons?external_id=EXT-4711").json()["persons"]
+    assert found["person_id"] == body["person_id"]
     with pytest.raises(DecryptionFailed, match="not in the encryption keys"):
         build_services(make_settings(folder, encryption_keys=new_key())).readiness.prepare()
 
