@@ -66,17 +66,30 @@ def restore(
 ) -> None:
     """Put the database of a backup into the data folder. Stop the service before.
 
-    The index is built from the database at the next start.
+    API keys that the replaced database has as revoked are revoked in the restored one. The index
+    is built from the database at the next start.
     """
     with exit_on_error():
         settings = Settings()
         target = _sqlite_file(settings)
         trusted = (_signer(settings).public, signer)
         keyring = open_database(settings).keyring
-        manifest, kept = restore_backup(file, target, trusted, keyring, replace)
+        restored = restore_backup(file, target, trusted, keyring, replace)
         if settings.index_url.startswith(("faiss:", "exact:")):
             shutil.rmtree(settings.data_dir / "index", ignore_errors=True)
-    _print(manifest, {"restored": str(target), "previous": str(kept) if kept else None}, as_json)
+    result: dict[str, object] = {
+        "restored": str(target),
+        "previous": str(restored.kept) if restored.kept else None,
+        "revoked_again": list(restored.revocations.carried),
+    }
+    _print(restored.manifest, result, as_json)
+    if restored.revocations.valid and not restored.revocations.known:
+        keys = ", ".join(restored.revocations.valid)
+        typer.echo(
+            "API keys that were revoked after the backup are valid again, if they are among these: "
+            f"{keys}; check them with `sima api-keys list`, and revoke those again",
+            err=True,
+        )
 
 
 def _record(database: Database) -> None:

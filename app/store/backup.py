@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,19 @@ from app.crypto.signing import Signer
 from app.errors import InvalidArchive, InvalidRequest
 from app.store.backup_file import BackupContent, BackupManifest, extract_backup, write_backup
 from app.store.db.schema import is_known
+from app.store.revocations import Revocations, carry_revocations
 
 _COMPANIONS = ("-wal", "-shm")
 _PAGES = 4_096  # copied at a time, so that writers wait for milliseconds only
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored. `kept` is the new name of the database that was there before, if any."""
+
+    manifest: BackupManifest
+    kept: Path | None
+    revocations: Revocations
 
 
 def create_backup(database: Path, file: Path, signer: Signer, keyring: Keyring) -> BackupManifest:
@@ -50,12 +61,13 @@ def restore_backup(
     trusted_signers: Sequence[str | None],
     keyring: Keyring,
     replace: bool = False,
-) -> tuple[BackupManifest, Path | None]:
+) -> Restored:
     """Puts the database of a backup at `database`, after all checks of `verify_backup`.
 
-    With `replace` an existing database is kept under another name, which is returned. No service
-    may be running. Raises InvalidRequest if there is a database and not `replace`, and for a
-    backup of a newer schema; InvalidArchive, DecryptionFailed, OSError. Nothing changes then.
+    With `replace` an existing database is kept under another name, and API keys that it has as
+    revoked are revoked in the restored one, too. No service may be running. Raises InvalidRequest
+    if there is a database and not `replace`, and for a backup of a newer schema; InvalidArchive,
+    DecryptionFailed, OSError. Nothing changes then.
     """
     if database.exists() and not replace:
         raise InvalidRequest(
@@ -71,9 +83,10 @@ def restore_backup(
             f"the backup has the schema {manifest.schema}, which this version does not know; "
             "install the version that wrote it, or a later one",
         )
+    revocations = carry_revocations(database, extracted)
     kept = _set_aside(database)
     extracted.replace(database)
-    return manifest, kept
+    return Restored(manifest, kept, revocations)
 
 
 def _extract_intact(

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from app.cli import app
 from app.crypto.keyring import new_key
@@ -19,11 +19,29 @@ NAME = "Barack Hussein Obama"
 
 def sima(data: Path, *arguments: str, status: int = 0, **environment: str) -> str:
     """Runs `sima backup` on a data folder; returns its output, or the error."""
+    done = run_sima(data, "backup", *arguments, status=status, **environment)
+    return done.stdout if status == 0 else done.stderr
+
+
+def run_sima(data: Path, *arguments: str, status: int = 0, **environment: str) -> Result:
+    """Runs `sima` on a data folder."""
     known = {name: None for name in os.environ if name.startswith("SIMA_")}
     env = {**known, "SIMA_DATA_DIR": str(data), **environment}
-    done = CliRunner().invoke(app, ["backup", *arguments], env=env)
+    done = CliRunner().invoke(app, arguments, env=env)
     assert done.exit_code == status, done.output
-    return done.stdout if status == 0 else done.stderr
+    return done
+
+
+def make_key(data: Path, name: str) -> str:
+    """Creates an API key; returns its id."""
+    created = run_sima(data, "api-keys", "create", "--name", name, "--role", "read", "--json")
+    return str(json.loads(created.stdout)["id"])
+
+
+def key_states(data: Path) -> dict[str, str]:
+    """The states of the API keys by id."""
+    listed = json.loads(run_sima(data, "api-keys", "list", "--json").stdout)
+    return {key["id"]: key["state"] for key in listed}
 
 
 @pytest.fixture
@@ -112,6 +130,35 @@ def test_an_existing_database_is_kept_under_another_name(
         assert previous.execute("SELECT name FROM entries").fetchall() == [(NAME,)]
     with closing(sqlite3.connect(data / "sima.db")) as restored:
         assert restored.execute("SELECT count(*) FROM entries").fetchone() == (0,)
+
+
+def test_a_restored_backup_does_not_revive_revoked_keys(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "a.simabackup"
+    revoked, rotated, kept = (make_key(data, name) for name in ("door-1", "door-2", "door-3"))
+    signer = json.loads(sima(data, "create", str(file), "--json"))["signer"]
+    run_sima(data, "api-keys", "revoke", revoked)
+    run_sima(data, "api-keys", "rotate", rotated, "--overlap", "0m")
+    done = json.loads(sima(data, "restore", "--replace", str(file), "--json"))
+    assert sorted(done["revoked_again"]) == sorted([revoked, rotated])
+    assert key_states(data) == {revoked: "revoked", rotated: "expired", kept: "active"}
+
+    # Without the replaced database, nobody knows what was revoked: the command names the keys.
+    other = tmp_path / "other"
+    done = run_sima(other, "backup", "restore", str(file), "--signer", signer)
+    assert all(key in done.stderr for key in (revoked, rotated, kept))
+    assert "revoke those again" in done.stderr
+
+    (data / "sima.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5_000)
+    done = run_sima(data, "backup", "restore", "--replace", str(file))
+    assert revoked in done.stderr, "the damaged database does not tell either"
+
+
+def test_a_restore_into_a_database_without_keys_reports_nothing(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.simabackup"
+    sima(data, "create", str(file))
+    done = run_sima(data, "backup", "restore", "--replace", str(file), "--json")
+    assert json.loads(done.stdout)["revoked_again"] == []
+    assert done.stderr == ""
 
 
 def test_a_backup_of_a_newer_schema_is_refused(data: Path, tmp_path: Path) -> None:
