@@ -37,7 +37,7 @@ class TemplatePage:
 
 def find_by_name(session: Session, gallery: Collection, name: str) -> list[Person]:
     """Returns the people of exactly this name, in order of enrollment."""
-    return [one for one in every_person(session, gallery, PersonSearch(name)) if one.name == name]
+    return every_person(session, gallery, PersonSearch(exact_name=name))
 
 
 def every_person(session: Session, gallery: Collection, search: PersonSearch) -> list[Person]:
