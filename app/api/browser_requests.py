@@ -41,8 +41,10 @@ class BrowserPolicy:
 
     def host_refusal(self, headers: Headers) -> str | None:
         """Returns why the host of a service without keys is refused, or None."""
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if self.hosts is None or name in self.hosts:
+        if self.hosts is None:
+            return None
+        name = _host_name(headers.get("host", ""))
+        if name in self.hosts:
             return None
         return (
             f"the host {name[:100]!r} is not accepted by a service without API keys; create one "
@@ -54,7 +56,7 @@ class BrowserPolicy:
         origin = headers.get("origin")
         if origin is None or method in _WITHOUT_EFFECT or origin in self.origins:
             return None
-        if urlsplit(origin).netloc == headers.get("host", ""):
+        if _authority(origin) == headers.get("host", ""):
             return None
         return "a page of another origin sent the request; add the origin to SIMA_CORS_ORIGINS"
 
@@ -77,6 +79,22 @@ class BrowserMiddleware:
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _host_name(host: str) -> str:
+    """The name of a Host header, an empty text if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _authority(origin: str) -> str | None:
+    """The host and port of an origin, None if it is malformed."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 async def _requires_keys(scope: Scope) -> bool:

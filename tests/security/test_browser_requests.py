@@ -24,7 +24,9 @@ def test_a_page_of_another_origin_cannot_enroll(client: TestClient, photos: Phot
     assert client.get("/persons").json()["persons"] == []
 
 
-@pytest.mark.parametrize("origin", ["null", "http://testserver:81", "http://testserver.example"])
+@pytest.mark.parametrize(
+    "origin", ["null", "http://testserver:81", "http://testserver.example", "http://[::1"]
+)
 def test_only_the_same_origin_has_an_effect(client: TestClient, origin: str) -> None:
     assert status(client, Origin=origin) == 403
     assert status(client, Origin="http://testserver") == 404
@@ -32,7 +34,9 @@ def test_only_the_same_origin_has_an_effect(client: TestClient, origin: str) -> 
     assert status(client, "GET", Origin=origin) == 404
 
 
-@pytest.mark.parametrize("host", ["page.example", "page.example:8000", "", "127.0.0.1.example"])
+@pytest.mark.parametrize(
+    "host", ["page.example", "page.example:8000", "", "127.0.0.1.example", "[::1"]
+)
 def test_a_page_whose_name_resolves_to_this_machine_is_refused(
     client: TestClient, host: str
 ) -> None:
