@@ -156,8 +156,9 @@ async def _authorize(request: Request, key: str | None, access: Access) -> None:
 
     The key of a form is known only after the body has been read, whose size is limited.
     """
-    if key:
-        MutableHeaders(scope=request.scope)["X-API-Key"] = key
+    if key:  # headers are Latin-1; a key with other characters is unknown
+        escaped = key.encode("latin-1", "backslashreplace").decode("latin-1")
+        MutableHeaders(scope=request.scope)["X-API-Key"] = escaped
     again = Request(request.scope)  # a Request keeps the headers that it has read
     await authorize(again, access)
     if access.scope == "collection":
