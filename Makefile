@@ -8,7 +8,7 @@ LOCKED := $(PIP) --require-hashes
 # Every package, also the one that builds ours, has to have a hash of a lock file.
 install = $(LOCKED) -r requirements-build.lock -r $(1) && $(PIP) --no-deps --no-build-isolation -e .
 
-.PHONY: serve test lint sbom bench torture torture-http text train-deps train-faces-demo lock clean
+.PHONY: serve test lint sbom bench torture torture-http fuzz text train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -36,6 +36,10 @@ KILLS ?= 30
 torture-http: $(VENV)/.dev  ## kill a service of 2 workers KILLS times, on SQLite and PostgreSQL
 	$(BIN)/python -m benchmarks.torture.service_kills --kills $(KILLS)
 	$(BIN)/python -m benchmarks.torture.service_kills --kills $(KILLS) --postgres
+
+COUNT ?= 100000
+fuzz: $(VENV)/.dev  ## send COUNT generated requests and mutated images to a service
+	$(BIN)/python -m benchmarks.fuzz --count $(COUNT) $(if $(SEED),--seed $(SEED))
 
 text: $(VENV)/.text  ## install the sentence encoder all-MiniLM-L6-v2, without torch
 

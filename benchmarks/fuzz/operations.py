@@ -1,0 +1,110 @@
+"""The operations of a service: those of its OpenAPI document, and those of other services' APIs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.fuzz.values import Schema
+
+_METHODS = frozenset({"get", "put", "post", "delete", "patch"})
+_NAMES = {
+    "/collections": "collection",
+    "/vocabularies": "vocabulary",
+    "/zero-shot/projections": "projection",
+}
+"""Which names the parameter or field `name` of a path takes."""
+
+_KEY_IN_PATH = ("", "/{key}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter; `place` is path, query or header; `kind` is the field of `Known` with values."""
+
+    name: str
+    place: str
+    kind: str
+    schema: Schema
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of a path, with the schemas of its bodies by media type."""
+
+    method: str
+    path: str
+    parameters: Sequence[Parameter] = ()
+    bodies: Mapping[str, Schema] | None = None
+
+
+def operations_of(document: Mapping[str, Any]) -> list[Operation]:
+    """The operations of an OpenAPI document."""
+    return [
+        Operation(
+            method.upper(),
+            path,
+            [_parameter(path, one) for one in operation.get("parameters", ())],
+            _bodies(operation),
+        )
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in _METHODS
+    ]
+
+
+def name_kind(path: str, name: str) -> str:
+    """The field of `Known` with the values of a parameter or body field of this path."""
+    kinds = (kind for start, kind in _NAMES.items() if path.startswith(start))
+    return next(kinds, name) if name == "name" else name
+
+
+def _parameter(path: str, described: Mapping[str, Any]) -> Parameter:
+    name, place = described["name"], described["in"]
+    kind = name_kind(path, name) if place == "path" else name
+    return Parameter(name, place, kind, described["schema"], bool(described.get("required")))
+
+
+def _bodies(operation: Mapping[str, Any]) -> dict[str, Schema] | None:
+    content = operation.get("requestBody", {}).get("content")
+    return {kind: one["schema"] for kind, one in content.items()} if content else None
+
+
+def undocumented() -> list[Operation]:
+    """Operations that the OpenAPI document of every service leaves out."""
+    paths = ("/", "/docs", "/redoc", "/openapi.json", "/metrics", "/nowhere", "/persons/", "//")
+    others = [Operation("GET", path) for path in paths]
+    return [*others, Operation("OPTIONS", "/persons"), Operation("HEAD", "/health")]
+
+
+def deepstack() -> list[Operation]:
+    """The operations of `app.compat.deepstack`, whose responses have the status 200."""
+    return list(_deepstack())
+
+
+def _deepstack() -> Iterator[Operation]:
+    text: Schema = {"type": "string"}
+    image: Schema = {"type": "string", "format": "binary"}
+    number: Schema = {"type": "number", "minimum": 0.0, "maximum": 1.0}
+    fields: dict[str, dict[str, Schema]] = {
+        "": {"image": image, "min_confidence": number},
+        "/recognize": {"image": image, "min_confidence": number},
+        "/register": {"image": image, "image2": image, "userid": text},
+        "/list": {},
+        "/delete": {"userid": text},
+        "/match": {"image1": image, "image2": image},
+    }
+    for path, properties in fields.items():
+        schema = {
+            "type": "object",
+            "properties": {**properties, "api_key": text},
+            "required": [name for name in properties if name != "min_confidence"],
+        }
+        bodies = {"multipart/form-data": schema, "application/x-www-form-urlencoded": schema}
+        for prefix in _KEY_IN_PATH:
+            key = [Parameter("key", "path", "api_key", text, required=True)] if prefix else []
+            yield Operation("POST", f"{prefix}/v1/vision/face{path}", key, bodies)
+
+
+FACADES = {"deepstack": deepstack}
+"""By the name in SIMA_COMPAT."""
