@@ -1,6 +1,6 @@
 """Creates the FastAPI application."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
 from app import __version__
 from app.api import (
@@ -43,6 +44,11 @@ from app.compat.compreface import routes as compreface
 from app.compat.deepstack import routes as deepstack
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
+from app.process import (
+    MemoryReturner,
+    exempt_from_garbage_collection,
+    shorten_thread_switches,
+)
 from app.settings import CompatName, Settings
 from app.store.housekeeping import Housekeeper
 from app.wiring.rate_limits import open_counter
@@ -51,6 +57,7 @@ from app.wiring.services import Services, build_services, concurrency
 _log = get_logger("sima")
 
 _MEASURE_SECONDS = 10.0
+_MEMORY_SECONDS = 2.0
 
 _DESCRIPTION = """Face recognition from **one photo** per person: enroll, verify and identify.
 The same embedding store answers nearest-word queries and zero-shot classification. Errors are
@@ -58,8 +65,13 @@ The same embedding store answers nearest-word queries and zero-shot classificati
 after which a request that still waits is refused with 503 `overloaded`."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Creates the application. Its lifespan opens and closes the models and the store."""
+def create_app(
+    settings: Settings | None = None, on_start: Callable[[], None] = lambda: None
+) -> FastAPI:
+    """Creates the application. Its lifespan opens and closes the models and the store.
+
+    `on_start` is called when they are open.
+    """
     settings = settings or Settings()
     metrics = Metrics()
 
@@ -72,21 +84,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             authenticator = ApiKeyAuthenticator(
                 settings.secret_key_roles(), StoredKeys(services.database), open_tokens(settings)
             )
-            app.state.context = Context(
-                services,
-                authenticator,
-                rate_limiter,
-                metrics,
-                WorkerSlots(
-                    concurrency(settings),
-                    settings.max_waiting,
-                    settings.busy_seconds,
-                    metrics.waiting.set,
-                ),
+            slots = WorkerSlots(
+                concurrency(settings),
+                settings.max_waiting,
+                settings.busy_seconds,
+                metrics.waiting.set,
             )
+            app.state.context = Context(services, authenticator, rate_limiter, metrics, slots)
+            _build_routes(app)
+            on_start()
             async with anyio.create_task_group() as background:
                 background.start_soon(_run_housekeeping, services.housekeeper)
                 background.start_soon(_measure_store, services, metrics)
+                background.start_soon(_return_memory, slots)
                 yield
                 background.cancel_scope.cancel()
         finally:
@@ -150,7 +160,8 @@ def serve_app() -> FastAPI:
     """Creates the application from the environment, for uvicorn's workers."""
     settings = Settings()
     configure_logs(settings.log_level)
-    return create_app(settings)
+    shorten_thread_switches()
+    return create_app(settings, exempt_from_garbage_collection)
 
 
 async def _run_housekeeping(housekeeper: Housekeeper) -> None:
@@ -172,6 +183,21 @@ async def _measure_store(services: Services, metrics: Metrics) -> None:
             entries, pending = await anyio.to_thread.run_sync(services.readiness.measure)
             metrics.set_store(entries, pending)
         await anyio.sleep(_MEASURE_SECONDS)
+
+
+async def _return_memory(slots: WorkerSlots) -> None:
+    """Returns free memory to the operating system after many requests, when none is processed."""
+    returner = MemoryReturner()
+    while True:
+        await anyio.sleep(_MEMORY_SECONDS)
+        if slots.queue.is_idle:
+            await anyio.to_thread.run_sync(returner.return_free)
+
+
+def _build_routes(app: FastAPI) -> None:
+    """Builds the routes of the routers, which FastAPI otherwise does during the first request."""
+    for _ in iter_route_contexts(app.routes):
+        pass
 
 
 def _limits(settings: Settings) -> BodyLimits:

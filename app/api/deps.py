@@ -4,6 +4,7 @@ They are coroutines: FastAPI runs other functions in a thread, which takes longe
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar, cast
 
@@ -54,9 +55,12 @@ class Context:
         """Begins the next item of a batch, for which the time limit counts anew."""
         self._active().restart()
 
-    def require_capacity(self) -> None:
-        """Raises Overloaded if the request could not be answered before its deadline."""
-        self.slots.queue.require_capacity(self._active())
+    def announce(self) -> AbstractContextManager[None]:
+        """Announces the request, whose body is read within the block.
+
+        Raises Overloaded if it could not be answered before its deadline.
+        """
+        return self.slots.queue.announce(self._active())
 
     def _active(self) -> ActiveRequest:
         assert self.request is not None, "the context of the application has no request"

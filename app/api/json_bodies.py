@@ -39,8 +39,8 @@ class BoundedJsonRoute(APIRoute):
 
         async def handle_bounded(request: Request) -> Response:
             ActiveRequest.of(request.scope).shorten(request.headers.get(TIMEOUT_HEADER))
-            (await get_context(request)).require_capacity()
-            return await handle(_BoundedJsonRequest(request.scope, request.receive))
+            with (await get_context(request)).announce():
+                return await handle(_BoundedJsonRequest(request.scope, request.receive))
 
         return handle_bounded
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,6 +22,8 @@ T = TypeVar("T")
 _SHARE_OF_DEADLINE = 0.8  # durations vary: what is expected to end at the deadline may miss it
 _WEIGHT_OF_LATEST = 0.2
 _LONGEST_RETRY_AFTER = 60
+_SPREAD = 2.0  # so that clients that were refused together do not all return at the same time
+_EXPECTED_SECONDS = 2.0  # in which the body of an announced request usually arrives
 
 
 @dataclass(slots=True, eq=False)
@@ -38,43 +42,71 @@ class _Turn:
             self.granted.set_exception(error)
 
 
+@dataclass(frozen=True, slots=True)
+class _Announcement:
+    """A request whose body is still to arrive; it counts until that time."""
+
+    seconds: float
+    until: float
+
+
 class WorkQueue:
     """Runs work in `threads` threads, first come, first served; at most `max_waiting` wait.
 
     A request is refused at once if the work ahead of it, by the measured durations of each route,
-    would leave it too little time before its deadline. It leaves the queue when its client
-    disconnects. The methods are called in the event loop. `report` receives the number of waiting
-    requests after each change.
+    would leave it too little time before its deadline. For two seconds, the work ahead includes
+    requests whose body is still to arrive: otherwise many that arrive together would all be read,
+    and most of them refused afterwards. A request leaves the queue when its client disconnects.
+
+    The methods are called in the event loop. `report` receives the number of waiting requests after
+    each change.
     """
 
     def __init__(self, threads: int, max_waiting: int, report: Callable[[int], None]) -> None:
         self._threads, self._max_waiting, self._report = threads, max_waiting, report
         self._waiting: deque[_Turn] = deque()
         self._running: set[_Turn] = set()
+        self._announced: dict[ActiveRequest, _Announcement] = {}
         self._seconds: dict[str, float] = {}  # by route, averaged exponentially
         self._limiter = CapacityLimiter(math.inf)  # turns limit the threads
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return not self._running and not self._waiting
+
     def expected_wait(self) -> float:
         """Seconds until a thread is expected to be free for a new request."""
-        if len(self._running) < self._threads and not self._waiting:
+        if self._ahead() < self._threads:
             return 0.0
         now = time.monotonic()
-        ahead = sum(turn.remaining(now) for turn in (*self._running, *self._waiting))
-        return ahead / self._threads
+        seconds = sum(turn.remaining(now) for turn in self._running)
+        seconds += sum(turn.seconds for turn in self._waiting)
+        seconds += sum(one.seconds for one in self._announced.values() if one.until > now)
+        return seconds / self._threads
 
-    def require_capacity(self, request: ActiveRequest) -> None:
-        """Raises Overloaded if a new request would be refused by `run`.
+    @contextmanager
+    def announce(self, request: ActiveRequest) -> Iterator[None]:
+        """Counts the request as work ahead of later ones, until `run` or the end of the block.
 
-        Called before the body is read. Routes that are not known to use a thread pass.
+        Called before the body is read. Raises Overloaded if `run` would. Routes that are not known
+        to use a thread pass.
         """
         if request.route in self._seconds:
             self._admit(request)
+            until = time.monotonic() + _EXPECTED_SECONDS
+            self._announced[request] = _Announcement(self._seconds[request.route], until)
+        try:
+            yield
+        finally:
+            self._announced.pop(request, None)
 
     async def run(self, work: Callable[[], T], request: ActiveRequest) -> T:
         """Returns the result of the work. Raises Overloaded, ClientDisconnect, or its error."""
-        if not request.admitted:  # further work of a request is not refused, it only waits
+        announced = self._announced.pop(request, None)
+        if announced is None or announced.until <= time.monotonic():
             self._admit(request)
-            request.admitted = True
+        request.admitted = True
         loop = asyncio.get_running_loop()
         turn = _Turn(self._seconds.get(request.route, 0.0), loop.create_future())
         watch = loop.create_task(_watch(request, turn))
@@ -85,11 +117,15 @@ class WorkQueue:
             watch.cancel()
 
     def _admit(self, request: ActiveRequest) -> None:
-        wait = self.expected_wait()
-        if wait == 0.0 and len(self._running) < self._threads:
+        if request.admitted:  # further work of a request is not refused, it only waits
             return
-        retry_after = min(max(math.ceil(wait), 1), _LONGEST_RETRY_AFTER)
-        if len(self._waiting) >= self._max_waiting:
+        ahead = self._ahead()
+        if ahead < self._threads:
+            return
+        wait = self.expected_wait()
+        spread = wait * random.uniform(1.0, _SPREAD)  # noqa: S311 - no secret
+        retry_after = min(max(math.ceil(spread), 1), _LONGEST_RETRY_AFTER)
+        if ahead >= self._threads + self._max_waiting:
             error = Overloaded(
                 f"{self._max_waiting} requests wait for a worker thread; send the request again "
                 "later, or add workers"
@@ -99,6 +135,12 @@ class WorkQueue:
         needed = wait + self._seconds.get(request.route, 0.0)
         if needed > _SHARE_OF_DEADLINE * request.remaining():
             raise request.too_late(retry_after)
+
+    def _ahead(self) -> int:
+        """The number of requests that run, wait, or are announced."""
+        now = time.monotonic()
+        announced = sum(one.until > now for one in self._announced.values())
+        return len(self._running) + len(self._waiting) + announced
 
     async def _wait(self, turn: _Turn, request: ActiveRequest) -> None:
         """Waits for a thread. The turn is in `_running` afterwards, unless an error is raised."""

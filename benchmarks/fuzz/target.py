@@ -67,8 +67,8 @@ class Target:
                 {"vector": vector, "attributes": ["orange" if vector[0] else "king"]}
                 for vector in ([1, 0, 0.5], [0.9, 0, 0.4], [0, 1, 0.2], [0, 0.8, 0.3])
             ]
-            body = {"name": PROJECTION, "source": VOCABULARY, "vocabulary": VOCABULARY}
-            body |= {"examples": examples}
+            names = {"name": PROJECTION, "source": VOCABULARY, "vocabulary": VOCABULARY}
+            body = {**names, "examples": examples}
             self._create(client, "/zero-shot/projections", body, "projection", known)
 
     def check(self) -> str | None:
@@ -84,7 +84,7 @@ class Target:
         return None
 
     def _create(
-        self, client: httpx2.Client, path: str, body: dict[str, object], kind: str, known: Known
+        self, client: httpx2.Client, path: str, body: Mapping[str, object], kind: str, known: Known
     ) -> None:
         _expect(client.post(path, json=body))
         known.add(kind, str(body["name"]))

@@ -1,10 +1,11 @@
 """Requests beyond what the service can answer in time are refused at once; probes never wait."""
 
+import select
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx2
 import numpy as np
@@ -132,6 +133,24 @@ def test_a_refused_request_is_answered_before_its_body_arrives(server: Server, s
         head += "X-Request-Timeout: 0.01\r\n"
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
+
+
+def test_of_requests_that_arrive_together_most_are_refused_before_their_bodies(
+    server: Server,
+) -> None:
+    """Without a limit of those that are announced, all of their bodies would be read."""
+    head = b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+    with ExitStack() as stack:
+        sent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            for _ in range(30)
+        ]
+        for connection in sent:
+            connection.sendall(head + b"Content-Length: 1000000\r\n\r\n")
+        answered, _, _ = select.select(sent, [], [], 60)
+        assert answered, "all of them wait"
+        for connection in answered:
+            assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
 
 
 def test_probes_and_writes_do_not_wait_for_photos(server: Server, slow: bytes) -> None:
