@@ -70,12 +70,14 @@ class AuditEvent:
     """One recorded act. It has no field for a name, a photo, an embedding or metadata.
 
     `collection` is a gallery or vocabulary that exists; `person_id` is the opaque id.
+    `target_key_id` is the id of the API key that was created, rotated or revoked.
     """
 
     action: Action
     decision: Decision
     collection: str | None = None
     person_id: str | None = None
+    target_key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

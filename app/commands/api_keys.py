@@ -82,9 +82,9 @@ def create(
     """Create a key and print it. It cannot be shown again: only a digest is stored."""
     rights = KeyRights(role, _names(collection), _names(vocabulary), embeddings)
     with _database() as database, database.write() as session:
-        created = create_key(session, name, rights, expires)
-        record(session, AuditEvent("api_key.create", "created"))
-    _print_created(*created, as_json)
+        key, text = create_key(session, name, rights, expires)
+        record(session, AuditEvent("api_key.create", "created", target_key_id=key.key_id))
+    _print_created(key, text, as_json)
 
 
 @api_keys.command("list")
@@ -116,9 +116,10 @@ def rotate(
     Without --expires, the new key is valid as long as the former one was made for.
     """
     with _database() as database, database.write() as session:
-        created = rotate_key(session, key_id, overlap, expires)
-        record(session, AuditEvent("api_key.rotate", "created"))
-    _print_created(*created, as_json)
+        key, text = rotate_key(session, key_id, overlap, expires)
+        record(session, AuditEvent("api_key.rotate", "changed", target_key_id=key_id))
+        record(session, AuditEvent("api_key.create", "created", target_key_id=key.key_id))
+    _print_created(key, text, as_json)
 
 
 @api_keys.command("revoke")
@@ -126,7 +127,7 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """Revoke a key. Every worker refuses it from its next request on."""
     with _database() as database, database.write() as session:
         key = revoke_key(session, key_id)
-        record(session, AuditEvent("api_key.revoke", "deleted"))
+        record(session, AuditEvent("api_key.revoke", "deleted", target_key_id=key_id))
     if as_json:
         print_json(_row(key))
     else:

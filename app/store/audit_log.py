@@ -28,6 +28,7 @@ _COLUMNS = (
     AuditRow.person_id,
     AuditRow.decision,
     AuditRow.request_id,
+    AuditRow.target_key_id,
     AuditRow.hash,
 )
 

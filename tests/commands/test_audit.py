@@ -1,5 +1,6 @@
 """`sima audit`: verify, head, export, prune; and that commands are recorded as `cli`."""
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
@@ -62,6 +63,32 @@ def test_commands_are_recorded_as_cli(
     assert {(e["key_id"], e["address"], e["request_id"]) for e in found} == {("cli", None, None)}
     assert "P1" not in json.dumps(found)  # the name of the person in the archive
     assert sima("audit", "verify").startswith("intact: 5 events, 0 pruned; head 5:")
+
+
+def test_events_of_api_keys_name_the_key(settings: Settings) -> None:
+    key = ("--name", "door", "--role", "read", "--json")
+    former = json.loads(sima("api-keys", "create", *key))["id"]
+    new = json.loads(sima("api-keys", "rotate", former, "--json"))["id"]
+    sima("api-keys", "revoke", former)
+    assert [(e["action"], e["decision"], e["target_key_id"]) for e in exported()] == [
+        ("api_key.create", "created", former),
+        ("api_key.rotate", "changed", former),
+        ("api_key.create", "created", new),
+        ("api_key.revoke", "deleted", former),
+        ("audit.export", "exported", None),
+    ]
+    assert sima("audit", "verify").startswith("intact: 5 events")
+    change(settings, "UPDATE audit_log SET target_key_id = NULL WHERE sequence = 4")
+    assert "event 4 was changed" in sima("audit", "verify", code=1)
+
+
+def test_the_hash_of_an_event_is_that_of_earlier_versions(export: Settings) -> None:
+    """They recorded no API keys that were created or revoked, so the field is left out."""
+    first, second = exported()[:2]
+    content = {**second, "previous_hash": first["hash"]}
+    del content["hash"], content["target_key_id"]
+    written = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(written.encode()).hexdigest() == second["hash"]
 
 
 def test_events_are_filtered(export: Settings) -> None:

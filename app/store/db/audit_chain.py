@@ -63,6 +63,7 @@ class AuditEntry:
     person_id: str | None
     decision: str
     request_id: str | None
+    target_key_id: str | None
     hash: str
 
     def content(self) -> dict[str, object]:
@@ -99,9 +100,14 @@ def append_records(session: Session) -> None:
 
 
 def hash_of(entry: AuditEntry, previous_hash: str) -> str:
-    """SHA-256 of `entry.content()` without `hash`, with `previous_hash`: JSON, sorted keys."""
+    """SHA-256 of `entry.content()` without `hash`, with `previous_hash`: JSON, sorted keys.
+
+    Without `target_key_id` if it is None: events of earlier versions have none.
+    """
     content = entry.content() | {"previous_hash": previous_hash}
     del content["hash"]
+    if entry.target_key_id is None:
+        del content["target_key_id"]
     written = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(written.encode()).hexdigest()
 
@@ -136,5 +142,6 @@ def _entry(sequence: int, one: AuditRecord, previous_hash: str) -> AuditEntry:
         event.person_id,
         event.decision,
         origin.request_id,
+        event.target_key_id,
     )
     return AuditEntry(*values, hash_of(AuditEntry(*values, ""), previous_hash))

@@ -25,6 +25,7 @@ class AuditRow(Base):
     person_id: Mapped[str | None] = mapped_column(String(40))
     decision: Mapped[str] = mapped_column(String(40))
     request_id: Mapped[str | None] = mapped_column(String(64))
+    target_key_id: Mapped[str | None] = mapped_column(String(100))
     hash: Mapped[str] = mapped_column(String(64))
 
 
