@@ -223,7 +223,7 @@ def _calibration() -> _Row:
         "photos": 150,
         "genuine_people": 0,
         "suspected_pairs": 1,
-        "normalisation": "none",
+        "normalisation": "sha256:earlier 0.5",
     }
     return {"id": 7, "collection_id": _GALLERY, "content": content, "created_at": CREATED}
 
