@@ -15,6 +15,8 @@ Action = Literal[
     "photo.read",
     "photo.delete",
     "photo.move",
+    "rejection.create",
+    "rejection.delete",
     "collection.create",
     "collection.change",
     "collection.calibrate",

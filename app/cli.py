@@ -20,6 +20,7 @@ from app.commands import (
     people,
     persons,
     reassignment,
+    rejections,
     store,
     transfer,
     words,
@@ -40,6 +41,9 @@ app = typer.Typer(
 app.add_typer(persons.persons, name="persons")
 persons.persons.command("move-photo")(reassignment.move_photo)
 persons.persons.command("merge")(reassignment.merge)
+persons.persons.command("not-this")(rejections.not_this)
+persons.persons.command("rejections")(rejections.list_rejections)
+persons.persons.command("delete-rejection")(rejections.delete_rejection)
 app.add_typer(words.words, name="words")
 app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")

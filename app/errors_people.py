@@ -1,4 +1,4 @@
-"""Domain exceptions about people who are identified by their name."""
+"""Domain exceptions about people and what is stored about them."""
 
 from app.errors import SimaError
 
@@ -11,3 +11,9 @@ class NameTaken(SimaError):
     def __init__(self, person_id: str) -> None:
         super().__init__("a person of this name exists already; add photos to that person")
         self.person_id = person_id
+
+
+class RejectionNotFound(SimaError):
+    """The person has no rejection with this id."""
+
+    code = "rejection_not_found"

@@ -15,6 +15,9 @@ Matrix = NDArray[np.float32]
 Ids = NDArray[np.int64]
 """Database keys (`row_id`) of templates, shape (n,), int64."""
 
+SCORE_TOLERANCE = 1e-5
+"""Scores that differ by less are equal: one pair is rounded differently in different products."""
+
 _SMALLEST_NORM = 1e-12
 
 

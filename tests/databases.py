@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.store.collections import create_collection
+from app.store.db import (  # noqa: F401 - declare tables
+    access_tables,
+    audit_tables,
+    detection_table,
+    rejection_table,
+)
 from app.store.db.database import Database
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY

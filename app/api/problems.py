@@ -48,6 +48,7 @@ STATUS = {
     "photo_not_found": 404,
     "projection_not_found": 404,
     "erasure_not_found": 404,
+    "rejection_not_found": 404,
     "request_timeout": 408,
     "already_enrolled": 409,
     "different_person": 409,

@@ -11,6 +11,7 @@ from app.faces.decisions.policy import DecisionPolicy, Judgement
 from app.store.collections import Collection
 from app.store.index_sync import IndexSync
 from app.store.people import Person
+from app.store.rejections import rejected_vectors
 from app.store.search import NearestPerson, nearest_people
 from app.store.templates import support_set, with_mean
 from app.vectors import Matrix
@@ -57,7 +58,8 @@ class EnrollmentChecks:
         policy = self._policies.of_gallery(session, gallery).policy
         limit = policy.for_fmr(self._rates.mismatch_fmr)
         compared = with_mean(templates)
-        judgements = [policy.judge_best(probe, compared, limit) for probe in probes]
+        rejected = rejected_vectors(session, gallery, [known.row_id]).get(known.row_id)
+        judgements = [policy.judge_best(probe, compared, limit, rejected) for probe in probes]
         judgement = max(judgements, key=lambda one: one.similarity - one.threshold)
         if not judgement.matches:
             raise DifferentPerson(

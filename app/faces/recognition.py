@@ -21,6 +21,7 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
 from app.store.people import Person, get_person
+from app.store.rejections import rejected_vectors
 from app.store.search import NearestPerson, nearest_people
 from app.store.templates import support_set, with_mean
 from app.timings import Timings
@@ -179,10 +180,12 @@ class Recognizer:
             gallery = get_collection(session, person.collection, GALLERY)
             gallery.require_space(self._space)
             templates = support_set(session, gallery, person)
+            rejected = rejected_vectors(session, gallery, [person.row_id]).get(person.row_id)
             rules = self._policies.of_gallery(session, gallery)
         [probe] = self._probes.read({"": sample}, which, person.collection, timings)
         limit = rules.verify_limit(options)
-        judgement = rules.policy.judge_best(probe.embedding, with_mean(templates), limit)
+        compared = with_mean(templates)
+        judgement = rules.policy.judge_best(probe.embedding, compared, limit, rejected)
         return Verification(judgement, limit.target, probe.face, None, person)
 
     def identify(self, sample: Sample, order: IdentifyOrder, timings: Timings) -> Identification:

@@ -19,6 +19,7 @@ from app.store.collections import Collection, change_size, get_collection, lock_
 from app.store.db.tables import GALLERY, EntryRow, ErasureRow, TemplateRow, now
 from app.store.people import lock_person
 from app.store.photos import delete_photos
+from app.store.rejections import delete_rejections_of
 from app.store.templates import delete_templates
 
 
@@ -129,6 +130,7 @@ def _delete(
     session: Session, collections: list[Collection], condition: ColumnElement[bool]
 ) -> _Counts:
     """Deletes templates of locked collections in every space, with their photos."""
+    delete_rejections_of(session, condition)
     photos = delete_photos(session, condition)  # deleting the templates would cascade uncounted
     return _Counts(delete_templates(session, collections, condition), photos)
 

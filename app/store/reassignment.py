@@ -13,6 +13,7 @@ from app.store.collections import Collection, raise_largest_support_set, write_j
 from app.store.db.encryption import decrypt_vectors
 from app.store.db.tables import UPSERT, ImportedPhotoRow, TemplateRow
 from app.store.people import Person, get_person
+from app.store.rejections import delete_contradicted, move_rejections
 from app.vectors import Matrix
 
 
@@ -63,12 +64,13 @@ def move_all_templates(
 ) -> list[str]:
     """Assigns all templates of `source`, in every space, to the person with the row_id `to`.
 
-    `collections` are the locked gallery and its shadow collection. Returns the template ids, oldest
-    first.
+    So are the rejections of `source`: a face that is not one of the two is not the other. Returns
+    the template ids, oldest first. `collections` are the locked gallery and its shadow collection.
     """
     owned = TemplateRow.entry_id == source.row_id
     query = select(TemplateRow.template_id).where(owned).order_by(TemplateRow.row_id)
     template_ids = dict.fromkeys(str(one) for one in session.scalars(query))
+    move_rejections(session, source.row_id, to)
     _move(session, collections, owned, to)
     return list(template_ids)
 
@@ -87,6 +89,7 @@ def _move(
         .execution_options(synchronize_session=False)
     )
     session.expire_all()
+    delete_contradicted(session, to)
     for collection in collections:
         row_ids = [row_id for row_id, inside in moved if inside == collection.row_id]
         write_journal(session, collection, UPSERT, row_ids)

@@ -16,7 +16,8 @@ from app.store.db.statements import fetch_in_blocks
 from app.store.db.tables import CollectionRow, EntryRow, TemplateRow
 from app.store.index_sync import IndexSync
 from app.store.people import PERSON_COLUMNS, Person, to_person
-from app.vectors import Matrix, Vector, l2_normalize
+from app.store.rejections import RejectedFaces, rejected_faces
+from app.vectors import SCORE_TOLERANCE, Matrix, Vector, l2_normalize
 
 Corrections: TypeAlias = Callable[[Matrix], NDArray[np.float32]]
 """What each of n templates, shape (n, dimension), takes off a comparison score; shape (n,)."""
@@ -93,18 +94,17 @@ def nearest_people(
 ) -> list[list[NearestPerson]]:
     """Returns for each probe the `k` best people, by similarity less correction, if any.
 
-    The index ranks templates by similarity. Where corrections or the means of support sets may
-    change the order, more than `k` people are fetched and ranked again. `probes` are unit vectors,
-    shape (n, dimension). Raises DecryptionFailed.
+    People of whom a rejected face has at least the score of the person are left out. The index
+    ranks templates by similarity. Where corrections or the means of support sets may change the
+    order, or people are left out, more than `k` people are fetched and ranked again. `probes` are
+    unit vectors, shape (n, dimension). Raises DecryptionFailed.
     """
     if not len(probes):
         return []
     reranked = _RERANKED if corrections or gallery.largest_support_set > 1 else 0
-    statement = _TEMPLATES if corrections else _OWNERS
-    found = _nearest(session, index_sync, gallery, probes, k + reranked, statement)
-    correction = _corrections(session, gallery, found, corrections)
-    entries = {row[1] for templates in found for _, row in templates}
-    means = _means(session, gallery, entries, corrections)
+    ranked, complete = _ranked(session, index_sync, gallery, probes, k + reranked, corrections)
+    if not complete and not reranked:
+        ranked, _ = _ranked(session, index_sync, gallery, probes, k + _RERANKED, corrections)
     return [
         [
             NearestPerson(
@@ -113,9 +113,9 @@ def nearest_people(
                 best.row[_TEMPLATE_ID],
                 to_person(session, best.row[_PERSON]),
             )
-            for best in _rank(probe, templates, correction, means)[:k]
+            for best in candidates[:k]
         ]
-        for probe, templates in zip(probes, found, strict=True)
+        for candidates in ranked
     ]
 
 
@@ -134,6 +134,35 @@ class _Candidate:
 class _Mean:
     vector: Vector
     correction: float
+
+
+def _ranked(
+    session: Session,
+    index_sync: IndexSync,
+    gallery: Collection,
+    probes: Matrix,
+    count: int,
+    corrections: Corrections | None,
+) -> tuple[list[list[_Candidate]], bool]:
+    """Returns for each probe the candidates among the `count` nearest people, best first, and
+    whether they are complete: nobody had to be left out."""
+    statement = _TEMPLATES if corrections else _OWNERS
+    found = _nearest(session, index_sync, gallery, probes, count, statement)
+    correction = _corrections(session, gallery, found, corrections)
+    entries = {row[1] for templates in found for _, row in templates}
+    means = _means(session, gallery, entries, corrections)
+    ranked = [
+        _rank(probe, templates, correction, means)
+        for probe, templates in zip(probes, found, strict=True)
+    ]
+    rejected = rejected_faces(session, gallery, sorted(entries), corrections)
+    if not rejected:
+        return ranked, True
+    accepted = [
+        _accepted(probe, candidates, rejected)
+        for probe, candidates in zip(probes, ranked, strict=True)
+    ]
+    return accepted, [len(one) for one in accepted] == [len(one) for one in ranked]
 
 
 def _corrections(
@@ -188,6 +217,18 @@ def _means(
     taken_off = corrections(means).tolist() if corrections else [0.0] * len(several)
     found = zip(several, means, taken_off, strict=True)
     return {entry: _Mean(mean, correction) for entry, mean, correction in found}
+
+
+def _accepted(
+    probe: Vector, candidates: Sequence[_Candidate], rejected: Mapping[int, RejectedFaces]
+) -> list[_Candidate]:
+    """The candidates without those of whom a rejected face has at least their score."""
+    return [
+        one
+        for one in candidates
+        if one.row[1] not in rejected
+        or one.score >= rejected[one.row[1]].score(probe) + SCORE_TOLERANCE
+    ]
 
 
 def nearest_words(

@@ -30,6 +30,7 @@ from app.faces.pipeline.quality_model import QualityModel
 from app.faces.pipeline.yunet import YuNet
 from app.faces.reassignment import Reassigner
 from app.faces.recognition import Recognizer
+from app.faces.rejections import Rejecter
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
@@ -61,6 +62,7 @@ class Services:
     galleries: Galleries
     reassigner: Reassigner
     named_people: NamedPeople
+    rejecter: Rejecter
     gallery_calibrator: GalleryCalibrator
     vocabularies: VocabularyService
     editor: VocabularyEditor
@@ -115,6 +117,7 @@ def build_services(settings: Settings) -> Services:
         ),
         reassigner=Reassigner(database, checks, embedder.space, housekeeper.purge_within),
         named_people=NamedPeople(database, housekeeper.purge_within),
+        rejecter=Rejecter(pipeline, database),
         gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),

@@ -89,10 +89,14 @@ class Caller:
 
 
 def correct(calls: Caller, at: dict[str, str]) -> None:
-    """Moves the template of a person to another one, and merges the two."""
+    """Moves the template of a person to another one, rejects it, and merges the two."""
     new, photo = {"name": "E"}, "/persons/{person_id}/photos/{template_id}"
     moved = calls.send("PATCH", photo, 200, at=at, json=new).json()
     other = {"person_id": moved["person"]["person_id"]}
+    not_this, rejected = "/persons/{person_id}/not-this", {"template_id": at["template_id"]}
+    stored = calls.send("POST", not_this, 201, at=at, json=rejected).json()
+    calls.send("GET", not_this, 200, at=at)
+    calls.send("DELETE", f"{not_this}/{{rejection_id}}", 204, at={**at, **stored})
     merge = {"into": at["person_id"]}
     calls.send("POST", "/persons/{person_id}/merge", 200, at=other, json=merge)
 

@@ -44,6 +44,7 @@ FORBIDDEN: dict[str, dict[str, Any]] = {
     "POST /enroll/batch": {"json": {"items": [{**IMAGE, "name": "A"}]}},
     "PATCH /persons/{person_id}": {"json": {"name": "B"}},
     "PATCH /persons/{person_id}/photos/{template_id}": {"json": {"name": "B"}},
+    "POST /persons/{person_id}/not-this": {"json": IMAGE},
     "POST /persons/{person_id}/merge": {"json": {"into": "nobody"}},
     "POST /collections": {"json": {"name": "other"}},
     "PATCH /collections/{name}": {"json": {"target_fmr": 0.01}},
@@ -87,6 +88,7 @@ def values(service: TestClient) -> dict[str, str]:
     return {
         "person_id": person,
         "template_id": "none",
+        "rejection_id": "none",
         "erasure_id": receipt.id,
         "word:path": "a",
         "word": "a",

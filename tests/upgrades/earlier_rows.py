@@ -35,6 +35,7 @@ _WITH_SERIAL_ID = (
     "templates",
     "projections",
     "calibrations",
+    "rejections",
 )
 
 _Row = dict[str, object]
@@ -89,6 +90,7 @@ def _rows(revision: str, data: EarlierData) -> dict[str, list[_Row]]:
         "photos": [_photo(data.keyring)],
         "erasures": [_receipt(revision, name, completed) for name, completed in receipts],
         "imported_photos": [_imported_photo()],
+        "rejections": [_rejection(data)],
     }
 
 
@@ -276,3 +278,10 @@ def _receipt(revision: str, receipt: str, completed_at: datetime | None) -> _Row
 def _imported_photo() -> _Row:
     digests = {"import_id": "1" * 64, "person": "2" * 64, "content": "3" * 64}
     return {"template_id": 3, "face": "subject", **digests}
+
+
+def _rejection(data: EarlierData) -> _Row:
+    """A photo of Barack that is not `ada`."""
+    vector = data.keyring.encrypt(_bytes(data.embeddings["obama2"]), "template r1")
+    fixed = {"id": 1, "public_id": "r1", "entry_id": 3, "template_id": None, "space_id": 1}
+    return {**fixed, "vector": vector, "created_at": CREATED}

@@ -1,13 +1,13 @@
 """Decides whether two faces match: the pair's own threshold and its estimated false match rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.decisions.normalisation import NoNormalisation, ScoreNormaliser
 from app.faces.decisions.thresholds import HIGHEST_THRESHOLD, Thresholds
-from app.vectors import Matrix, Vector
+from app.vectors import SCORE_TOLERANCE, Matrix, Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,28 @@ class DecisionPolicy:
         rate = self._thresholds.fmr_at(similarity - correction)
         return Judgement(similarity, min(threshold, HIGHEST_THRESHOLD), rate)
 
-    def judge_best(self, probe: Vector, templates: Matrix, limit: Limit) -> Judgement:
-        """Judges the best of several templates (n, dimension); similarity -1 if there is none."""
+    def judge_best(
+        self, probe: Vector, templates: Matrix, limit: Limit, rejected: Matrix | None = None
+    ) -> Judgement:
+        """Judges the best of several templates (n, dimension); similarity -1 if there is none.
+
+        `rejected` are faces that are known not to be the person, shape (m, dimension). A match must
+        have a higher score than with any of them, which raises the threshold.
+        """
         if not len(templates):
             return self.judge(-1.0, 0.0, limit)
-        corrections = self.corrections(templates) + self.corrections(probe[None])
-        similarities = templates @ probe
+        similarity, correction = self._best(probe, templates, limit)
+        judgement = self.judge(similarity, correction, limit)
+        if rejected is None or not len(rejected):
+            return judgement
+        other, other_correction = self._best(probe, rejected, limit)
+        needed = other if limit.fixed else other - other_correction + correction
+        return replace(judgement, threshold=max(judgement.threshold, needed + SCORE_TOLERANCE))
+
+    def _best(self, probe: Vector, vectors: Matrix, limit: Limit) -> tuple[float, float]:
+        """The similarity of the vector with the highest score, and the correction of that pair."""
+        corrections = self.corrections(vectors) + self.corrections(probe[None])
+        similarities = vectors @ probe
         scores = similarities if limit.fixed else similarities - corrections
         best = int(np.argmax(scores))
-        return self.judge(float(similarities[best]), float(corrections[best]), limit)
+        return float(similarities[best]), float(corrections[best])

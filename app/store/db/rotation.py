@@ -23,6 +23,7 @@ from app.store.db.encryption import (
     metadata_ciphertext,
 )
 from app.store.db.person_texts import decrypt_texts, encrypt_texts, text_ciphertexts
+from app.store.db.rejection_table import RejectionRow
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
@@ -47,6 +48,7 @@ class Reencrypted:
     people: int
     photos: int
     detections: int
+    rejections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def rotate(database: Database, progress: Callable[[int], None]) -> Reencrypted:
         people=_all(database, _people, progress),
         photos=_all(database, partial(_template_column, _PHOTOS), progress),
         detections=_all(database, partial(_template_column, _DETECTIONS), progress),
+        rejections=_all(database, _rejections, progress),
     )
 
 
@@ -222,3 +225,25 @@ def _template_column(of: _TemplateColumn, session: Session, after: int) -> _Bloc
         session.execute(update(of.table).where(of.key == row_id).values(values))
         changed += 1
     return _Block(len(rows), changed, rows[-1][0] if rows else after)
+
+
+def _rejections(session: Session, after: int) -> _Block:
+    query = (
+        select(RejectionRow, _DIMENSION)
+        .join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == RejectionRow.space_id)
+        .where(RejectionRow.row_id > after)
+        .order_by(RejectionRow.row_id)
+        .limit(_BLOCK)
+        .with_for_update(of=RejectionRow)
+    )
+    rows = session.execute(query).all()
+    keyring, changed = keyring_of(session), 0
+    for row, dimension in rows:
+        assert row.vector is not None, "it is stored with its space"
+        if keyring.is_current(row.vector) and len(row.vector) != 4 * dimension:
+            continue
+        [vector] = decrypt_vectors(session, [(row.public_id, row.vector)], dimension)
+        row.vector = encrypt_vector(session, row.public_id, vector)
+        changed += 1
+    session.flush()
+    return _Block(len(rows), changed, rows[-1][0].row_id if rows else after)

@@ -36,12 +36,20 @@ def test_keys_are_rotated_while_the_service_is_running(
         source="green-door",
     )
     vector = template_bytes(plain, photos["obama"])
+    not_this = f"/persons/{body['person_id']}/not-this"
+    assert plain.post(not_this, files=upload(photos["obama"])).status_code == 201
     services_of(plain).close()
     old, new = new_key(), new_key()
     for keys in (old, f"{new},{old}"):
         client = make_client(folder, encryption_keys=keys, default_vocabulary="")
         report = rotate(folder, keys)
-        assert report == {"templates": 1, "people": 1, "photos": 0, "detections": 1}
+        assert report == {
+            "templates": 1,
+            "people": 1,
+            "photos": 0,
+            "detections": 1,
+            "rejections": 1,
+        }
         assert not any(rotate(folder, keys).values()), "a second rotation changes nothing"
         person = client.get(f"/persons/{body['person_id']}").json()
         assert (person["name"], person["external_id"]) == ("Barack Hussein", "EXT-4711")
@@ -52,6 +60,10 @@ def test_keys_are_rotated_while_the_service_is_running(
     final = make_client(folder, encryption_keys=new, default_vocabulary="")
     [photo] = final.get(f"/persons/{body['person_id']}/photos").json()["photos"]
     assert photo["source"] == "green-door"
+    found = final.post("/identify", files=upload(photos["obama"])).json()
+    assert found["faces"][0]["candidates"] == [], "the rejection is decrypted"
+    [rejection] = final.get(not_this).json()["rejections"]
+    final.delete(f"{not_this}/{rejection['rejection_id']}")
     found = final.post("/identify", files=upload(photos["obama"])).json()
     assert found["faces"][0]["candidates"][0]["name"] == "Barack Hussein"
     [found] = final.get("/persons?external_id=EXT-4711").json()["persons"]
