@@ -94,6 +94,8 @@ def create_app(
             app.state.context = Context(services, authenticator, rate_limiter, metrics, slots)
             _build_routes(app)
             on_start()
+            if services.event_sender is not None:
+                services.event_sender.start()
             async with anyio.create_task_group() as background:
                 background.start_soon(_run_housekeeping, services.housekeeper)
                 background.start_soon(_measure_store, services, metrics)
@@ -184,6 +186,10 @@ async def _measure_store(services: Services, metrics: Metrics) -> None:
         with suppress(SimaError):
             entries, pending = await anyio.to_thread.run_sync(services.readiness.measure)
             metrics.set_store(entries, pending)
+        if (sender := services.event_sender) is not None:
+            with suppress(SimaError):
+                waiting = await anyio.to_thread.run_sync(sender.waiting)
+                metrics.set_events(waiting, sender.counts.take())
         await anyio.sleep(_MEASURE_SECONDS)
 
 

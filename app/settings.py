@@ -27,7 +27,10 @@ KeyRole = Literal["read", "write"]
 CompatName = Literal["compreface", "deepstack"]
 """The APIs of other services, see `app.compat`."""
 
+EventType = Literal["match", "unknown", "ambiguous", "enrolled", "deleted"]
+
 _SECRETS = {
+    "events_secret",
     "api_keys",
     "encryption_keys",
     "index_token",
@@ -136,6 +139,19 @@ class Settings(BaseSettings):
     """Record in the audit log who changed, exported or recognised whom."""
     audit_days: Annotated[int, Field(ge=0, le=36500)] = 365
     """Days after which housekeeping deletes events from the audit log; 0: never."""
+
+    events_url: str | None = None
+    """Receiver of events about decisions and people, http or https; requires `events_secret`."""
+    events_secret: SecretStr | None = None
+    """Key of the events' signatures: 24 or more random bytes in base64."""
+    events_types: tuple[EventType, ...] = ("match", "unknown", "ambiguous", "enrolled", "deleted")
+    """Events to send, as JSON."""
+    events_collections: tuple[str, ...] = ()
+    """Collections whose events are sent, as JSON; empty: all."""
+    events_seconds: Annotated[float, Field(gt=0.0, le=60.0)] = 10.0
+    """An event that the receiver does not accept in this time is sent again."""
+    events_waiting: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    """Events that may wait for the receiver; further ones are dropped."""
 
     api_keys: Annotated[dict[str, KeyRole], Field(repr=False)] = {}
     """API key -> role, as JSON. Empty: every caller may read and write."""

@@ -10,6 +10,7 @@ from app.store.db import (  # noqa: F401 - declare tables
     access_tables,
     audit_tables,
     detection_table,
+    event_tables,
     rejection_table,
 )
 from app.store.db.database import Database

@@ -71,6 +71,19 @@ class Metrics:
             multiprocess_mode="livemax",
         )
 
+        self._events = Counter(
+            "sima_events",
+            "Events by outcome: delivered, failed (and sent again), refused, dropped",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._waiting_events = Gauge(
+            "sima_events_waiting",
+            "Events that wait for the receiver",
+            registry=self.registry,
+            multiprocess_mode="livemostrecent",
+        )
+
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts a request whose response has ended."""
         method = method if method in _METHODS else "other"
@@ -92,6 +105,12 @@ class Metrics:
         for kind, number in entries.items():
             self._entries.labels(kind).set(number)
         self._pending.set(pending)
+
+    def set_events(self, waiting: int, outcomes: Mapping[str, int]) -> None:
+        """Sets the number of waiting events, and counts what became of others."""
+        self._waiting_events.set(waiting)
+        for outcome, number in outcomes.items():
+            self._events.labels(outcome).inc(number)
 
     def export(self) -> bytes:
         """The metrics in the text format of Prometheus, of all workers that share a folder."""

@@ -123,8 +123,8 @@ class Reassigner:
             self._require_match(session, gallery, probes, target)
         moved = move_all_templates(session, locked, source, target.row_id)
         receipt = erasures.delete_person(session, person_id, self._purge_within)
-        for one in (source, target):
-            record(session, AuditEvent("person.merge", "merged", gallery.name, one.person_id))
+        record(session, AuditEvent("person.merge", "deleted", gallery.name, person_id))
+        record(session, AuditEvent("person.merge", "merged", gallery.name, into))
         return Merge(get_person(session, into), tuple(moved), receipt)
 
     def _require_match(

@@ -41,7 +41,7 @@ class AuditQueue:
         Raises Overloaded if too many events wait: nothing is decided that cannot be recorded.
         """
         stored: Future[None] = Future()
-        if not self._database.audited or not events:
+        if not self._database.keeps_records or not events:
             stored.set_result(None)
             return stored
         records = [record_of(event) for event in events]

@@ -10,6 +10,7 @@ import cv2
 from app.crypto.keyring import Keyring, read_keys
 from app.errors import InvalidSetting
 from app.faces.comparison import Comparer
+from app.events.sender import EventSender
 from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
@@ -41,6 +42,7 @@ from app.store.index_sync import IndexSync
 from app.store.readiness import Readiness
 from app.texts.embeddings import TextEmbedder
 from app.texts.spaces import TextSpaceRegistry
+from app.wiring.events import open_outbox, open_sender
 from app.wiring.index_engines import open_engine
 from app.words.editing import VocabularyEditor
 from app.words.vocabularies import VocabularyService
@@ -69,11 +71,14 @@ class Services:
     text_embedder: TextEmbedder
     zero_shot: ZeroShotService
     audit: AuditQueue
+    event_sender: EventSender | None
     housekeeper: Housekeeper
     readiness: Readiness
 
     def close(self) -> None:
         """Writes index snapshots and waiting events, and closes the database connections."""
+        if self.event_sender is not None:
+            self.event_sender.close()
         self.audit.close()
         self.index_sync.close()
         self.database.close()
@@ -124,6 +129,7 @@ def build_services(settings: Settings) -> Services:
         text_embedder=TextEmbedder(vocabularies, spaces),
         zero_shot=ZeroShotService(database, spaces, pipeline),
         audit=AuditQueue(database),
+        event_sender=open_sender(settings, database),
         housekeeper=housekeeper,
         readiness=Readiness(database, index_sync, DEFAULT_COLLECTION, embedder.space),
     )
@@ -152,7 +158,11 @@ def open_database(settings: Settings) -> Database:
             "SIMA_STORE_PHOTOS: photos are stored only encrypted; set SIMA_ENCRYPTION_KEYS"
         )
     return Database(
-        settings.effective_database_url, Keyring(keys), settings.busy_seconds, settings.audit
+        settings.effective_database_url,
+        Keyring(keys),
+        settings.busy_seconds,
+        settings.audit,
+        open_outbox(settings),
     )
 
 

@@ -20,6 +20,7 @@ from app.crypto.keyring import Keyring
 from app.errors import InvalidSetting, NotReady, Overloaded
 from app.logs import get_logger
 from app.store.db.audit_chain import RECORDS, append_records, record
+from app.store.db.outbox import Outbox
 from app.store.db.sqlite_files import SqliteFiles
 
 _log = get_logger(__name__)
@@ -40,7 +41,8 @@ class Database:
     one transaction, serialised with all other writers of the same collection. Every session carries
     `keyring`, with which personal data is encrypted. A writer waits `busy_seconds` for the lock of
     SQLite or for a lock of PostgreSQL, then raises Overloaded. With `audited`, a write scope
-    commits what was recorded in it (`app.store.db.audit_chain`) together with its changes.
+    commits what was recorded in it (`app.store.db.audit_chain`) together with its changes, and with
+    an `outbox` the events about it.
     """
 
     def __init__(
@@ -49,8 +51,9 @@ class Database:
         keyring: Keyring | None = None,
         busy_seconds: float = _BUSY_SECONDS,
         audited: bool = False,
+        outbox: Outbox | None = None,
     ) -> None:
-        self.keyring, self.audited = keyring or Keyring(), audited
+        self.keyring, self.audited, self.outbox = keyring or Keyring(), audited, outbox
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._files = SqliteFiles.of(parsed) if self.is_sqlite else None
@@ -92,19 +95,27 @@ class Database:
                 Session(connection, expire_on_commit=False, info=self._info) as session,
             ):
                 self._check_files(connection)
-                if self.audited:
+                if self.keeps_records:
                     session.info[RECORDS] = []
                 yield session
                 session.flush()
-                append_records(session)
+                if self.outbox is not None:
+                    self.outbox.add(session, session.info[RECORDS])
+                if self.audited:
+                    append_records(session)
             self._check_files(connection)
 
+    @property
+    def keeps_records(self) -> bool:
+        """Whether recorded acts go to the audit log or the outbox."""
+        return self.audited or self.outbox is not None
+
     def record(self, *events: AuditEvent) -> None:
-        """Appends events to the audit log in a transaction of their own, if there is an audit log.
+        """Appends events to the audit log and the outbox, if there are any, in a transaction.
 
         For acts that change nothing. Raises NotReady, Overloaded.
         """
-        if self.audited:
+        if self.keeps_records:
             with self.write() as session:
                 for one in events:
                     record(session, one)

@@ -1,0 +1,1 @@
+"""Sends events about faces and people to the receiver that the operator names."""
