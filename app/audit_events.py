@@ -15,6 +15,8 @@ Action = Literal[
     "photo.read",
     "photo.delete",
     "photo.move",
+    "visitor.promote",
+    "visitor.delete",
     "rejection.create",
     "rejection.delete",
     "collection.create",

@@ -23,6 +23,7 @@ from app.commands import (
     rejections,
     store,
     transfer,
+    visitors,
     words,
     zero_shot,
 )
@@ -44,6 +45,7 @@ persons.persons.command("merge")(reassignment.merge)
 persons.persons.command("not-this")(rejections.not_this)
 persons.persons.command("rejections")(rejections.list_rejections)
 persons.persons.command("delete-rejection")(rejections.delete_rejection)
+app.add_typer(visitors.visitors, name="visitors")
 app.add_typer(words.words, name="words")
 app.add_typer(zero_shot.zero_shot, name="zero-shot")
 app.add_typer(store.index, name="index")

@@ -13,6 +13,12 @@ class NameTaken(SimaError):
         self.person_id = person_id
 
 
+class VisitorNotFound(SimaError):
+    """The collection has no visitor with this id, or no longer."""
+
+    code = "visitor_not_found"
+
+
 class RejectionNotFound(SimaError):
     """The person has no rejection with this id."""
 

@@ -12,6 +12,7 @@ from app.store.db import (  # noqa: F401 - declare tables
     detection_table,
     event_tables,
     rejection_table,
+    visitor_table,
 )
 from app.store.db.database import Database
 from app.store.db.schema import upgrade

@@ -29,7 +29,7 @@ async def create_collection(
     caller.require_collection(new.name)
     galleries = ctx.services.galleries
     created = await ctx.write(
-        lambda: galleries.create(new.name, new.kind, new.model, new.options())
+        lambda: galleries.create(new.name, new.kind, new.model, new.options(), new.visitor_days())
     )
     return schemas.CollectionDetails.of_state(created)
 

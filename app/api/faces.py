@@ -105,6 +105,11 @@ async def identify(
     caller.require_collection(fields.collection)
     sample, order = choose_samples(images, fields, ("",))[""], fields.order()
     result = await ctx.run(lambda: ctx.services.recognizer.identify(sample, order, timings))
+    if result.visitor_days is not None:
+        identified = result
+        result = await ctx.write(
+            lambda: ctx.services.visitors.recognise(identified, order.collection)
+        )
     await record_decisions(request, ctx, identification_events(result, order.collection))
     ctx.metrics.count_decisions("identify", (face.decision for face in result.faces))
     return schemas.Identified.of(result, active_model(ctx))

@@ -17,6 +17,9 @@ ErasureId = Annotated[
     str,
     Path(description="The id of a receipt: the header Sima-Erasure of a deletion.", examples=[_ID]),
 ]
+VisitorId = Annotated[
+    str, Path(description="The id of a visitor: visitor_id of /identify.", examples=[_ID])
+]
 RejectionId = Annotated[
     str, Path(description="The id of a rejection of the person.", examples=[_ID])
 ]

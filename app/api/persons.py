@@ -1,19 +1,17 @@
 """Endpoints for enrolled people, their photos and erasure receipts."""
 
-import base64
-import binascii
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.access_log import note_collection
 from app.api.authorization import AuthorizedRoute, CurrentCaller
+from app.api.cursors import decode_cursor, encode_cursor
 from app.api.deps import Ctx
 from app.api.parameters import ErasureId, PersonId, TemplateId
 from app.api.problems import describe
 from app.api.schemas import persons as schemas
 from app.api.scopes import require_person
-from app.errors import InvalidRequest
 
 router = APIRouter(route_class=AuthorizedRoute, prefix="/persons", tags=["persons"])
 receipts = APIRouter(route_class=AuthorizedRoute, prefix="/erasures", tags=["persons"])
@@ -32,7 +30,6 @@ _IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     **_ERRORS,
 }
-_LARGEST_ROW_ID = 2**31 - 1  # of PostgreSQL's integer
 
 
 @router.get("", responses=_ERRORS)
@@ -45,13 +42,13 @@ async def list_persons(
     """List the people of a gallery in order of enrollment, page by page."""
     caller.require_collection(query.collection)
     note_collection(request, query.collection)
-    after = _decode_cursor(query.cursor)
+    after = decode_cursor(query.cursor)
     page = await ctx.run(
         lambda: ctx.services.galleries.page(query.collection, query.search(), after, query.limit)
     )
     return schemas.PersonPage(
         persons=[schemas.Person.of(person) for person in page.people],
-        next_cursor=None if page.next_after is None else _encode_cursor(page.next_after),
+        next_cursor=None if page.next_after is None else encode_cursor(page.next_after),
     )
 
 
@@ -150,23 +147,3 @@ async def get_erasure(
     found = await ctx.run(lambda: ctx.services.galleries.erasure(erasure_id))
     caller.require_name(found.collection, kind=None)
     return schemas.ErasureReceipt.of(found)
-
-
-def _encode_cursor(row_id: int) -> str:
-    return base64.urlsafe_b64encode(f"after:{row_id}".encode()).decode()
-
-
-def _decode_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        kind, _, number = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        if kind != "after" or not number.isascii() or not number.isdigit() or len(number) > 10:
-            raise ValueError
-        if int(number) > _LARGEST_ROW_ID:
-            raise ValueError
-        return int(number)
-    except (binascii.Error, ValueError, UnicodeError) as error:
-        raise InvalidRequest(
-            "cursor", "the cursor is invalid; use next_cursor of the previous page"
-        ) from error

@@ -49,6 +49,7 @@ STATUS = {
     "projection_not_found": 404,
     "erasure_not_found": 404,
     "rejection_not_found": 404,
+    "visitor_not_found": 404,
     "request_timeout": 408,
     "already_enrolled": 409,
     "different_person": 409,

@@ -1,7 +1,7 @@
 """The `sima collections` commands create, set, show, calibrate and delete."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +34,15 @@ Threshold = Annotated[
     typer.Option(help="Cosine that every pair must reach; replaces rates and normalisation."),
 ]
 
+VisitorDays = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=3650,
+        help="Recognise unknown faces again, and delete those not seen for so many days.",
+    ),
+]
+
 _LOWEST_RATE = 1e-6  # of the printed table; JSON contains all rates
 
 
@@ -43,6 +52,7 @@ class OptionName(StrEnum):
     TARGET_FMR = "target_fmr"
     TARGET_FPIR = "target_fpir"
     THRESHOLD = "threshold"
+    VISITORS = "visitors"
 
 
 def create(
@@ -50,13 +60,14 @@ def create(
     target_fmr: TargetFmr = None,
     target_fpir: TargetFpir = None,
     threshold: Threshold = None,
+    visitor_days: VisitorDays = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an empty gallery of the active model."""
     with usage_errors():
         options = DecisionOptions(target_fmr, target_fpir, threshold)
     with open_services() as services:
-        created = services.galleries.create(name, options=options)
+        created = services.galleries.create(name, options=options, visitor_days=visitor_days)
     _print_state(created, as_json)
 
 
@@ -65,6 +76,7 @@ def set_options(
     target_fmr: TargetFmr = None,
     target_fpir: TargetFpir = None,
     threshold: Threshold = None,
+    visitor_days: VisitorDays = None,
     unset: Annotated[
         list[OptionName] | None, typer.Option(help="An option to delete; may be repeated.")
     ] = None,
@@ -72,7 +84,9 @@ def set_options(
 ) -> None:
     """Change the decision options of a gallery; a running service uses them at once."""
     options = {"target_fmr": target_fmr, "target_fpir": target_fpir, "threshold": threshold}
-    changes = {key: value for key, value in options.items() if value is not None}
+    changes: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    if visitor_days is not None:
+        changes["visitors"] = {"days": visitor_days}
     deleted = dict.fromkeys(option.value for option in unset or [])
     with usage_errors():
         DecisionOptions.of(changes)

@@ -112,6 +112,7 @@ def identify(
     order = IdentifyOrder(collection, top_k, options, faces, rotate)
     with open_services() as services:
         result = services.recognizer.identify(file.read_bytes(), order, Timings())
+        result = services.visitors.recognise(result, collection)
         services.database.record(*identification_events(result, collection))
         model = services.embedder.space.name
     if as_json:

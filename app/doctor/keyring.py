@@ -14,6 +14,7 @@ from app.store.db.encryption import keyring_of
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
+    VISITORS,
     CollectionRow,
     EmbeddingSpaceRow,
     EntryRow,
@@ -100,7 +101,7 @@ def _template_keys() -> Select[bytes, int]:
         .select_from(TemplateRow)
         .join(CollectionRow, CollectionRow.row_id == TemplateRow.collection_id)
         .join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
-        .where(CollectionRow.kind.in_((GALLERY, SHADOW)))
+        .where(CollectionRow.kind.in_((GALLERY, SHADOW, VISITORS)))
         .group_by("key")
     )
 

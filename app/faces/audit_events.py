@@ -23,12 +23,16 @@ def verification_events(result: Verification) -> list[AuditEvent]:
 
 
 def identification_events(result: Identification, collection: str) -> list[AuditEvent]:
-    """One event per face, or one for a photo without a face; with the person of a match."""
+    """One event per face, or one for a photo without a face; with the person of a match, or the
+    visitor that an unknown face is."""
     if not result.faces:
         return [AuditEvent("identify", "no_face", collection)]
     return [
         AuditEvent(
-            "identify", face.decision, collection, face.person.person_id if face.person else None
+            "identify",
+            face.decision,
+            collection,
+            face.person.person_id if face.person else face.visitor_id,
         )
         for face in result.faces
     ]

@@ -169,8 +169,9 @@ class Galleries:
         with self._database.read() as session:
             get_collection(session, name, GALLERY).require_space(self._space)
 
-    def change_options(self, name: str, changes: Mapping[str, float | None]) -> CollectionState:
-        """Sets `target_fmr`, `target_fpir`, `threshold` of a gallery; None deletes an option.
+    def change_options(self, name: str, changes: Mapping[str, Any]) -> CollectionState:
+        """Sets `target_fmr`, `target_fpir`, `threshold`, `visitors` of a gallery; None deletes an
+        option.
 
         Raises CollectionNotFound, InvalidRequest.
         """
@@ -186,8 +187,9 @@ class Galleries:
         kind: str = GALLERY,
         model: str | None = None,
         options: DecisionOptions | None = None,
+        visitor_days: int | None = None,
     ) -> CollectionState:
-        """Creates an empty gallery of the active model.
+        """Creates an empty gallery of the active model; `visitor_days` is its option `visitors`.
 
         Raises InvalidRequest for another kind or an invalid name, SpaceMismatch for another model,
         CollectionExists.
@@ -204,7 +206,9 @@ class Galleries:
                 f"the active model is {self._space.name}; omit model, or set SIMA_FACE_MODEL"
             )
         with self._database.write() as session:
-            stored = options.stored() if options is not None else None
+            stored: dict[str, Any] = dict(options.stored()) if options is not None else {}
+            if visitor_days is not None:
+                stored["visitors"] = {"days": visitor_days}
             created = collection_store.create_collection(
                 session, name, GALLERY, self._space, stored
             )

@@ -84,7 +84,8 @@ class IdentifiedFace:
     """A face with its nearest people, best normalised score first.
 
     `person` is set if the decision is `match`. `face` is None unless an image was sent.
-    `embedding` is the unit vector that was searched for, shape (dimension,).
+    `embedding` is the unit vector that was searched for, shape (dimension,). `visitor_id` is that
+    of an unknown face, see `app.faces.visitors`.
     """
 
     face: Face | None
@@ -92,6 +93,7 @@ class IdentifiedFace:
     decision: Decision
     person: Person | None
     candidates: tuple[Candidate, ...]
+    visitor_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,15 @@ class Identification:
     """An open-set 1:N search for the faces of an image.
 
     `threshold` is what an average pair needs; each candidate's own threshold decides. `target_fpir`
-    is the rate in force, None with a fixed threshold.
+    is the rate in force, None with a fixed threshold. `visitor_days` is set if the gallery has the
+    option `visitors`.
     """
 
     faces: tuple[IdentifiedFace, ...]
     gallery_size: int
     threshold: float
     target_fpir: float | None
+    visitor_days: int | None = None
 
 
 class Recognizer:
@@ -222,7 +226,8 @@ class Recognizer:
             )
             for probe, correction, people in zip(found, own, nearest, strict=True)
         )
-        return Identification(identified, gallery.size, limit.threshold, limit.target)
+        days = gallery.options.get("visitors", {}).get("days")
+        return Identification(identified, gallery.size, limit.threshold, limit.target, days)
 
     def _rules(self, collection: str | None) -> DecisionRules:
         """The rules of a gallery, or of comparisons outside of any."""

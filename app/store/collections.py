@@ -150,9 +150,10 @@ def lock_collection(session: Session, collection: Collection) -> Collection:
 
 
 def lock_with_shadow(session: Session, row_id: int) -> list[Collection]:
-    """Locks a collection and its shadow collection, or its gallery; returns their current state.
+    """Locks a collection and its shadow collection, or its gallery, with the visitors of both.
 
-    Locks in the order of their ids, which prevents deadlocks. Raises CollectionNotFound.
+    Returns their current state. Locks in the order of their ids, which prevents deadlocks. Raises
+    CollectionNotFound.
     """
     shadow_of = select(CollectionRow.shadow_of).where(CollectionRow.row_id == row_id)
     related = or_(
@@ -160,7 +161,10 @@ def lock_with_shadow(session: Session, row_id: int) -> list[Collection]:
         CollectionRow.shadow_of == row_id,
         CollectionRow.row_id == shadow_of.scalar_subquery(),
     )
-    query = select(CollectionRow.row_id).where(related).order_by(CollectionRow.row_id)
+    with_visitors = or_(
+        related, CollectionRow.visitors_of.in_(select(CollectionRow.row_id).where(related))
+    )
+    query = select(CollectionRow.row_id).where(with_visitors).order_by(CollectionRow.row_id)
     row_ids = session.scalars(query).all()
     for one in row_ids:
         lock = update(CollectionRow).where(CollectionRow.row_id == one)

@@ -21,6 +21,7 @@ from app.store.people import lock_person
 from app.store.photos import delete_photos
 from app.store.rejections import delete_rejections_of
 from app.store.templates import delete_templates
+from app.store.visitors import Visitor, delete_entry, open_visitors
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,15 @@ def delete_collection(
     for collection in locked:
         collection_store.delete_collection(session, collection)
     return _add_receipt(session, name, name, counts, purge_within), locked
+
+
+def delete_visitor(
+    session: Session, gallery: Collection, visitor: Visitor, purge_within: timedelta
+) -> Erasure:
+    """Deletes a visitor of a locked gallery."""
+    inside = open_visitors(session, gallery)
+    counts = _Counts(delete_entry(session, inside, visitor.row_id), 0)
+    return _add_receipt(session, visitor.visitor_id, gallery.name, counts, purge_within)
 
 
 def get_receipt(session: Session, erasure_id: str) -> Erasure:

@@ -11,6 +11,7 @@ from app.store.erasures import complete_receipts, incomplete_receipts
 from app.store.idempotency import delete_expired_keys
 from app.store.index_sync import IndexSync
 from app.store.photos import delete_expired_photos
+from app.store.visitors import delete_expired_visitors
 
 _RETRY_SECONDS = 10.0
 
@@ -42,7 +43,7 @@ class Housekeeper:
         return timedelta(seconds=2 * self.seconds)
 
     def run(self) -> bool:
-        """Deletes expired photos and keys, then purges deleted rows from snapshots and the log.
+        """Deletes expired photos, keys, visitors; purges deleted rows from snapshots and the log.
 
         Completes the receipts of what was deleted before the round. Returns False, and leaves them
         incomplete, if the log could not be truncated.
@@ -50,6 +51,7 @@ class Housekeeper:
         with self._database.write() as session:
             delete_expired_photos(session)
             delete_expired_keys(session)
+            delete_expired_visitors(session)
         self._prune_audit_log()
         with self._database.read() as session:
             receipts = incomplete_receipts(session)

@@ -12,6 +12,7 @@ from app.store.db.database import Database
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
+    VISITORS,
     VOCABULARY,
     Base,
     CollectionRow,
@@ -96,7 +97,7 @@ class Readiness:
             collections = indexed_collections(session)
             for collection in collections:
                 self._index_sync.size(session, collection)
-            return {c.name: c.size for c in collections if c.kind != SHADOW}
+            return {c.name: c.size for c in collections if c.kind not in (SHADOW, VISITORS)}
 
 
 @contextmanager

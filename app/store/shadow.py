@@ -29,6 +29,7 @@ from app.store.db.tables import (
     TemplateRow,
 )
 from app.store.shadow_templates import count_people_without_template, same_photo
+from app.store.visitors import delete_visitors
 from app.vectors import EmbeddingSpace
 
 
@@ -146,7 +147,9 @@ def delete_shadow(session: Session, name: str) -> Collection:
 def _swap(
     session: Session, gallery: Collection, shadow: Collection
 ) -> tuple[Collection, Collection]:
-    """Exchanges name, kind and people of two locked collections."""
+    """Exchanges name, kind and people of two locked collections; deletes the gallery's visitors,
+    whose vectors belong to the former model."""
+    delete_visitors(session, gallery)
     old = session.get_one(CollectionRow, gallery.row_id)
     new = session.get_one(CollectionRow, shadow.row_id)
     # The name and shadow_of are unique, so both are cleared before they are assigned.

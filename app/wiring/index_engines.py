@@ -18,7 +18,7 @@ from app.private_files import create_folder
 from app.settings import Settings
 from app.store.collections import Collection, indexed_collections
 from app.store.db.database import Database
-from app.store.db.tables import GALLERY, SHADOW
+from app.store.db.tables import GALLERY, SHADOW, VISITORS
 from app.store.index_sync import IndexFactory
 
 _log = get_logger(__name__)
@@ -106,7 +106,7 @@ def _key(collection: Collection) -> str:
 
 def _is_of_people(collection: Collection) -> bool:
     """Vectors of words are not personal data."""
-    return collection.kind in (GALLERY, SHADOW)
+    return collection.kind in (GALLERY, SHADOW, VISITORS)
 
 
 def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:

@@ -9,8 +9,8 @@ import cv2
 
 from app.crypto.keyring import Keyring, read_keys
 from app.errors import InvalidSetting
-from app.faces.comparison import Comparer
 from app.events.sender import EventSender
+from app.faces.comparison import Comparer
 from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
@@ -32,6 +32,7 @@ from app.faces.pipeline.yunet import YuNet
 from app.faces.reassignment import Reassigner
 from app.faces.recognition import Recognizer
 from app.faces.rejections import Rejecter
+from app.faces.visitors import VisitorService
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
@@ -65,6 +66,7 @@ class Services:
     reassigner: Reassigner
     named_people: NamedPeople
     rejecter: Rejecter
+    visitors: VisitorService
     gallery_calibrator: GalleryCalibrator
     vocabularies: VocabularyService
     editor: VocabularyEditor
@@ -123,6 +125,7 @@ def build_services(settings: Settings) -> Services:
         reassigner=Reassigner(database, checks, embedder.space, housekeeper.purge_within),
         named_people=NamedPeople(database, housekeeper.purge_within),
         rejecter=Rejecter(pipeline, database),
+        visitors=VisitorService(database, index_sync, policies, housekeeper.purge_within),
         gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),

@@ -101,6 +101,21 @@ def correct(calls: Caller, at: dict[str, str]) -> None:
     calls.send("POST", "/persons/{person_id}/merge", 200, at=other, json=merge)
 
 
+def visit(calls: Caller, photo: bytes) -> None:
+    """Promotes a visitor of the lobby, and deletes another one."""
+    lobby, url = {"name": "lobby"}, "/collections/{name}/visitors"
+    calls.send("PATCH", "/collections/{name}", 200, at=lobby, json={"visitors": {"days": 1}})
+    for method, path, status in (
+        ("DELETE", "/{visitor_id}", 204),
+        ("POST", "/{visitor_id}/promote", 201),
+    ):
+        query = {"collection": "lobby"}
+        calls.send("POST", "/identify", 200, files=upload(photo), data=query)
+        [visitor] = calls.send("GET", url, 200, at=lobby).json()["visitors"]
+        body = {"json": {"name": "B"}} if method == "POST" else {}
+        calls.send(method, url + path, status, at={**lobby, **visitor}, **body)
+
+
 def test_requests_record_the_action_of_their_route(service: TestClient, photos: Photos) -> None:
     calls = Caller(service)
     send, face = calls.send, upload(photos["astronaut"])
@@ -123,6 +138,7 @@ def test_requests_record_the_action_of_their_route(service: TestClient, photos: 
     correct(calls, at)
     send("DELETE", "/persons/{person_id}/photos/{template_id}", 204, at=at)
     send("DELETE", "/persons/{person_id}", 204, at=at)
+    visit(calls, photos["obama"])
     send("DELETE", "/collections/{name}", 204, at={"name": "lobby"})
     file = {"file": ("v.txt", io.BytesIO(GLOVE))}
     send("POST", "/vocabularies", 201, files=file, data={"name": "small"})

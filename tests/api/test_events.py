@@ -66,7 +66,7 @@ def test_events_survive_a_receiver_that_fails_and_hangs(
     assert enrolled["source"] == "/collections/default"
     assert enrolled["subject"] == person["person_id"]
     assert match["data"]["person_id"] == person["person_id"]
-    assert unknown["data"]["person_id"] is None
+    assert unknown["data"]["visitor_id"] is None
     assert deleted["data"]["what"] == "person"
     assert len({event["id"] for event in events}) == 4
     for headers, body in receiver.accepted:

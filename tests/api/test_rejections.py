@@ -11,7 +11,7 @@ from tests.conftest import MakeClient, enroll, upload
 
 Photos = dict[str, bytes]
 Json = dict[str, Any]
-UNKNOWN = ("unknown", [])
+UNKNOWN: tuple[str, list[str]] = ("unknown", [])
 
 
 @pytest.fixture(scope="module")

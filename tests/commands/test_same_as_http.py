@@ -70,6 +70,33 @@ def test_commands_print_what_the_service_answers(
     assert client.get("/collections/staff").status_code == 404
 
 
+def test_commands_correct_answers_as_the_service_does(
+    folder: Path, tmp_path: Path, make_client: MakeClient, photos: dict[str, bytes]
+) -> None:
+    photo = tmp_path / "obama.jpg"
+    photo.write_bytes(photos["obama"])
+    sima("collections", "create", "lobby", "--visitor-days", "3")
+    [seen] = sima("identify", photo, "--collection", "lobby")["faces"]
+    visitor_id, inside = seen["visitor_id"], ("--collection", "lobby")
+    [listed] = sima("visitors", "list", *inside)["visitors"]
+    assert listed["visitor_id"] == visitor_id
+    person = sima("visitors", "promote", visitor_id, "--name", "Barack", *inside)
+    assert (person["person_id"], person["name"]) == (visitor_id, "Barack")
+
+    [template] = sima("persons", "photos", visitor_id)["photos"]
+    template_id = template["template_id"]
+    moved = sima("persons", "move-photo", visitor_id, template_id, "--name", "B. Obama")
+    other = moved["person"]["person_id"]
+    rejection = sima("persons", "not-this", visitor_id, "--template-id", template_id)
+    client = make_client(folder, default_vocabulary="")
+    url = f"/persons/{visitor_id}/not-this"
+    assert sima("persons", "rejections", visitor_id) == client.get(url).json()
+    assert client.delete(f"{url}/{rejection['rejection_id']}").status_code == 204
+    merged = sima("persons", "merge", other, visitor_id)
+    assert merged["moved"] == [template_id]
+    assert client.get(f"/persons/{visitor_id}").json()["photos"] == 1
+
+
 def test_the_version_is_printed() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"sima {__version__}\n")

@@ -25,7 +25,7 @@ RECEIPT, COMPLETED_RECEIPT = "receipt1", "receipt2"
 PHOTO = b"the bytes of a photo"
 METADATA = {"party": "D", "born": {"city": "Honolulu", "year": 1961}}
 
-_GALLERY, _LOBBY, _VOCABULARY, _SHADOW = 1, 2, 3, 4
+_GALLERY, _LOBBY, _VOCABULARY, _SHADOW, _LOBBY_VISITORS = 1, 2, 3, 4, 5
 # The revisions that introduced them.
 _KEYS, _SHADOWS, _COMPLETIONS, _BLIND_INDEXES = "0005", "0007", "0013", "0017"
 _WITH_SERIAL_ID = (
@@ -36,7 +36,9 @@ _WITH_SERIAL_ID = (
     "projections",
     "calibrations",
     "rejections",
+    "events",
 )
+_FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 _Row = dict[str, object]
 
@@ -55,7 +57,7 @@ def write_earlier_rows(connection: Connection, revision: str, data: EarlierData)
     """Fills the empty tables of `revision`; returns the number of rows by table."""
     existing = inspect(connection).get_table_names()
     written = {}
-    for name, rows in _rows(revision, data).items():
+    for name, rows in _rows(revision, data, "visitors" in existing).items():
         if name not in existing:
             continue
         table = Table(name, MetaData(), autoload_with=connection)
@@ -75,15 +77,20 @@ def count_rows(connection: Connection, table: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _rows(revision: str, data: EarlierData) -> dict[str, list[_Row]]:
-    """The rows by table; a table follows those that its foreign keys name."""
+def _rows(revision: str, data: EarlierData, visitors: bool) -> dict[str, list[_Row]]:
+    """The rows by table; a table follows those that its foreign keys name.
+
+    `visitors` tells whether the revision has a table of visitors.
+    """
     receipts = ((RECEIPT, None), (COMPLETED_RECEIPT, CREATED + timedelta(seconds=30)))
-    return {
+    rows = {
         "embedding_spaces": _spaces(data.space),
         "collections": _collections(revision),
         "entries": _people(revision, data.keyring) + _words(),
         "templates": _templates(revision, data),
         "journal": _journal(),
+        "visitors": [],
+        "events": [{"id": 1, "event_id": "e1", "content": b"{}"}],
         "calibrations": [_calibration()],
         "projections": [_projection(data.space)],
         "enroll_keys": [_idempotency_key()],
@@ -92,6 +99,22 @@ def _rows(revision: str, data: EarlierData) -> dict[str, list[_Row]]:
         "imported_photos": [_imported_photo()],
         "rejections": [_rejection(data)],
     }
+    if visitors:
+        _add_visitor(rows, data)
+    return rows
+
+
+def _add_visitor(rows: dict[str, list[_Row]], data: EarlierData) -> None:
+    """Adds a visitor of the gallery `lobby`."""
+    inside = _collection(_LOBBY_VISITORS, "~ab12", "visitors", 1, revision=1, size=1)
+    rows["collections"].append(inside | {"visitors_of": _LOBBY})
+    fields: _Row = {"name": "Visitor", "external_id": None, "metadata": {}}
+    rows["entries"].append(_person(7, "v1", _LOBBY_VISITORS, **fields))
+    vector = _bytes(data.embeddings["obama"])
+    rows["templates"].append(_template(9, "t9", _LOBBY_VISITORS, 7, vector))
+    names = ("collection_id", "revision", "op", "template_id")
+    rows["journal"].append(dict(zip(names, (_LOBBY_VISITORS, 1, "upsert", 9), strict=True)))
+    rows["visitors"].append({"entry_id": 7, "last_seen_at": CREATED, "expires_at": _FAR})
 
 
 def _spaces(active: EmbeddingSpace) -> list[_Row]:

@@ -94,7 +94,7 @@ def test_everything_that_a_revision_stored_is_served_after_the_upgrade(
         _require_faces(client, probe)
         _require_collections(client, revision)
         _require_words(client, revision)
-        _require_rejections(client, written)
+        _require_rejections_and_visitors(client, written)
         if revision >= "0005":
             _require_photo_and_receipts(client, revision)
         _require_changes(client, revision, probe)
@@ -183,9 +183,11 @@ def _require_words(client: TestClient, revision: str) -> None:
     assert [one["name"] for one in listed] == (["crowns"] if revision >= "0003" else [])
 
 
-def _require_rejections(client: TestClient, written: dict[str, int]) -> None:
+def _require_rejections_and_visitors(client: TestClient, written: dict[str, int]) -> None:
     found = client.get("/persons/ada/not-this").json()["rejections"]
     assert [one["rejection_id"] for one in found] == ["r1"][: written.get("rejections", 0)]
+    found = client.get("/collections/lobby/visitors").json()["visitors"]
+    assert [one["visitor_id"] for one in found] == ["v1"][: written.get("visitors", 0)]
 
 
 def _require_photo_and_receipts(client: TestClient, revision: str) -> None:

@@ -1,7 +1,7 @@
 """Requests and responses about collections, and about how galleries decide."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -22,6 +22,18 @@ TargetFpir = Annotated[
 ]
 Threshold = Annotated[
     FixedThreshold | None, Field(description="Cosine that every pair must reach.")
+]
+
+
+class VisitorOption(Request):
+    """Unknown faces get a visitor_id, and are deleted after so many days without being seen."""
+
+    days: Annotated[int, Field(ge=1, le=3650)]
+
+
+Visitors = Annotated[
+    VisitorOption | None,
+    Field(description="Recognise unknown faces again. Null: no visitors."),
 ]
 
 _OPTIONS = {"target_fmr": 0.0001, "target_fpir": 0.001}
@@ -55,10 +67,12 @@ class OptionChanges(Request):
     target_fmr: TargetFmr = None
     target_fpir: TargetFpir = None
     threshold: Threshold = None
+    visitors: Visitors = None
 
-    def changes(self) -> dict[str, float | None]:
+    def changes(self) -> dict[str, Any]:
         """The options that were sent."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        sent = self.model_dump()
+        return {name: sent[name] for name in self.model_fields_set}
 
 
 class NewCollection(Request):
@@ -72,10 +86,15 @@ class NewCollection(Request):
     target_fmr: TargetFmr = None
     target_fpir: TargetFpir = None
     threshold: Threshold = None
+    visitors: Visitors = None
 
     def options(self) -> DecisionOptions:
         """The decision options of the new gallery."""
         return DecisionOptions(self.target_fmr, self.target_fpir, self.threshold)
+
+    def visitor_days(self) -> int | None:
+        """After how many days visitors are deleted; None: the gallery has none."""
+        return None if self.visitors is None else self.visitors.days
 
 
 class Shadow(BaseModel):
@@ -176,7 +195,8 @@ class Decisions(BaseModel):
 class Collection(BaseModel):
     """A gallery of `size` people or a vocabulary of `size` words.
 
-    `target_fmr`, `target_fpir` and `threshold` are the gallery's own options, null if not set.
+    `target_fmr`, `target_fpir`, `threshold` and `visitors` are the gallery's own options, null if
+    not set.
     """
 
     name: str
@@ -188,6 +208,7 @@ class Collection(BaseModel):
     target_fmr: float | None = None
     target_fpir: float | None = None
     threshold: float | None = None
+    visitors: VisitorOption | None = None
 
     @classmethod
     def of(cls, collection: store.Collection) -> "Collection":
@@ -203,6 +224,7 @@ class Collection(BaseModel):
             target_fmr=options.target_fmr,
             target_fpir=options.target_fpir,
             threshold=options.threshold,
+            visitors=own.get("visitors"),
         )
 
 

@@ -125,13 +125,15 @@ class Candidate(BaseModel):
 class IdentifiedFace(BaseModel):
     """A face with the nearest people, best first; `person` is null unless it is a match.
 
-    `face` is null if an embedding or a template was sent.
+    `face` is null if an embedding or a template was sent. `visitor_id` is the id of an unknown face
+    in a collection with the option `visitors`; null if it fails a quality check.
     """
 
     face: Face | None
     decision: Literal["match", "unknown", "ambiguous"]
     person: Person | None
     candidates: list[Candidate]
+    visitor_id: str | None
 
     @classmethod
     def of(cls, found: recognition.IdentifiedFace) -> "IdentifiedFace":
@@ -140,6 +142,7 @@ class IdentifiedFace(BaseModel):
             decision=found.decision,
             person=Person.of(found.person) if found.person else None,
             candidates=[Candidate.of(entry) for entry in found.candidates],
+            visitor_id=found.visitor_id,
         )
 
 

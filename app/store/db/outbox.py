@@ -24,6 +24,8 @@ _TYPES: Mapping[tuple[str, str], str] = {
     ("identify", "unknown"): "unknown",
     ("identify", "ambiguous"): "ambiguous",
     ("enroll", "enrolled"): "enrolled",
+    ("visitor.promote", "enrolled"): "enrolled",
+    ("visitor.delete", "deleted"): "deleted",
     ("person.delete", "deleted"): "deleted",
     ("person.merge", "deleted"): "deleted",
     ("photo.delete", "deleted"): "deleted",
@@ -36,14 +38,14 @@ class EventCounts:
     """Counts what became of events in this process. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock, self._counts = threading.Lock(), Counter[Outcome]()
+        self._lock, self._counts = threading.Lock(), Counter[str]()
 
     def add(self, outcome: Outcome, number: int = 1) -> None:
         """Counts events."""
         with self._lock:
             self._counts[outcome] += number
 
-    def take(self) -> Mapping[Outcome, int]:
+    def take(self) -> Mapping[str, int]:
         """Returns the numbers since the last call."""
         with self._lock:
             taken, self._counts = self._counts, Counter()
@@ -87,7 +89,8 @@ class Outbox:
 def _row(type_: str, record: AuditRecord) -> dict[str, object]:
     """A row with the event as JSON in the envelope of CloudEvents 1.0."""
     event, event_id = record.event, secrets.token_hex(16)
-    data = {"collection": event.collection, "person_id": event.person_id}
+    id_name = "visitor_id" if type_ == "unknown" else "person_id"
+    data = {"collection": event.collection, id_name: event.person_id}
     if type_ == "deleted":
         data["what"] = event.action.partition(".")[0]
     envelope = {

@@ -27,6 +27,7 @@ from app.store.db.rejection_table import RejectionRow
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
+    VISITORS,
     Base,
     CollectionRow,
     EmbeddingSpaceRow,
@@ -115,7 +116,7 @@ def _templates(session: Session, after: int) -> _Block:
         select(TemplateRow.row_id, TemplateRow.public_id, TemplateRow.vector, _DIMENSION)
         .join(CollectionRow, CollectionRow.row_id == TemplateRow.collection_id)
         .join(EmbeddingSpaceRow, EmbeddingSpaceRow.row_id == CollectionRow.space_id)
-        .where(CollectionRow.kind.in_((GALLERY, SHADOW)), TemplateRow.row_id > after)
+        .where(CollectionRow.kind.in_((GALLERY, SHADOW, VISITORS)), TemplateRow.row_id > after)
         .order_by(TemplateRow.row_id)
         .limit(_BLOCK)
         .with_for_update(of=TemplateRow)
@@ -153,7 +154,7 @@ def _people_query(after: int) -> Select[EntryRow]:
     return (
         select(EntryRow)
         .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
-        .where(CollectionRow.kind == GALLERY, EntryRow.row_id > after)
+        .where(CollectionRow.kind.in_((GALLERY, VISITORS)), EntryRow.row_id > after)
     )
 
 

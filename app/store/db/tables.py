@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 GALLERY, VOCABULARY = "gallery", "vocabulary"
 STAGED = "staged"  # a vocabulary whose import is not finished
 SHADOW = "shadow"  # templates of a gallery's people in the space of another model
+VISITORS = "visitors"  # unknown faces of a gallery that are recognised again
 UPSERT, REMOVE, REBUILD = "upsert", "remove", "rebuild"
 
 
@@ -61,7 +62,8 @@ class EmbeddingSpaceRow(Base):
 
 
 class CollectionRow(Base):
-    """A gallery, a vocabulary, or the shadow collection of the gallery `shadow_of`.
+    """A gallery, a vocabulary, or a collection that belongs to a gallery: its shadow collection
+    (`shadow_of`), or its visitors (`visitors_of`).
 
     `revision` is that of the latest journal row, `size` the number of entries and
     `largest_support_set` an upper bound of the templates per entry. They change only while a writer
@@ -72,6 +74,7 @@ class CollectionRow(Base):
     __tablename__ = "collections"
     __table_args__ = (
         Index("uq_collections_shadow", "shadow_of", unique=True),
+        Index("uq_collections_visitors", "visitors_of", unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -84,6 +87,7 @@ class CollectionRow(Base):
     largest_support_set: Mapped[int] = mapped_column(default=1, server_default="1")
     options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     shadow_of: Mapped[int | None]
+    visitors_of: Mapped[int | None]
     calibration_id: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
