@@ -62,18 +62,16 @@ class Comparer:
         """Compares the source with every face of the targets that `accepted` accepts.
 
         `collection` is the gallery of a source that is a template; its rules decide then. A source
-        that is an image must show one accepted face. Raises like `ProbeReader.read_all`, NoFace,
+        that is an image must show one accepted face. Raises like `ProbeReader.read_each`, NoFace,
         MultipleFaces, and PhotoNotFound for an unknown template.
         """
         person, rules = self._context(source, collection)
-        first = self._read(source, collection, accepted, timings)
+        first, *rest = self._probes.read_each(
+            [source, *targets], collection or DEFAULT_COLLECTION, timings, accepted
+        )
         if len(first) > 1:
             raise MultipleFaces(len(first), "the source image")
-        others = [
-            probe
-            for target in targets
-            for probe in self._read(target, collection, accepted, timings)
-        ]
+        others = [probe for found in rest for probe in found]
         for name, found in (("source", first), ("target", others)):
             if not found:
                 raise NoFace(f"the {name} image shows no face; send an image with a visible face")
@@ -91,13 +89,6 @@ class Comparer:
             if not isinstance(source, TemplateSample):
                 return None, rules
             return get_owner(session, gallery, source.template_id), rules
-
-    def _read(
-        self, sample: Sample, collection: str | None, accepted: FaceFilter, timings: Timings
-    ) -> list[Probe]:
-        return self._probes.read_all(
-            sample, "all", False, collection or DEFAULT_COLLECTION, timings, accepted
-        )
 
 
 def _judge(

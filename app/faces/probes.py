@@ -110,6 +110,24 @@ class ProbeReader:
         embedded = self._pipeline.embed(faces, timings)
         return [Probe(face, row) for face, row in zip(faces, embedded, strict=True)]
 
+    def read_each(
+        self, samples: Sequence[Sample], collection: str, timings: Timings, accepted: FaceFilter
+    ) -> list[list[Probe]]:
+        """The probes of each sample, like `read_all` with all faces; they are embedded together."""
+        faces = [
+            self._pipeline.analyze(one, timings).filtered(accepted).faces
+            if isinstance(one, bytes)
+            else ()
+            for one in samples
+        ]
+        rows = iter(self._pipeline.embed([face for found in faces for face in found], timings))
+        return [
+            [Probe(face, next(rows)) for face in found]
+            if isinstance(sample, bytes)
+            else [Probe(None, self._vector(sample, "", collection))]
+            for sample, found in zip(samples, faces, strict=True)
+        ]
+
     def _vector(
         self, sample: EmbeddingSample | TemplateSample, suffix: str, collection: str
     ) -> Vector:
