@@ -25,8 +25,9 @@ class CompreFaceRoute(AuthorizedRoute):
 
         async def answer(request: Request) -> Response:
             key = request.path_params.get("key")
-            if key is not None:
-                MutableHeaders(scope=request.scope)["X-API-Key"] = key
+            if key is not None:  # headers are Latin-1; a key with other characters is unknown
+                escaped = key.encode("latin-1", "backslashreplace").decode("latin-1")
+                MutableHeaders(scope=request.scope)["X-API-Key"] = escaped
                 request = Request(request.scope, request.receive)  # without the headers it has read
             try:
                 return await handle(request)
