@@ -17,8 +17,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.fuzz.facades import FACADES
 from benchmarks.fuzz.judging import Finding, read_log
-from benchmarks.fuzz.operations import FACADES
 from benchmarks.fuzz.reports import write_findings
 from benchmarks.fuzz.runner import Fuzzer, Results
 from benchmarks.fuzz.target import started

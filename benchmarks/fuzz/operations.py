@@ -1,6 +1,6 @@
 """The operations of a service: those of its OpenAPI document, and those of other services' APIs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,6 @@ _NAMES = {
     "/zero-shot/projections": "projection",
 }
 """Which names the parameter or field `name` of a path takes."""
-
-_KEY_IN_PATH = ("", "/{key}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,36 +73,3 @@ def undocumented() -> list[Operation]:
     paths = ("/", "/docs", "/redoc", "/openapi.json", "/metrics", "/nowhere", "/persons/", "//")
     others = [Operation("GET", path) for path in paths]
     return [*others, Operation("OPTIONS", "/persons"), Operation("HEAD", "/health")]
-
-
-def deepstack() -> list[Operation]:
-    """The operations of `app.compat.deepstack`, whose responses have the status 200."""
-    return list(_deepstack())
-
-
-def _deepstack() -> Iterator[Operation]:
-    text: Schema = {"type": "string"}
-    image: Schema = {"type": "string", "format": "binary"}
-    number: Schema = {"type": "number", "minimum": 0.0, "maximum": 1.0}
-    fields: dict[str, dict[str, Schema]] = {
-        "": {"image": image, "min_confidence": number},
-        "/recognize": {"image": image, "min_confidence": number},
-        "/register": {"image": image, "image2": image, "userid": text},
-        "/list": {},
-        "/delete": {"userid": text},
-        "/match": {"image1": image, "image2": image},
-    }
-    for path, properties in fields.items():
-        schema = {
-            "type": "object",
-            "properties": {**properties, "api_key": text},
-            "required": [name for name in properties if name != "min_confidence"],
-        }
-        bodies = {"multipart/form-data": schema, "application/x-www-form-urlencoded": schema}
-        for prefix in _KEY_IN_PATH:
-            key = [Parameter("key", "path", "api_key", text, required=True)] if prefix else []
-            yield Operation("POST", f"{prefix}/v1/vision/face{path}", key, bodies)
-
-
-FACADES = {"deepstack": deepstack}
-"""By the name in SIMA_COMPAT."""

@@ -11,8 +11,9 @@ from typing import Any
 import httpx2
 from tqdm import tqdm
 
+from benchmarks.fuzz.facades import FACADES
 from benchmarks.fuzz.judging import Finding, judge
-from benchmarks.fuzz.operations import FACADES, operations_of, undocumented
+from benchmarks.fuzz.operations import operations_of, undocumented
 from benchmarks.fuzz.requests import FuzzRequest, RequestMaker
 from benchmarks.fuzz.sending import Answer, send
 from benchmarks.fuzz.target import Target, learn
@@ -57,6 +58,7 @@ class Fuzzer:
         operations = [*operations_of(document), *undocumented()]
         for name in self._target.compat:
             operations += FACADES[name]()
+        self._known.add("subject", "Ada")
         for key in self._target.keys.values():
             self._known.add("api_key", key)
         return RequestMaker(

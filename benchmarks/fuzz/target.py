@@ -19,11 +19,12 @@ from app.store.api_keys import KeyRights, create_key
 from app.wiring.services import open_database
 from benchmarks.fuzz.values import Known
 from harness.photos import find_portraits
-from harness.servers import Server, running
+from harness.servers import Server
 
 COLLECTIONS, VOCABULARY, PROJECTION = ("default", "lobby"), "words", "looks"
-_IDS = re.compile(rb'"(person_id|template_id)":\s*"([0-9a-f]{8,64})"')
+_IDS = re.compile(rb'"(person_id|template_id|image_id)":\s*"([0-9a-f-]{8,64})"')
 _WORDS = b"orange 1 0 0.5\nking 0 1 0.2\nqueen 0.1 1 0\nriver -1 0.3 1\ndoctor 0.2 0.4 -1\n"
+_START_SECONDS = 300.0
 _RIGHTS = {
     "admin": KeyRights("admin"),
     "enroll": KeyRights("enroll", embeddings=True),
@@ -115,8 +116,12 @@ def started(folder: Path, url: str, compat: str, workers: int) -> Iterator[Targe
     }
     log = folder / "sima.log"
     arguments = ("--workers", str(workers))
-    with running(folder / "data", *arguments, log=str(log), **environment) as server:
-        yield Target(server, log, keys, tuple(name for name in compat.split(",") if name))
+    names = tuple(name for name in compat.split(",") if name)
+    server = Server(folder / "data", *arguments, log=log, **environment)
+    try:
+        yield Target(server.wait_until_ready(_START_SECONDS), log, keys, names)
+    finally:
+        server.kill()
 
 
 def _create_keys(settings: Settings) -> dict[str, str]:

@@ -157,8 +157,8 @@ class Values:
         ]
 
     def _file(self, name: str) -> bytes:
-        if name in ("file", "words"):
-            return self._images.vocabulary()
+        if name in ("file", "words") and self._random.random() < 0.5:
+            return self._images.vocabulary()  # CompreFace has images in `file`
         return self._images.whole() if self._random.random() < 0.6 else self._images.mutated()
 
     def _nested(self) -> object:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.settings import PROJECT
+from benchmarks.fuzz.facades import compreface, deepstack
 from benchmarks.fuzz.judging import judge, read_log
-from benchmarks.fuzz.operations import Operation, Parameter, deepstack
+from benchmarks.fuzz.operations import Operation, Parameter
 from benchmarks.fuzz.reports import write_findings
 from benchmarks.fuzz.requests import FuzzRequest, RequestMaker
 from benchmarks.fuzz.runner import Results
@@ -27,7 +28,9 @@ def request(*, is_complete: bool = True) -> FuzzRequest:
 
 
 def maker(seed: int) -> RequestMaker:
-    return RequestMaker(seed, [PERSONS, *deepstack()], {}, {"admin": "a", "nobody": ""}, Known())
+    return RequestMaker(
+        seed, [PERSONS, *deepstack(), *compreface()], {}, {"admin": "a", "nobody": ""}, Known()
+    )
 
 
 @pytest.mark.slow
