@@ -1,4 +1,4 @@
-"""The operations of a service: those of its OpenAPI document, and those of other services' APIs."""
+"""The operations of a service, from its OpenAPI document."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
