@@ -27,7 +27,7 @@ METADATA = {"party": "D", "born": {"city": "Honolulu", "year": 1961}}
 
 _GALLERY, _LOBBY, _VOCABULARY, _SHADOW, _LOBBY_VISITORS = 1, 2, 3, 4, 5
 # The revisions that introduced them.
-_KEYS, _SHADOWS, _COMPLETIONS, _BLIND_INDEXES = "0005", "0007", "0013", "0017"
+_KEYS, _SHADOWS, _COMPLETIONS, _BLIND_INDEXES = "0005", "0007", "0013", "0019"
 _WITH_SERIAL_ID = (
     "embedding_spaces",
     "collections",
@@ -158,7 +158,7 @@ def _people(revision: str, keyring: Keyring) -> list[_Row]:
         text = json.dumps(ada).encode()
         ada = base64.b64encode(keyring.encrypt(text, "metadata ada")).decode()
     texts: _Row = {"name": "آدا", "external_id": "44"}
-    if revision >= _BLIND_INDEXES and revision != "0018":  # which precedes 0017
+    if revision >= _BLIND_INDEXES:
         texts = {
             column: value
             for field, text in texts.items()
