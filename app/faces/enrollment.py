@@ -23,6 +23,7 @@ from app.faces.enrollment_checks import EnrollmentChecks, PossibleDuplicate
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import EVERY_FACE, FaceChoice, FaceFilter, ImageAnalysis
 from app.faces.pipeline.types import Face
+from app.faces.stored_detections import stored_detection
 from app.store.collections import (
     Collection,
     get_collection,
@@ -31,7 +32,7 @@ from app.store.collections import (
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
-from app.store.detections import StoredDetection, add_detection
+from app.store.detections import add_detection
 from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
 from app.store.imports import ImportedPhoto, add_imported, find_imported_face
 from app.store.named_people import find_by_name
@@ -100,11 +101,15 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True)
 class ExaminedPhoto:
-    """The image file, the chosen face and its unit vector, shape (1, dimension)."""
+    """The image file, the chosen face and its unit vector, shape (1, dimension).
+
+    `image_size` is the width and height of the upright image in pixels.
+    """
 
     image: bytes
     face: Face
     probe: Matrix
+    image_size: tuple[int, int]
 
 
 class Enroller:
@@ -146,7 +151,8 @@ class Enroller:
         face = _choose(analysis, order.face)
         if face.quality.reasons and not order.allow_poor_quality:
             raise PoorQuality(face.quality.reasons)
-        return ExaminedPhoto(image, face, self._pipeline.embed([face], timings))
+        probe = self._pipeline.embed([face], timings)
+        return ExaminedPhoto(image, face, probe, (analysis.width, analysis.height))
 
     def add(self, photo: ExaminedPhoto, order: EnrollOrder, timings: Timings) -> Enrollment:
         """Stores the template of an examined photo, in one transaction.
@@ -161,7 +167,7 @@ class Enroller:
             try:
                 if order.dry_run:
                     return self._check(photo.probe, photo.face, order)
-                return self._store(photo.image, photo.probe, photo.face, order)
+                return self._store(photo, order)
             except AlreadyEnrolled as refused:
                 self._database.record(_event(order, "already_enrolled", refused.person_id))
                 raise
@@ -180,7 +186,8 @@ class Enroller:
         self._database.record(_event(order, "dry_run", person.person_id if person else None))
         return Enrollment(person.name if person else str(order.name), face, person, None, resembled)
 
-    def _store(self, image: bytes, probe: Matrix, face: Face, order: EnrollOrder) -> Enrollment:
+    def _store(self, photo: ExaminedPhoto, order: EnrollOrder) -> Enrollment:
+        image, face, probe = photo.image, photo.face, photo.probe
         digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
         with self._database.write() as session:
             # The lock blocks other writers, so nothing can be added between the checks and the
@@ -197,7 +204,8 @@ class Enroller:
                 session, gallery, NewPerson(str(order.name), order.external_id, order.metadata)
             )
             template = add_template(session, gallery, person, probe[0], face.quality.score)
-            add_detection(session, template, _detection(face, order))
+            detection = stored_detection(face, photo.image_size, order.source, order.image_id)
+            add_detection(session, template, detection)
             if self._photo_lifetime is not None:
                 add_photo(session, template, image, now() + self._photo_lifetime)
             if order.key is not None:
@@ -246,19 +254,6 @@ def _event(order: EnrollOrder, decision: Decision, person_id: str | None) -> Aud
 def _choose(analysis: ImageAnalysis, which: FaceChoice) -> Face:
     """Unlike a comparison, an enrollment refuses an image that shows two possible subjects."""
     return analysis.unrivalled_subject() if which == "subject" else analysis.choose(which)
-
-
-def _detection(face: Face, order: EnrollOrder) -> StoredDetection:
-    box = face.detection.box
-    a, b, c, d, e = ((round(float(x), 1), round(float(y), 1)) for x, y in face.detection.landmarks)
-    return StoredDetection(
-        box=(round(box.x, 1), round(box.y, 1), round(box.width, 1), round(box.height, 1)),
-        landmarks=(a, b, c, d, e),
-        score=round(face.detection.score, 4),
-        reasons=face.quality.reasons,
-        source=order.source,
-        image_id=order.image_id,
-    )
 
 
 def _known_person(session: Session, gallery: Collection, order: EnrollOrder) -> Person | None:

@@ -23,7 +23,8 @@ class StoredDetection:
 
     `box` is x, y, width and height. `landmarks` are the eyes, the nose and the corners of the
     mouth, left before right. `score` is that of the detector, 0 to 1; `reasons` are the quality
-    checks that the face failed. `source` and `image_id` are texts of the client.
+    checks that the face failed. `source` and `image_id` are texts of the client. `image_size` is
+    the width and height of the image, None for templates of earlier versions.
     """
 
     box: tuple[float, float, float, float]
@@ -32,6 +33,7 @@ class StoredDetection:
     reasons: tuple[PoorReason, ...] = ()
     source: str | None = None
     image_id: str | None = None
+    image_size: tuple[int, int] | None = None
 
 
 def add_detection(session: Session, template: Template, detection: StoredDetection) -> None:
@@ -77,4 +79,12 @@ def _parse(content: bytes) -> StoredDetection:
         reasons=tuple(PoorReason(**reason) for reason in fields["reasons"]),
         source=fields["source"],
         image_id=fields["image_id"],
+        image_size=_size(fields.get("image_size")),
     )
+
+
+def _size(stored: Sequence[int] | None) -> tuple[int, int] | None:
+    if stored is None:
+        return None
+    width, height = stored
+    return width, height
