@@ -16,6 +16,9 @@ from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.enrollment_checks import EnrollmentChecks, EnrollmentRates
+from app.faces.face_index import FaceIndex
+from app.faces.face_search import FaceSearcher
+from app.faces.face_users import FaceUsers
 from app.faces.gallery_calibration import GalleryCalibrator
 from app.faces.gallery_decisions import GalleryDecisions
 from app.faces.named_people import NamedPeople
@@ -67,6 +70,9 @@ class Services:
     named_people: NamedPeople
     rejecter: Rejecter
     visitors: VisitorService
+    face_index: FaceIndex
+    face_searcher: FaceSearcher
+    face_users: FaceUsers
     gallery_calibrator: GalleryCalibrator
     vocabularies: VocabularyService
     editor: VocabularyEditor
@@ -126,6 +132,9 @@ def build_services(settings: Settings) -> Services:
         named_people=NamedPeople(database, housekeeper.purge_within),
         rejecter=Rejecter(pipeline, database),
         visitors=VisitorService(database, index_sync, policies, housekeeper.purge_within),
+        face_index=FaceIndex(pipeline, database, housekeeper.purge_within, photo_lifetime),
+        face_searcher=FaceSearcher(pipeline, policies, database, index_sync),
+        face_users=FaceUsers(database, policies, embedder.space, housekeeper.purge_within),
         gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,
         editor=VocabularyEditor(database, index_sync, settings.max_vocabulary_bytes),

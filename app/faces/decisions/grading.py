@@ -1,0 +1,75 @@
+"""Grades a compared pair: how far beyond its threshold it is, in target error rates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.faces.decisions.options import DecisionOptions
+from app.faces.decisions.policy import Judgement, Limit
+from app.faces.decisions.rules import DecisionRules
+from app.vectors import Matrix, Vector
+
+_STRICTER = (10.0, 100.0)
+"""The target rates of the stricter thresholds are so many times lower."""
+_FIXED_SHARES = (0.75, 0.95)
+"""Without a target rate they are these shares of the way from the threshold to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradedJudgement:
+    """A judgement, and the thresholds of the same pair at a tenth and a hundredth of the target
+    error rate, as `strict` and `strictest`; both are at least `judgement.threshold`."""
+
+    judgement: Judgement
+    strict: float
+    strictest: float
+
+
+class Grader:
+    """Grades 1:1 comparisons, or with `gallery_size` those of a search of so many people."""
+
+    def __init__(self, rules: DecisionRules, gallery_size: int | None = None) -> None:
+        self._policy, options = rules.policy, DecisionOptions()
+        self._size = gallery_size
+        if gallery_size is None:
+            self._limit = rules.verify_limit(options)
+        else:
+            self._limit = rules.identify_limit(options, gallery_size)
+        self._strict, self._strictest = self._stricter()
+
+    def grade(self, probe: Vector, vectors: Matrix) -> list[GradedJudgement]:
+        """Grades a unit vector, shape (dimension,), with each of several, shape (n, dimension)."""
+        if not len(vectors):
+            return []
+        own = float(self._policy.corrections(probe[None])[0])
+        corrections = self._policy.corrections(vectors) + own
+        return [
+            self.grade_pair(float(similarity), float(correction))
+            for similarity, correction in zip(vectors @ probe, corrections, strict=True)
+        ]
+
+    def grade_pair(self, similarity: float, correction: float) -> GradedJudgement:
+        """Grades a pair; `correction` is the sum of both faces' corrections."""
+        judged = self._policy.judge(similarity, correction, self._limit)
+        strict = self._policy.judge(similarity, correction, self._strict).threshold
+        strictest = self._policy.judge(similarity, correction, self._strictest).threshold
+        return GradedJudgement(judged, strict, max(strict, strictest))
+
+    def _stricter(self) -> Sequence[Limit]:
+        limit = self._limit
+        if limit.target is None:
+            way = 1.0 - limit.threshold
+            return [Limit(limit.threshold + share * way, fixed=True) for share in _FIXED_SHARES]
+        rates = [limit.target / factor for factor in _STRICTER]
+        if self._size is None:
+            return [self._policy.for_fmr(rate) for rate in rates]
+        return [self._policy.for_fpir(rate, self._size) for rate in rates]
+
+
+def best_of(graded: Sequence[GradedJudgement]) -> GradedJudgement | None:
+    """The one that is furthest above its threshold, None if there is none."""
+    if not graded:
+        return None
+    margins = [one.judgement.similarity - one.judgement.threshold for one in graded]
+    return graded[int(np.argmax(margins))]
