@@ -44,6 +44,7 @@ from app.api.token_settings import open_tokens
 from app.audit_events import SERVICE, set_origin
 from app.compat.compreface import routes as compreface
 from app.compat.deepstack import routes as deepstack
+from app.compat.rekognition import routes as rekognition
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.process import (
@@ -84,7 +85,10 @@ def create_app(
         try:
             await anyio.to_thread.run_sync(services.readiness.prepare)
             authenticator = ApiKeyAuthenticator(
-                settings.secret_key_roles(), StoredKeys(services.database), open_tokens(settings)
+                settings.secret_key_roles(),
+                StoredKeys(services.database),
+                open_tokens(settings),
+                other_keys=bool(settings.rekognition_keys),
             )
             slots = WorkerSlots(
                 concurrency(settings),
@@ -155,6 +159,7 @@ def create_app(
     offered: dict[CompatName, APIRouter] = {
         "compreface": compreface.router,
         "deepstack": deepstack.router,
+        "rekognition": rekognition.router,
     }
     for name in settings.compat:
         app.include_router(offered[name])

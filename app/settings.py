@@ -10,21 +10,21 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from app.access_keys import AccessKey, AccessRole, RekognitionKey
 from app.errors import InvalidSetting
 from app.resources import INSTALLED, MODELS, default_data_dir
 from app.validation import error_text
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-Role = Literal["read", "enroll", "admin"]
-"""What a caller may do; each role includes the ones before it."""
+Role = AccessRole
 
 Public = Literal["docs", "metrics", "ready"]
 
 KeyRole = Literal["read", "write"]
 """The roles of keys in `api_keys`; `write` is the role `admin`."""
 
-CompatName = Literal["compreface", "deepstack"]
+CompatName = Literal["compreface", "deepstack", "rekognition"]
 """The APIs of other services, see `app.compat`."""
 
 EventType = Literal["match", "unknown", "ambiguous", "enrolled", "deleted"]
@@ -32,6 +32,7 @@ EventType = Literal["match", "unknown", "ambiguous", "enrolled", "deleted"]
 _SECRETS = {
     "events_secret",
     "api_keys",
+    "rekognition_keys",
     "encryption_keys",
     "index_token",
     "database_url",
@@ -186,7 +187,12 @@ class Settings(BaseSettings):
     request is 408 if its headers or its body keep the service waiting for longer, plus a second per
     10,000 bytes that have arrived."""
     compat: Annotated[tuple[CompatName, ...], NoDecode] = ()
-    """APIs of other services to offer, separated by commas: `compreface`, `deepstack`."""
+    """APIs of other services to offer, separated by commas: `compreface`, `deepstack`,
+    `rekognition`."""
+    rekognition_keys: Annotated[dict[AccessKey, RekognitionKey], Field(repr=False)] = {}
+    """Access keys of Rekognition's API, as JSON: `{"KEYID": {"secret": "...", "role": "enroll",
+    "collections": ["lobby"]}}`. The secret has at least 16 characters; `role` is `read` by default,
+    and `collections` restricts the key."""
     rate_limit: str | None = None
     """Limit per API key, per client address without keys, such as `100/minute`; unset: none."""
     rate_limit_address: str | None = None
@@ -284,4 +290,7 @@ def _describe(error: ValidationError) -> str:
 def _describe_source(error: SettingsError) -> str:
     found = re.search(r'field "(\w+)"', str(error))
     name = f"SIMA_{found[1].upper()}" if found else "a SIMA_ variable"
-    return f'{name}: the value is not valid JSON; use an object such as {{"KEY": "read"}}'
+    example = (
+        '{"KEYID": {"secret": "SECRET"}}' if "rekognition" in name.lower() else '{"KEY": "read"}'
+    )
+    return f"{name}: the value is not valid JSON; use an object such as {example}"

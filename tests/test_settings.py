@@ -45,6 +45,11 @@ def test_an_invalid_value_is_one_line(
         ("SIMA_API_KEYS", '{"sk-secret": "admin"}'),
         ("SIMA_API_KEYS", '{"read": "sk-secret"}'),
         ("SIMA_INDEX_URL", "mysql://user:sk-secret@host"),
+        ("SIMA_REKOGNITION_KEYS", "sk-secret"),
+        ("SIMA_REKOGNITION_KEYS", '{"KEYID": "sk-secret"}'),
+        ("SIMA_REKOGNITION_KEYS", '{"sk-secret!": {"secret": "0123456789abcdef"}}'),
+        ("SIMA_REKOGNITION_KEYS", '{"KEYID": {"secret": "sk-secret"}}'),
+        ("SIMA_REKOGNITION_KEYS", '{"KEYID": {"secret": "0123456789abcdef", "role": "sk-secret"}}'),
     ],
 )
 def test_an_error_contains_no_secret(

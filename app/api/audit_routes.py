@@ -103,6 +103,30 @@ for _prefix in ("", "/{key}"):
     for _path, _decision in _DEEPSTACK.items():
         AUDIT_DECISIONS[f"POST {_prefix}/v1/vision/face{_path}"] = _decision
 
+REKOGNITION_DECISIONS: dict[str, AuditDecision] = {
+    "CreateCollection": Audited("collection.create"),
+    "DeleteCollection": Audited("collection.delete"),
+    "DescribeCollection": _NO_DATA,
+    "ListCollections": _NO_DATA,
+    "IndexFaces": Audited("enroll"),
+    "ListFaces": _NO_TEMPLATE,
+    "DeleteFaces": Audited("photo.delete"),
+    "SearchFaces": Audited("identify"),
+    "SearchFacesByImage": Audited("identify"),
+    "CompareFaces": Audited("verify"),
+    "DetectFaces": _NOTHING_STORED,
+    "CreateUser": Audited("person.change"),
+    "DeleteUser": Audited("person.delete"),
+    "ListUsers": _NO_TEMPLATE,
+    "AssociateFaces": Audited("photo.move"),
+    "DisassociateFaces": Audited("photo.move"),
+    "SearchUsers": Audited("identify"),
+    "SearchUsersByImage": Audited("identify"),
+}
+"""By the operation of the route `POST /`."""
+
+AUDIT_DECISIONS["POST /"] = NotAudited("it is audited by operation, see REKOGNITION_DECISIONS")
+
 _RECOGNITION = "/api/v1/recognition"
 AUDIT_DECISIONS |= {
     f"POST {_RECOGNITION}/subjects": Audited("person.change"),

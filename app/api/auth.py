@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # requires the extra oidc
 class ApiKeyAuthenticator:
     """Maps API keys of the settings and of the store, and tokens, to callers.
 
-    Without any key, and if tokens are not accepted, every caller is ANYBODY.
+    Without any key, and if tokens are not accepted, every caller is ANYBODY. With `other_keys`
+    another interface has keys of its own, so that this one must not be open.
     """
 
     def __init__(
@@ -27,15 +28,16 @@ class ApiKeyAuthenticator:
         keys: Sequence[tuple[SecretStr, KeyRole]],
         stored: StoredKeys,
         tokens: "TokenVerifier | None" = None,
+        other_keys: bool = False,
     ) -> None:
         self._keys = [
             (key, _caller_of_setting(number, role)) for number, (key, role) in enumerate(keys, 1)
         ]
-        self._stored, self._tokens = stored, tokens
+        self._stored, self._tokens, self._other_keys = stored, tokens, other_keys
 
     async def requires_keys(self) -> bool:
         """Whether callers need a key. Raises NotReady."""
-        if self._keys or self._tokens is not None:
+        if self._keys or self._other_keys or self._tokens is not None:
             return True
         return await self._stored.exist()
 

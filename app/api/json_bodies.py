@@ -22,7 +22,7 @@ _PARSED_IN_THREAD = 64_000  # bytes from which parsing would delay other request
 
 # Possessive quantifiers: no input makes these patterns backtrack.
 _IMAGE = re.compile(
-    rb'"(?:image(?:_[ab])?|file|(?:source|target)_image)"\s*+:\s*+"[^"\\]*+(?:\\/[^"\\]*+)*+"'
+    rb'"(?:image(?:_[ab])?|file|Bytes|(?:source|target)_image)"\s*+:\s*+"[^"\\]*+(?:\\/[^"\\]*+)*+"'
 )
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 

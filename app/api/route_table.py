@@ -145,7 +145,35 @@ COMPREFACE_ROUTES = {
 }
 """An answer with embeddings also requires the permission to receive them."""
 
-COMPAT_ROUTES = DEEPSTACK_ROUTES | COMPREFACE_ROUTES
+REKOGNITION_OPERATIONS = {
+    "CreateCollection": Access("admin", "collection"),
+    "DeleteCollection": Access("admin", "collection"),
+    "DescribeCollection": Access("read", "collection"),
+    "ListCollections": Access("read", "list"),
+    "IndexFaces": Access("enroll", "collection"),
+    "ListFaces": Access("read", "collection"),
+    "DeleteFaces": Access("enroll", "collection"),
+    "SearchFaces": Access("read", "collection"),
+    "SearchFacesByImage": Access("read", "collection"),
+    "CompareFaces": Access("read", "none"),
+    "DetectFaces": Access("read", "none"),
+    "CreateUser": Access("enroll", "collection"),
+    "DeleteUser": Access("enroll", "collection"),
+    "ListUsers": Access("read", "collection"),
+    "AssociateFaces": Access("enroll", "collection"),
+    "DisassociateFaces": Access("enroll", "collection"),
+    "SearchUsers": Access("read", "collection"),
+    "SearchUsersByImage": Access("read", "collection"),
+}
+"""By the operation that the header X-Amz-Target names; its route is REKOGNITION_ROUTE."""
+
+REKOGNITION_ROUTE = "POST /"
+
+COMPAT_ROUTES = {
+    **DEEPSTACK_ROUTES,
+    **COMPREFACE_ROUTES,
+    REKOGNITION_ROUTE: Access("read", "collection"),
+}
 """Those of `app.compat`."""
 
 

@@ -40,7 +40,7 @@ def requires_keys(settings: Settings) -> bool:
 
     Raises InvalidSetting, NotReady.
     """
-    if settings.api_keys or settings.oidc_issuer:
+    if settings.api_keys or settings.rekognition_keys or settings.oidc_issuer:
         return True
     file = sqlite_file(settings.effective_database_url)
     if file is not None and not file.exists():

@@ -57,7 +57,7 @@ def service(make_client: MakeClient) -> TestClient:
         api_keys={WRITER["X-API-Key"]: "write"},
         default_vocabulary="small",
         store_photos=True,
-        compat=("compreface", "deepstack"),
+        compat=("compreface", "deepstack", "rekognition"),
         encryption_keys=new_key(),
     )
     client.headers.update(WRITER)

@@ -15,6 +15,7 @@ from app.api.route_table import (
     COMPAT_ROUTES,
     COMPREFACE_ROUTES,
     DEEPSTACK_ROUTES,
+    REKOGNITION_ROUTE,
     ROUTES,
     access_of,
 )
@@ -117,7 +118,9 @@ def detail(response: httpx2.Response) -> str:
 
 
 def test_every_route_has_an_entry() -> None:
-    app = create_app(make_settings(Path("unused"), compat=("compreface", "deepstack")))
+    app = create_app(
+        make_settings(Path("unused"), compat=("compreface", "deepstack", "rekognition"))
+    )
     enforced, others = set(), set()
     for context in iter_route_contexts(app.routes):
         found = {f"{method} {context.path}" for method in context.methods or ()}
@@ -126,7 +129,7 @@ def test_every_route_has_an_entry() -> None:
         else:
             others |= found
     assert enforced == set(ROUTES) | set(COMPREFACE_ROUTES)
-    assert others == set(DEEPSTACK_ROUTES)
+    assert others == {*DEEPSTACK_ROUTES, REKOGNITION_ROUTE}
     assert set(COMPAT_ROUTES) == others | set(COMPREFACE_ROUTES)
 
 

@@ -1,0 +1,174 @@
+"""Operations on the faces of collections: index, list, delete, search."""
+
+from collections.abc import Sequence
+
+from app.api.audit import record_decisions
+from app.audit_events import AuditEvent
+from app.compat.compreface.ids import template_id_of
+from app.compat.rekognition.access import require_collection
+from app.compat.rekognition.answers import (
+    Answer,
+    DeletedFaces,
+    Face,
+    FaceDetail,
+    FaceList,
+    FaceRecord,
+    FoundFaces,
+    IndexedFaces,
+    MatchedFace,
+    SearchedFace,
+    UnindexedFace,
+    UnsuccessfulFace,
+    face_ids,
+)
+from app.compat.rekognition.failures import invalid
+from app.compat.rekognition.operations import Call
+from app.compat.rekognition.requests import (
+    DeleteFaces,
+    Image,
+    IndexFaces,
+    ListFaces,
+    SearchFaces,
+    SearchFacesByImage,
+    SearchOptions,
+)
+from app.compat.rekognition.tokens import last_row_id, token_of
+from app.errors import NoFace
+from app.faces.face_index import FaceDeletion, IndexOrder
+from app.faces.face_search import FaceMatch, FaceProbe
+from app.vectors import Vector
+
+
+async def index_faces(call: Call, body: IndexFaces) -> Answer:
+    """Stores every face of an image as an anonymous person."""
+    collection = require_collection(call.request, body.collection_id)
+    ctx, face_index = call.ctx, call.ctx.services.face_index
+    order = IndexOrder(collection, body.external_image_id, body.max_faces, body.quality())
+    await ctx.run(lambda: ctx.services.galleries.require_gallery(collection))
+    examined = await ctx.run(lambda: face_index.examine(body.image.content(), order, call.timings))
+    stored = await ctx.write(lambda: face_index.add(examined, order, call.timings))
+    ctx.metrics.count_decisions("enroll", ["enrolled"] * len(stored))
+    size = examined.image_size
+    return IndexedFaces(
+        face_records=[
+            FaceRecord(face=Face.of(one), face_detail=FaceDetail.of(face, size))
+            for one, face in zip(stored, examined.faces, strict=True)
+        ],
+        unindexed_faces=[UnindexedFace.of(one, size) for one in examined.refused],
+        face_model_version=call.model_version,
+    )
+
+
+async def list_faces(call: Call, body: ListFaces) -> Answer:
+    """Lists the faces of a gallery, of a user, or those with the given ids."""
+    collection = require_collection(call.request, body.collection_id)
+    ctx, services = call.ctx, call.ctx.services
+    if body.face_ids is not None:
+        asked = [template_id_of(one) for one in body.face_ids]
+        found = await ctx.run(lambda: services.face_index.find(collection, asked))
+        faces = [Face.of(found[one]) for one in asked if one in found]
+        if body.user_id is not None:
+            faces = [face for face in faces if face.user_id == body.user_id]
+        return FaceList(faces=faces, next_token=None, face_model_version=call.model_version)
+    after, user_id = last_row_id(body.next_token), body.user_id
+    user = None
+    if user_id is not None:
+        user = await ctx.run(lambda: services.face_users.get(collection, user_id))
+    page = await ctx.run(lambda: services.face_index.page(collection, user, after, body.limit()))
+    return FaceList(
+        faces=[Face.of(one) for one in page.faces],
+        next_token=token_of(page.next_after),
+        face_model_version=call.model_version,
+    )
+
+
+async def delete_faces(call: Call, body: DeleteFaces) -> Answer:
+    """Deletes faces, except those of users."""
+    collection = require_collection(call.request, body.collection_id)
+    asked = {template_id_of(one): one for one in body.face_ids}
+    face_index = call.ctx.services.face_index
+    done = await call.ctx.write(lambda: face_index.delete(collection, list(asked)))
+    deleted = [one.template_id for one in done if one.found and one.user is None]
+    return DeletedFaces(
+        deleted_faces=face_ids(deleted),
+        unsuccessful_face_deletions=[
+            _not_deleted(one, asked[one.template_id])
+            for one in done
+            if not one.found or one.user is not None
+        ],
+    )
+
+
+async def search_faces(call: Call, body: SearchFaces) -> Answer:
+    """Searches for a face of the gallery among the others."""
+    collection = require_collection(call.request, body.collection_id)
+    template_id, searcher = template_id_of(body.face_id), call.ctx.services.face_searcher
+    vectors = await call.ctx.run(lambda: searcher.stored_vectors(collection, [template_id]))
+    if not vectors:
+        raise invalid("the FaceId is not in the collection; send one that ListFaces lists")
+    [vector] = vectors
+    matches = await _search(call, body, vector, template_id)
+    return FoundFaces(
+        searched_face_id=body.face_id,
+        face_matches=matches,
+        face_model_version=call.model_version,
+    )
+
+
+async def search_faces_by_image(call: Call, body: SearchFacesByImage) -> Answer:
+    """Searches for the largest face of an image."""
+    collection = require_collection(call.request, body.collection_id)
+    probe = await read_probe(call, collection, body.image)
+    matches = await _search(call, body, probe.vector, None)
+    searched = SearchedFace.of(probe.face, probe.image_size)
+    return FoundFaces(
+        searched_face_bounding_box=searched.bounding_box,
+        searched_face_confidence=searched.confidence,
+        face_matches=matches,
+        face_model_version=call.model_version,
+    )
+
+
+async def read_probe(call: Call, collection: str, image: Image) -> FaceProbe:
+    """The largest face of an image, after the gallery was found. Raises RekognitionError."""
+    ctx, services = call.ctx, call.ctx.services
+    await ctx.run(lambda: services.galleries.require_gallery(collection))
+    try:
+        return await ctx.run(lambda: services.face_searcher.probe(image.content(), call.timings))
+    except NoFace as error:
+        event = AuditEvent("identify", "no_face", collection)
+        await record_decisions(call.request, ctx, [event])
+        raise no_face() from error
+
+
+def no_face() -> Exception:
+    """The error of an image without a face; clients search its message for the first words."""
+    return invalid("There are no faces in the image. Should be at least 1.")
+
+
+async def _search(
+    call: Call, body: SearchOptions, vector: Vector, searched: str | None
+) -> list[MatchedFace]:
+    """The faces that are similar enough, without the searched one, most similar first."""
+    searcher, collection = call.ctx.services.face_searcher, body.collection_id
+    limit = body.max_faces + (searched is not None)
+    found = await call.ctx.run(lambda: searcher.faces(collection, vector, limit, call.timings))
+    others = [one for one in found if one.face.template.template_id != searched]
+    await record_decisions(call.request, call.ctx, [_event(collection, others)])
+    matches = [MatchedFace.of(one) for one in others[: body.max_faces]]
+    similar = [one for one in matches if one.similarity >= body.face_match_threshold]
+    return sorted(similar, key=lambda one: -one.similarity)
+
+
+def _event(collection: str, found: Sequence[FaceMatch]) -> AuditEvent:
+    """The decision about the best face."""
+    if found and found[0].graded.judgement.matches:
+        return AuditEvent("identify", "match", collection, found[0].face.person.person_id)
+    return AuditEvent("identify", "unknown", collection)
+
+
+def _not_deleted(one: FaceDeletion, face_id: str) -> UnsuccessfulFace:
+    if one.user is None:
+        return UnsuccessfulFace(face_id=face_id, reasons=["FACE_NOT_FOUND"])
+    reasons = ["ASSOCIATED_TO_AN_EXISTING_USER"]
+    return UnsuccessfulFace(face_id=face_id, reasons=reasons, user_id=one.user.external_id)
