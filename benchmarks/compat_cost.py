@@ -10,8 +10,10 @@ and with them.
 """
 
 import argparse
+import json
 import os
 import tempfile
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ from harness.servers import Server, running
 
 _TURN = 5  # requests of one call before the next call follows
 _TICKS = os.sysconf("SC_CLK_TCK")
-_OFFERED = "compreface,deepstack"
+_OFFERED = "compreface,deepstack,rekognition"
 _OWN = "own"
 
 Ask = Callable[[httpx2.Client], httpx2.Response]
@@ -50,11 +52,15 @@ class Spent:
 
 
 def calls(image: bytes) -> dict[str, dict[str, Ask]]:
-    """The same calls of each API, by what they do. The photo is sent as multipart."""
+    """The same calls of each API, by what they do.
+
+    The photo is sent as multipart; Rekognition's clients send JSON with base64.
+    """
     pair, sent = {"image_a": image, "image_b": image}, {"image": image}
     deepstack, compreface = "/v1/vision/face", "/api/v1"
     both = {"image1": image, "image2": image}
     source = {"source_image": image, "target_image": image}
+    encoded = {"Bytes": b64encode(image).decode()}
     return {
         "detect": {
             _OWN: lambda client: client.post("/detect", files=sent),
@@ -62,12 +68,16 @@ def calls(image: bytes) -> dict[str, dict[str, Ask]]:
             "compreface": lambda client: client.post(
                 f"{compreface}/detection/detect", files={"file": image}
             ),
+            "rekognition": _rekognition("DetectFaces", Image=encoded),
         },
         "identify": {
             _OWN: lambda client: client.post("/identify", files=sent),
             "deepstack": lambda client: client.post(f"{deepstack}/recognize", files=sent),
             "compreface": lambda client: client.post(
                 f"{compreface}/recognition/recognize", files={"file": image}
+            ),
+            "rekognition": _rekognition(
+                "SearchFacesByImage", Image=encoded, CollectionId="default"
             ),
         },
         "verify": {
@@ -76,8 +86,16 @@ def calls(image: bytes) -> dict[str, dict[str, Ask]]:
             "compreface": lambda client: client.post(
                 f"{compreface}/verification/verify", files=source
             ),
+            "rekognition": _rekognition("CompareFaces", SourceImage=encoded, TargetImage=encoded),
         },
     }
+
+
+def _rekognition(operation: str, **fields: object) -> Ask:
+    """A call without a signature, which a server without keys does not verify."""
+    headers = {"X-Amz-Target": f"RekognitionService.{operation}"}
+    body = json.dumps(fields).encode()
+    return lambda client: client.post("/", content=body, headers=headers)
 
 
 def measure(
