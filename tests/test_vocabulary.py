@@ -45,7 +45,10 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("app/store/archive_file.py", "sealed"): "a field of the archive's file format",
     ("app/compat/deepstack/answers.py", "confidence"): "a field of DeepStack's answers",
     ("app/compat/rekognition/answers.py", "confidence"): "a field of Rekognition's answers",
-    ("app/compat/rekognition/users.py", "confidence"): "a field of Rekognition's answers",
+    (
+        "app/compat/rekognition/answers.py",
+        "searched_face_confidence",
+    ): "a field of Rekognition's answers",
 }
 """(file, identifier) -> why it is allowed."""
 

@@ -142,7 +142,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         tmp_path_factory.mktemp("data"),
         SIMA_COMPAT="rekognition",
         SIMA_REKOGNITION_KEYS=json.dumps({KEY: {"secret": SECRET, "role": "admin"}}),
-    ).wait_until_ready()
+    ).wait_until_ready(300.0)
     yield running
     running.stop()
 

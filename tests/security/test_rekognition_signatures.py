@@ -132,12 +132,9 @@ def test_requests_without_a_valid_signature_are_refused(client: Rekognition) -> 
         ({**signed, "x-amz-date": "20269999T999999Z"}, "InvalidSignatureException"),
         (sign("ListCollections", body, end="aws5_request"), "IncompleteSignatureException"),
         (sign("ListCollections", body, key="STRANGER"), "UnrecognizedClientException"),
-        (sign("ListCollections", body, key="\u00e4"), "UnrecognizedClientException"),
+        (sign("ListCollections", body, key="%C3%A4"), "UnrecognizedClientException"),
     ):
-        encoded = {
-            name: value.encode("latin-1").decode("latin-1") for name, value in headers.items()
-        }
-        assert name_of(client.send("ListCollections", body, encoded)) == name
+        assert name_of(client.send("ListCollections", body, headers)) == name
 
 
 @pytest.mark.parametrize("operation", REKOGNITION_OPERATIONS)
