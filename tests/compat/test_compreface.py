@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.compat.compreface.ids import image_id_of, template_id_of
 from app.compat.compreface.scores import MATCH, NO_MATCH, client_similarity
+from app.compat.ids import image_id_of, template_id_of
 from app.crypto.keyring import new_key as new_encryption_key
 from app.faces.decisions.policy import Judgement
 from tests.api.api_keys import Headers, new_key

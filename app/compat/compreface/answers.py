@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fastapi import Response
 from pydantic import BaseModel
 
-from app.compat.compreface.ids import image_id_of
 from app.compat.compreface.requests import ImageFields
+from app.compat.ids import image_id_of
 from app.faces.pipeline.types import Face
 from app.store.named_people import OwnedTemplate, TemplatePage
 from app.timings import Timings

@@ -5,7 +5,6 @@ from fastapi import Request, Response
 from app.api.deps import Context, Ctx, RequestTimings
 from app.api.uploads import read_images, require_image
 from app.compat.compreface.answers import Deleted, Example, Examples, reply
-from app.compat.compreface.ids import template_id_of
 from app.compat.compreface.requests import (
     ExampleFields,
     ImageIds,
@@ -14,6 +13,7 @@ from app.compat.compreface.requests import (
     query_of,
 )
 from app.compat.compreface.route import collection_of, new_router
+from app.compat.ids import template_id_of
 from app.errors import PersonNotFound, PhotoNotFound
 from app.faces.enrollment import EnrollOrder
 from app.store.named_people import OwnedTemplate

@@ -24,7 +24,6 @@ from app.compat.compreface.answers import (
     reply,
 )
 from app.compat.compreface.examples import FILE
-from app.compat.compreface.ids import template_id_of
 from app.compat.compreface.requests import (
     EmbeddingsBody,
     ImageFields,
@@ -37,6 +36,7 @@ from app.compat.compreface.requests import (
 )
 from app.compat.compreface.route import collection_of, new_router
 from app.compat.compreface.scores import candidate_similarities, client_similarity
+from app.compat.ids import template_id_of
 from app.errors import NoFace
 from app.faces.audit_events import comparison_events, identification_events
 from app.faces.comparison import ComparedProbe

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_pascal
 
-from app.compat.compreface.ids import image_id_of as uuid_of
+from app.compat.ids import image_id_of as uuid_of
 from app.compat.rekognition.scores import client_similarity
 from app.faces.face_index import LOW_SCORE, TOO_MANY, RefusedFace
 from app.faces.face_search import ComparedFace, FaceMatch

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.api.audit import record_decisions
 from app.audit_events import AuditEvent
-from app.compat.compreface.ids import template_id_of
+from app.compat.ids import template_id_of
 from app.compat.rekognition.access import require_collection
 from app.compat.rekognition.answers import (
     Answer,

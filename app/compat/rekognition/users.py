@@ -6,7 +6,7 @@ import numpy as np
 
 from app.api.audit import record_decisions
 from app.audit_events import AuditEvent
-from app.compat.compreface.ids import template_id_of
+from app.compat.ids import template_id_of
 from app.compat.rekognition.access import require_collection
 from app.compat.rekognition.answers import Answer, FaceDetail, Nothing, UnsuccessfulFace
 from app.compat.rekognition.faces import read_probe

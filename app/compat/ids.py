@@ -1,4 +1,4 @@
-"""Writes template ids in the form of UUIDs, which CompreFace's clients parse."""
+"""Writes template ids in the form of UUIDs, which clients of other services parse."""
 
 import re
 
