@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from app.faces.decisions.measurement import Population
 from app.faces.decisions.scores import LabelledFaces
 from app.faces.pipeline.embed import Embedder
-from training.faces.crops import ADULT, CropSet, held_out
+from training.faces.children import adults
+from training.faces.crops import CropSet, held_out
 from training.faces.same_person import people_of
 from training.faces.targets import embed_crops
 
@@ -38,7 +39,7 @@ def measured_population(embedder: Embedder, crops: CropSet, seed: int = 0) -> Po
     person = people_of(chosen)
     nothing = np.zeros(len(chosen), dtype=np.float32)
     faces = LabelledFaces(embed_crops(embedder, chosen), person, chosen.group, nothing)
-    adult = (chosen.age >= ADULT) | (chosen.age < 0)
+    adult = adults(chosen)
     groups = _groups(chosen, unseen & adult)
     return Population(
         faces=faces,

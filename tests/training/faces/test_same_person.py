@@ -7,7 +7,9 @@ import pytest
 
 pytest.importorskip("torch", reason="requires the extra `train`")
 
+from app.settings import PROJECT
 from tests.training.faces.patterns import synthetic_crops
+from training.faces.children import adults
 from training.faces.same_person import merge_identities, people_of
 
 
@@ -30,3 +32,13 @@ def test_a_person_with_two_names_has_one_identity() -> None:
     )
     merged = merge_identities(crops).identity.tolist()
     assert merged == ["celeba-215", "celeba-215", "celeba-1", ""]
+
+
+def test_a_listed_child_without_an_age_is_no_adult() -> None:
+    listed = (PROJECT / "training/labels/children.csv").read_text().splitlines()[-1]
+    crops = replace(
+        synthetic_crops(1, 4),
+        files=np.array(["a.webp", "b.webp", "c.webp", listed]),
+        age=np.array([17, 18, -1, -1]),
+    )
+    assert adults(crops).tolist() == [False, True, True, False]
