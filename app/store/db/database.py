@@ -275,13 +275,17 @@ def _watch(engine: Engine, files: SqliteFiles) -> None:
     SQLite would create an empty one."""
 
     def before_connect(*_arguments: object) -> None:
-        files.check()
+        files.check_new_connection()
         files.create()
 
     def after_connect(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         record.info[_LOG_ID] = files.opened()
 
+    def before_close(_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        files.connection_closed(record.info.pop(_LOG_ID, None))
+
     event.listen(engine, "do_connect", before_connect)
+    event.listen(engine, "close", before_close)
     event.listen(engine, "connect", after_connect)
 
 

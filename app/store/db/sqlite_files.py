@@ -4,6 +4,7 @@ SQLite continues to read and write deleted files without an error; what it commi
 when the last connection is closed.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,6 +29,7 @@ class SqliteFiles:
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()  # a later change of the working directory has no effect
         self._opened: FileId | None = None
+        self._logs: Counter[FileId] = Counter()  # those of the connections that are open now
 
     @classmethod
     def of(cls, url: URL) -> "SqliteFiles | None":
@@ -51,11 +53,26 @@ class SqliteFiles:
         """Remembers the database file; returns the id of the log of the connection just opened."""
         if self._opened is None:
             self._opened = _identify(self._path)
-        return _identify(self._log_path())
+        log = _identify(self._log_path())
+        if log is not None:
+            self._logs[log] += 1
+        return log
+
+    def connection_closed(self, log: FileId | None) -> None:
+        """Forgets the log of one connection."""
+        if log is not None:
+            self._logs -= Counter([log])
+
+    def check_new_connection(self) -> None:
+        """Like `check`, before a connection is opened: it must find the log of the open ones."""
+        self.check()
+        if self._logs and _identify(self._log_path()) not in self._logs:
+            self._fail(self._log_path())
 
     def closed(self) -> None:
         """Forgets the database file: the next connection may open another."""
         self._opened = None
+        self._logs.clear()
 
     def check(self, log: FileId | None = None) -> None:
         """Raises NotReady if the path is no longer the opened file, or the log is not `log`."""
