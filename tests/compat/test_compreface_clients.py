@@ -6,15 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.crypto.keyring import new_key
 from harness.servers import Server
-
-Photos = dict[str, bytes]
-Json = dict[str, Any]
+from tests.compat.client_process import Json, run
 
 KEY = "5f3b1c9a-6f0e-4a7d-9d53-0b6f1c2d3e4f"  # CompreFace's keys have this form
 MATCH, NO_MATCH = 0.6, 0.4
@@ -115,31 +112,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ).wait_until_ready()
     yield running
     running.stop()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, photos: Photos) -> Path:
-    """A folder with the photos."""
-    for name in ("obama", "obama2", "obama3", "biden"):
-        (tmp_path / f"{name}.jpg").write_bytes(photos[name])
-    (tmp_path / "nobody.jpg").write_bytes(photos["coffee"])
-    return tmp_path
-
-
-def run(*command: str, folder: Path, **environment: str) -> Json:
-    """The answers that a client printed in its last line."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment or None,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    answers: Json = json.loads(done.stdout.splitlines()[-1])
-    return answers
 
 
 def check(answers: Json) -> None:

@@ -6,15 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.compat.rekognition.routes import OPERATIONS
 from harness.servers import Server
-
-Photos = dict[str, bytes]
-Json = dict[str, Any]
+from tests.compat.client_process import Json, run
 
 KEY, SECRET = "DOORKEY", "not-a-real-secret-0123456789"
 
@@ -145,31 +142,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     ).wait_until_ready(300.0)
     yield running
     running.stop()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, photos: Photos) -> Path:
-    """A folder with the photos."""
-    for name in ("obama", "obama2", "obama3", "biden"):
-        (tmp_path / f"{name}.jpg").write_bytes(photos[name])
-    (tmp_path / "nobody.jpg").write_bytes(photos["coffee"])
-    return tmp_path
-
-
-def run(*command: str, folder: Path, **environment: str) -> Json:
-    """What a client printed in its last line."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment or None,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stderr
-    found: Json = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def check(found: Json) -> None:

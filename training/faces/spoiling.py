@@ -19,13 +19,13 @@ Spoil = Callable[[Image, float, Generator], Image]
 """Returns a spoiled copy of a square RGB crop; the severity is 0 (hardly) to 1 (useless)."""
 
 
-def blur(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001
+def blur(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001 - as the others
     """Gaussian blur with a standard deviation of 0.5 to 5 % of the side."""
     sigma = crop.shape[0] * (0.005 + 0.045 * severity)
     return _pixels(cv2.GaussianBlur(crop, (0, 0), sigma))
 
 
-def low_resolution(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001
+def low_resolution(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001 - as the others
     """Reduces the crop to 55 % down to 9 % of its side and enlarges it again."""
     size = crop.shape[0]
     small = max(4, round(size * 0.55 * (0.16**severity)))
@@ -39,7 +39,7 @@ def darkness(crop: Image, severity: float, rng: Generator) -> Image:
     return _pixels(dark)
 
 
-def overexposure(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001
+def overexposure(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001 - as the others
     """Multiplies the light by 1.5 to 5, clipped at white."""
     return _pixels(crop * (1.5 + 3.5 * severity))
 
@@ -79,7 +79,7 @@ def covered_eyes(crop: Image, severity: float, rng: Generator) -> Image:
     return covered
 
 
-def negative(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001
+def negative(crop: Image, severity: float, rng: Generator) -> Image:  # noqa: ARG001 - as the others
     """Mixes 60 to 100 % of the photographic negative into the crop."""
     return _pixels(crop + (255.0 - 2.0 * crop) * (0.6 + 0.4 * severity))
 
