@@ -124,6 +124,12 @@ def test_a_gallery_shows_the_table_of_the_model(calibrated: TestClient) -> None:
     assert decisions["own_calibration"] is None
     assert decisions["calibration"]["source"] == "model"
     assert decisions["calibration"]["population"] == table.population
+    curve = decisions["calibration"]["curve"]
+    assert curve == {
+        "similarity": list(table.similarity),
+        "fmr": list(table.fmr),
+        "fnmr": list(table.fnmr),
+    }
     assert decisions["identify"]["threshold"] > decisions["verify"]["threshold"]
     known = bool(table.fnmr)
     assert (decisions["verify"]["expected_fnmr"] is not None) == known
@@ -137,6 +143,7 @@ def test_a_calibrated_gallery_decides_by_its_own_table(
     measured = services.gallery_calibrator.calibrate("crowd")
     assert measured.table.people == PEOPLE
     after = calibrated.get("/collections/crowd").json()["decisions"]
+    assert after["calibration"]["curve"] != before["calibration"]["curve"]
     assert after["calibration"]["source"] == "collection"
     assert after["calibration"]["pairs"] == PEOPLE * (PEOPLE - 1) * 2
     own = after["own_calibration"]

@@ -11,6 +11,7 @@ from app.faces.gallery_decisions import GalleryState
 from app.faces.gallery_decisions import Operation as OperationState
 from app.faces.gallery_decisions import OwnCalibration as OwnCalibrationState
 from app.faces.people import CollectionState
+from app.inference.manifest import Calibration
 from app.store import collections as store
 from app.store.db.tables import GALLERY
 
@@ -44,6 +45,11 @@ _DECISIONS = {
         "pairs": 179700,
         "genuine_pairs": 900,
         "measured_to": 0.0001,
+        "curve": {
+            "similarity": [0.2, 0.35, 0.48],
+            "fmr": [0.1, 0.01, 0.0001],
+            "fnmr": [0.002, 0.011, 0.042],
+        },
     },
     "own_calibration": {
         "in_force": True,
@@ -125,6 +131,22 @@ class Operation(BaseModel):
         )
 
 
+class CalibrationCurve(BaseModel):
+    """Error rates by threshold, one entry per knot; log(FMR) is linear between knots.
+
+    `similarity` is the threshold of an average pair, `fmr` the share of impostor pairs that reach
+    it, `fnmr` the share of genuine pairs below it; `fnmr` is empty if it was not measured.
+    """
+
+    similarity: list[float]
+    fmr: list[float]
+    fnmr: list[float]
+
+    @classmethod
+    def of(cls, table: Calibration) -> "CalibrationCurve":
+        return cls(similarity=list(table.similarity), fmr=list(table.fmr), fnmr=list(table.fnmr))
+
+
 class CalibrationInForce(BaseModel):
     """The table that thresholds are computed from. Rates below `measured_to` are extrapolated."""
 
@@ -133,6 +155,7 @@ class CalibrationInForce(BaseModel):
     pairs: int
     genuine_pairs: int
     measured_to: float | None
+    curve: CalibrationCurve
 
 
 class OwnCalibration(BaseModel):
@@ -185,6 +208,7 @@ class Decisions(BaseModel):
                 pairs=table.pairs,
                 genuine_pairs=table.genuine_pairs,
                 measured_to=table.measured_to,
+                curve=CalibrationCurve.of(table),
             ),
             own_calibration=OwnCalibration.of(own) if own is not None else None,
             verify=Operation.of(state.verify),
