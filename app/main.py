@@ -45,6 +45,7 @@ from app.audit_events import SERVICE, set_origin
 from app.compat.compreface import routes as compreface
 from app.compat.deepstack import routes as deepstack
 from app.compat.rekognition import routes as rekognition
+from app.console import routes as console
 from app.errors import SimaError
 from app.logs import configure_logs, get_logger
 from app.process import (
@@ -156,6 +157,8 @@ def create_app(
     for module in endpoints:
         app.include_router(module.router)
     app.include_router(persons.receipts)
+    if settings.console:
+        app.include_router(console.router)
     offered: dict[CompatName, APIRouter] = {
         "compreface": compreface.router,
         "deepstack": deepstack.router,

@@ -173,6 +173,8 @@ class Settings(BaseSettings):
     `metrics`, `ready` (its details)."""
     open: bool = False
     """Listen on an address that other machines reach although there are no API keys."""
+    console: bool = True
+    """Serve the console, the service's web page, at `/console/`; `/` leads to it."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, as JSON, by which clients address a service without keys, besides loopback."""
     cors_origins: tuple[str, ...] = ()

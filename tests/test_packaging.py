@@ -114,6 +114,9 @@ def test_the_wheel_has_the_shipped_files_and_no_pulled_weights(wheel: Path) -> N
         sources = {file.relative_to(PROJECT / folder) for file in (PROJECT / folder).rglob("*.py")}
         assert {f"{inside}/{file.as_posix()}" for file in sources} <= set(names)
     assert "training/configs/demo.toml" in names
+    for folder in ("app/console/static", "app/api/swagger_ui"):
+        pages = [file for file in (PROJECT / folder).rglob("*") if file.is_file()]
+        assert {file.relative_to(PROJECT).as_posix() for file in pages} <= set(names)
 
 
 def test_models_of_an_installed_package_are_written_to_the_data_folder(

@@ -1,12 +1,16 @@
-"""The OpenAPI document and the pages that show it."""
+"""The OpenAPI document and the page that shows it, with Swagger UI from the package's own files."""
+
+from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from app.api.authorization import AuthorizedRoute
+from app.api.static_files import StaticFolder
 
 router = APIRouter(route_class=AuthorizedRoute, include_in_schema=False)
+
+_SWAGGER_UI = StaticFolder(Path(__file__).parent / "swagger_ui")
 
 
 @router.get("/openapi.json")
@@ -17,15 +21,21 @@ async def openapi(request: Request) -> JSONResponse:
 
 
 @router.get("/docs")
-async def swagger_ui(request: Request) -> HTMLResponse:
+async def swagger_ui(request: Request) -> Response:
     """Show the document with Swagger UI."""
-    return get_swagger_ui_html(openapi_url=f"{_root(request)}/openapi.json", title="Sima")
+    return await _SWAGGER_UI.respond(request, "index.html")
+
+
+@router.get("/docs/{file}")
+async def swagger_ui_file(request: Request, file: str) -> Response:
+    """Get a file of Swagger UI."""
+    return await _SWAGGER_UI.respond(request, file)
 
 
 @router.get("/redoc")
-async def redoc(request: Request) -> HTMLResponse:
-    """Show the document with ReDoc."""
-    return get_redoc_html(openapi_url=f"{_root(request)}/openapi.json", title="Sima")
+async def redoc() -> RedirectResponse:
+    """Redirect to the page that shows the document."""
+    return RedirectResponse("docs")
 
 
 def _root(request: Request) -> str:

@@ -91,6 +91,8 @@ ROUTES = {
     "GET /zero-shot/projections/{name}": Access("read", "vocabulary"),
     "DELETE /zero-shot/projections/{name}": Access("admin", "vocabulary"),
     "GET /": Access(None, "none"),
+    "GET /console": Access(None, "none"),
+    "GET /console/{path:path}": Access(None, "none"),
     "GET /health": Access(None, "none"),
     "GET /ready": Access(None, "list"),
     "GET /models": Access(None, "none"),
@@ -98,6 +100,7 @@ ROUTES = {
     "GET /metrics": Access("read", "service", public="metrics"),
     "GET /openapi.json": Access("read", "none", public="docs"),
     "GET /docs": Access("read", "none", public="docs"),
+    "GET /docs/{file}": Access("read", "none", public="docs"),
     "GET /redoc": Access("read", "none", public="docs"),
 }
 """By method and path."""

@@ -62,9 +62,9 @@ class ModelList(BaseModel):
 
 
 @router.get("/", include_in_schema=False)
-async def root() -> RedirectResponse:
-    """Redirect to the interactive API documentation."""
-    return RedirectResponse("docs")
+async def root(ctx: Ctx) -> RedirectResponse:
+    """Redirect to the console; without it, to the documentation of the API."""
+    return RedirectResponse("console/" if ctx.services.settings.console else "docs")
 
 
 @router.get("/health")

@@ -70,6 +70,17 @@ def _bodies(operation: Mapping[str, Any]) -> dict[str, Schema] | None:
 
 def undocumented() -> list[Operation]:
     """Operations that the OpenAPI document of every service leaves out."""
-    paths = ("/", "/docs", "/redoc", "/openapi.json", "/metrics", "/nowhere", "/persons/", "//")
+    paths = (
+        "/",
+        "/console/",
+        "/docs",
+        "/docs/start.js",
+        "/redoc",
+        "/openapi.json",
+        "/metrics",
+        "/nowhere",
+        "/persons/",
+        "//",
+    )
     others = [Operation("GET", path) for path in paths]
     return [*others, Operation("OPTIONS", "/persons"), Operation("HEAD", "/health")]

@@ -148,7 +148,11 @@ def test_the_nginx_example_with_a_prefix(tmp_path: Path) -> None:
     ):
         assert client.get("/health").json() == {"status": "ok"}
         assert client.get("/persons").json()["persons"] == []
-        assert "/faces/openapi.json" in client.get("/docs").text
+        for page, script in (("/docs", "docs/start.js"), ("/console/", "js/main.js")):
+            opened = client.get(page)
+            assert script in opened.text
+            assert client.get(str(opened.url.join(script))).status_code == 200
+        assert client.get("/").headers["Location"] == "console/"
         assert client.get("/openapi.json").json()["servers"] == [{"url": "/faces"}]
 
 

@@ -1,0 +1,90 @@
+"""Chromium, driven by Playwright, and a real server for the tests of the console.
+
+Without Chromium these tests are skipped: Debian's package `chromium` has it, `.ci/run` installs it.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from harness.servers import Server, running
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+"""The last two replace the camera by a generated video, without a question to the user."""
+
+
+@dataclass
+class Observer:
+    """What a page did that it must not do."""
+
+    host: str
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Records requests to other hosts, messages of errors and uncaught exceptions."""
+        page.on("request", self._note_request)
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _note_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("blob", "data") and parts.netloc != self.host:
+            self.foreign.append(request.url)
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        # Chromium reports every answer from 400 on; refusals of the service are tested by the page.
+        if message.type == "error" and "the server responded with a status of" not in message.text:
+            self.errors.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser for all tests of the process."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is missing; install the Debian package chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service without keys, with an empty store."""
+    with running(tmp_path_factory.mktemp("data")) as started:
+        yield started
+
+
+@pytest.fixture
+def page(chromium: Browser, server: Server) -> Iterator[Page]:
+    """A page in English, which must send no request to another host and report no error."""
+    context = chromium.new_context(
+        base_url=f"{server.url}/console/",
+        locale="en-GB",
+        viewport={"width": 1280, "height": 900},
+        permissions=["camera"],
+    )
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    observer = Observer(urlsplit(server.url).netloc)
+    observer.watch(opened)
+    yield opened
+    context.close()
+    assert observer.foreign == []
+    assert observer.errors == []
