@@ -101,14 +101,16 @@ class Identification:
     """An open-set 1:N search for the faces of an image.
 
     `threshold` is what an average pair needs; each candidate's own threshold decides. `target_fpir`
-    is the rate in force, None with a fixed threshold. `visitor_days` is set if the gallery has the
-    option `visitors`.
+    is the rate in force, None with a fixed threshold. A match is `ambiguous` if another person who
+    matches is less than `ambiguity_margin` behind, by `similarity - threshold`. `visitor_days` is
+    set if the gallery has the option `visitors`.
     """
 
     faces: tuple[IdentifiedFace, ...]
     gallery_size: int
     threshold: float
     target_fpir: float | None
+    ambiguity_margin: float
     visitor_days: int | None = None
 
 
@@ -227,7 +229,8 @@ class Recognizer:
             for probe, correction, people in zip(found, own, nearest, strict=True)
         )
         days = gallery.options.get("visitors", {}).get("days")
-        return Identification(identified, gallery.size, limit.threshold, limit.target, days)
+        margin = self._ambiguity_margin
+        return Identification(identified, gallery.size, limit.threshold, limit.target, margin, days)
 
     def _rules(self, collection: str | None) -> DecisionRules:
         """The rules of a gallery, or of comparisons outside of any."""

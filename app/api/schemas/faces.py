@@ -150,13 +150,15 @@ class Identified(BaseModel):
     """A 1:N search for every face of the image.
 
     `threshold` is what an average pair needs; each candidate's own threshold decides.
-    `target_fpir` is the rate in force, null with a fixed threshold.
+    `target_fpir` is the rate in force, null with a fixed threshold. A face is `ambiguous` if two
+    people match whose `similarity - threshold` differs by less than `ambiguity_margin`.
     """
 
     faces: list[IdentifiedFace]
     gallery_size: int
     threshold: float
     target_fpir: float | None
+    ambiguity_margin: float
     model: str
 
     @classmethod
@@ -166,5 +168,6 @@ class Identified(BaseModel):
             gallery_size=result.gallery_size,
             threshold=result.threshold,
             target_fpir=result.target_fpir,
+            ambiguity_margin=result.ambiguity_margin,
             model=model,
         )

@@ -20,8 +20,12 @@ export function replace(element, ...children) {
 
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name === "on") {
+    if (value === null || value === undefined) continue;
+    if (name.startsWith("aria-")) {
+      element.setAttribute(name, String(value)); // there, false is a value of its own
+    } else if (value === false) {
+      continue;
+    } else if (name === "on") {
       for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
     } else if (name === "dataset") {
       Object.assign(element.dataset, value);

@@ -74,10 +74,12 @@ export function percent(share) {
   return new Intl.NumberFormat(state.id, options).format(share);
 }
 
-/** A rare rate, as "1 in 25,000"; an extrapolated tail ends at one in a billion. */
+/** A rate as "1 in 25,000"; an extrapolated tail ends at one in a billion. */
 export function oneIn(rate) {
-  if (rate <= 1e-9) return t("common.lessThanOneIn", { count: 1e9 });
-  if (rate >= 0.1) return percent(rate);
+  if (rate <= 1e-9) {
+    const billion = new Intl.NumberFormat(state.id, { notation: "compact", compactDisplay: "long" });
+    return t("common.lessThanOneIn", { count: billion.format(1e9) });
+  }
   const count = 1 / rate;
   const rounding = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 1);
   return t("common.oneIn", { count: Math.round(count / rounding) * rounding });

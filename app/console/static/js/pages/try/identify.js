@@ -1,0 +1,85 @@
+// Identify: the faces of one photo, or of the camera, against the people of a gallery.
+
+import { get, part, sendPhoto, timingsOf } from "../../api.js";
+import { cameraAvailable } from "../../camera.js";
+import { identifiedAt } from "../../decisions.js";
+import { el, replace } from "../../dom.js";
+import { rateSlider } from "../../gauge.js";
+import { number, t } from "../../i18n.js";
+import { dropArea, photoAddress, photoView, takePhotosOfPage } from "../../photos.js";
+import { announce, attempt, button, card, notice } from "../../widgets.js";
+import { enrollForm } from "./enroll.js";
+import { faceCard, faceLabel } from "./faces.js";
+import { liveCamera } from "./live.js";
+
+/** The parts of the page for one gallery. */
+export function openIdentify({ collection, signal }) {
+  const message = el("div");
+  const stage = el("div", { class: "stage" });
+  const results = el("div", { class: "results" });
+  const timings = el("div");
+  const state = { answer: null, curve: null, photo: null, view: null, moved: false };
+
+  const show = () => {
+    const { answer, curve, view } = state;
+    if (!answer) return;
+    const shown = state.moved && curve ? identifiedAt(answer, curve, slider.rate()) : answer;
+    view.mark(shown.faces.map((one) => one.face), shown.faces.map(faceLabel));
+    replace(results, shown.faces.length === 0 && notice("info", t("try.noFace")), shown.faces.map((face, at) => faceCard(face, answer.faces[at].decision, at, enrollment(face))));
+  };
+  const slider = rateSlider(t("try.targetFpir"), () => {
+    state.moved = true;
+    show();
+  });
+  slider.input.disabled = true;
+  replace(results, el("p", { class: "muted" }, t("try.noAnswer")));
+
+  const enrollment = (face) => () =>
+    enrollForm({ collection, face, signal, photo: state.photo, image: state.view.image, alone: state.answer.faces.length === 1, done: () => identify(state.photo) });
+
+  const identify = async (photo) => {
+    const view = photoView(photoAddress(photo, signal), t("try.photo"));
+    replace(stage, view.element);
+    replace(results);
+    results.setAttribute("aria-busy", "true");
+    const answered = await attempt(null, message, () => request(photo, collection, view.image, signal));
+    results.removeAttribute("aria-busy");
+    if (!answered) return;
+    Object.assign(state, { answer: answered.answer, photo, view });
+    state.curve ??= await curveOf(collection, signal);
+    adjust();
+    replace(timings, timingList(answered.timings, answered.answer));
+    show();
+    announce(t("try.found", { count: answered.answer.faces.length }));
+  };
+
+  const adjust = () => {
+    const { target_fpir: target } = state.answer;
+    slider.input.disabled = target === null || !state.curve;
+    if (!state.moved && target !== null) slider.set(target);
+  };
+
+  const take = ([photo]) => identify(photo);
+  const camera = button(t("photos.camera"), () => replace(stage, liveCamera({ collection, signal, take: identify, message })), { icon: "camera" });
+  takePhotosOfPage(take, signal);
+  const input = dropArea(t("photos.drop"), take, { more: [cameraAvailable() && camera] });
+  return el("div", { class: "try-grid" }, el("div", { class: "try-photo" }, input, message, stage, timings), el("div", { class: "try-answer" }, card(t("try.answer"), slider.element, results)));
+}
+
+async function request(photo, collection, image, signal) {
+  const response = await sendPhoto("/identify", photo, { collection, rotate: "auto" }, { signal });
+  const answer = await response.json();
+  await image.decode().catch(() => null); // a format that only the service can read
+  return { answer, timings: timingsOf(response) };
+}
+
+/** The calibration curve in force, null if the key may not read it. */
+async function curveOf(collection, signal) {
+  const found = await attempt(null, null, () => get(`/collections/${part(collection)}`, {}, { signal }));
+  return found?.decisions?.calibration.curve ?? null;
+}
+
+function timingList(timings, answer) {
+  const parts = timings.map(([name, milliseconds]) => el("li", {}, t("try.stage", { name: t(`try.stages.${name}`), milliseconds: number(milliseconds, milliseconds < 10 ? 1 : 0) })));
+  return el("div", { class: "timings hint" }, el("ul", { "aria-label": t("try.timings") }, parts), el("p", {}, t("try.gallery", { count: answer.gallery_size, model: answer.model })));
+}
