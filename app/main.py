@@ -15,6 +15,7 @@ from app import __version__
 from app.api import (
     collections,
     documentation,
+    duplicates,
     embeddings,
     enrollment,
     faces,
@@ -146,6 +147,7 @@ def create_app(
         reassignment,
         rejections,
         collections,
+        duplicates,
         visitors,
         words,
         vocabularies,

@@ -55,6 +55,7 @@ AUDIT_DECISIONS: dict[str, AuditDecision] = {
     "GET /collections/{name}": _NO_DATA,
     "PATCH /collections/{name}": Audited("collection.change"),
     "DELETE /collections/{name}": Audited("collection.delete"),
+    "GET /collections/{name}/duplicates": _NO_TEMPLATE,
     "GET /collections/{name}/visitors": _NO_TEMPLATE,
     "POST /collections/{name}/visitors/{visitor_id}/promote": Audited("visitor.promote"),
     "DELETE /collections/{name}/visitors/{visitor_id}": Audited("visitor.delete"),

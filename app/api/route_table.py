@@ -66,6 +66,7 @@ ROUTES = {
     "GET /collections/{name}": Access("read", "either"),
     "PATCH /collections/{name}": Access("admin", "collection"),
     "DELETE /collections/{name}": Access("admin", "either"),
+    "GET /collections/{name}/duplicates": Access("read", "collection"),
     "GET /collections/{name}/visitors": Access("read", "collection"),
     "POST /collections/{name}/visitors/{visitor_id}/promote": Access("enroll", "collection"),
     "DELETE /collections/{name}/visitors/{visitor_id}": Access("enroll", "collection"),

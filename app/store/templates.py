@@ -98,6 +98,30 @@ def support_set(session: Session, collection: Collection, person: Person) -> Mat
     return decrypt_vectors(session, stored, collection.space.dimension)
 
 
+def support_sets(
+    session: Session, collection: Collection, entry_ids: Sequence[int]
+) -> dict[int, tuple[list[str], Matrix]]:
+    """Returns the template ids and unit vectors (photos, dimension) of people, oldest first.
+
+    `entry_ids` are their row ids; people without templates are absent.
+    """
+    found: dict[int, tuple[list[str], Matrix]] = {}
+    for start in range(0, len(entry_ids), _MOST_PARAMETERS):
+        some = entry_ids[start : start + _MOST_PARAMETERS]
+        query = (
+            select(TemplateRow)
+            .where(TemplateRow.entry_id.in_(some), TemplateRow.collection_id == collection.row_id)
+            .order_by(TemplateRow.row_id)
+        )
+        rows = list(session.scalars(query))
+        stored = [(row.public_id, row.vector) for row in rows]
+        vectors = decrypt_vectors(session, stored, collection.space.dimension)
+        for entry_id in {row.entry_id for row in rows}:
+            own = [at for at, row in enumerate(rows) if row.entry_id == entry_id]
+            found[entry_id] = [to_template(rows[at]).template_id for at in own], vectors[own]
+    return found
+
+
 def with_mean(templates: Matrix) -> Matrix:
     """The templates and, if there are two or more, their mean at unit length as the last row.
 

@@ -14,6 +14,7 @@ from app.faces.comparison import Comparer
 from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
+from app.faces.duplicates import DuplicateFinder
 from app.faces.enrollment import DEFAULT_COLLECTION, Enroller
 from app.faces.enrollment_checks import EnrollmentChecks, EnrollmentRates
 from app.faces.face_index import FaceIndex
@@ -69,6 +70,7 @@ class Services:
     reassigner: Reassigner
     named_people: NamedPeople
     rejecter: Rejecter
+    duplicates: DuplicateFinder
     visitors: VisitorService
     face_index: FaceIndex
     face_searcher: FaceSearcher
@@ -131,6 +133,9 @@ def build_services(settings: Settings) -> Services:
         reassigner=Reassigner(database, checks, embedder.space, housekeeper.purge_within),
         named_people=NamedPeople(database, housekeeper.purge_within),
         rejecter=Rejecter(pipeline, database),
+        duplicates=DuplicateFinder(
+            database, index_sync, policies, embedder.space, settings.duplicate_fpir
+        ),
         visitors=VisitorService(database, index_sync, policies, housekeeper.purge_within),
         face_index=FaceIndex(pipeline, database, housekeeper.purge_within, photo_lifetime),
         face_searcher=FaceSearcher(pipeline, policies, database, index_sync),

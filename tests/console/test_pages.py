@@ -8,7 +8,12 @@ from playwright.sync_api import Page, expect
 
 from harness.servers import Server
 
-PAGES = {"try": "Try it", "try/verify": "Try it", "people": "People"}
+PAGES = {
+    "try": "Try it",
+    "try/verify": "Try it",
+    "people": "People",
+    "people?show=duplicates": "People",
+}
 """Page -> its English heading."""
 
 

@@ -5,8 +5,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from harness.servers import Server
-from tests.console.photos import drop, paste, payload, pick
 from tests.conftest import upload
+from tests.console.photos import drop, paste, payload, pick
 
 Photos = dict[str, bytes]
 

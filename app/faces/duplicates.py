@@ -1,0 +1,116 @@
+"""Finds people of a gallery who may be one person enrolled twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from app.faces.decisions.policies import DecisionPolicies
+from app.faces.decisions.policy import Judgement
+from app.store.collections import Collection, get_collection
+from app.store.db.database import Database
+from app.store.db.tables import GALLERY
+from app.store.index_sync import IndexSync
+from app.store.people import Person, list_persons
+from app.store.person_search import EVERYBODY
+from app.store.search import NearestPerson, nearest_people
+from app.store.templates import support_sets, with_mean
+from app.vectors import EmbeddingSpace
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """A person, the most similar other one, and a template of each."""
+
+    person: Person
+    other: Person
+    template_id: str
+    other_template_id: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePage:
+    """The pairs of `examined` people; `next_after` is None after the last people."""
+
+    pairs: list[DuplicatePair]
+    examined: int
+    next_after: int | None
+
+
+class DuplicateFinder:
+    """Compares the people of a gallery with each other, page by page.
+
+    A pair is reported where enrollment would have refused the second person as `already_enrolled`:
+    its similarity reaches the threshold of `fpir`, the share of people who resemble another one by
+    chance. Pairs that are rejected (`app.faces.rejections`) are left out.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        index_sync: IndexSync,
+        policies: DecisionPolicies,
+        space: EmbeddingSpace,
+        fpir: float,
+    ) -> None:
+        self._database, self._index_sync, self._policies = database, index_sync, policies
+        self._space, self._fpir = space, fpir
+
+    def page(
+        self, collection: str, after: int, limit: int, fpir: float | None = None
+    ) -> DuplicatePage:
+        """Searches the gallery for up to `limit` people with a row_id above `after`.
+
+        A pair of two of them is found from both sides, and reported once; that of a person with
+        one of another page may be on both pages. Raises CollectionNotFound, SpaceMismatch,
+        DecryptionFailed.
+        """
+        with self._database.read() as session:
+            gallery = get_collection(session, collection, GALLERY)
+            gallery.require_space(self._space)
+            found = list_persons(session, gallery, EVERYBODY, after, limit + 1)
+            people = found[:limit]
+            pairs = self._pairs(session, gallery, people, fpir or self._fpir)
+        return DuplicatePage(
+            _unique(pairs), len(people), people[-1].row_id if len(found) > limit else None
+        )
+
+    def _pairs(
+        self, session: Session, gallery: Collection, people: Sequence[Person], fpir: float
+    ) -> list[DuplicatePair]:
+        stored = support_sets(session, gallery, [person.row_id for person in people])
+        searched = [person for person in people if person.row_id in stored]
+        if not searched:
+            return []
+        probes = np.stack([with_mean(stored[person.row_id][1])[-1] for person in searched])
+        policy = self._policies.of_gallery(session, gallery).policy
+        limit = policy.for_fpir(fpir, gallery.size)
+        corrections = policy.corrections if policy.normalises else None
+        nearest = nearest_people(session, self._index_sync, gallery, probes, 2, corrections)
+        own = policy.corrections(probes).tolist()
+        pairs = []
+        for person, correction, candidates in zip(searched, own, nearest, strict=True):
+            other = _first_other(candidates, person)
+            if other is None:
+                continue
+            judgement = policy.judge(other.similarity, correction + other.correction, limit)
+            if judgement.matches:
+                template_id = stored[person.row_id][0][0]
+                pairs.append(
+                    DuplicatePair(person, other.person, template_id, other.template_id, judgement)
+                )
+        return pairs
+
+
+def _first_other(candidates: Sequence[NearestPerson], person: Person) -> NearestPerson | None:
+    others = (found for found in candidates if found.person.row_id != person.row_id)
+    return next(others, None)
+
+
+def _unique(pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+    found: dict[frozenset[int], DuplicatePair] = {}
+    for pair in pairs:
+        found.setdefault(frozenset((pair.person.row_id, pair.other.row_id)), pair)
+    return list(found.values())
