@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
+import skimage.data
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 from harness.servers import Server, running
+from tests.conftest import encode
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = [
@@ -25,7 +27,7 @@ OPTIONS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-"""The last two replace the camera by a generated video, without a question to the user."""
+"""The last two replace the camera by a video, without a question to the user."""
 
 
 @dataclass
@@ -54,12 +56,15 @@ class Observer:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A browser for all tests of the process."""
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for all tests of the process. Its camera shows the portrait of an astronaut."""
     if CHROMIUM is None:
         pytest.skip("Chromium is missing; install the Debian package chromium")
+    video = tmp_path_factory.mktemp("camera") / "astronaut.mjpeg"
+    video.write_bytes(10 * encode(skimage.data.astronaut(), quality=92))
+    options = [*OPTIONS, f"--use-file-for-fake-video-capture={video}"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
 

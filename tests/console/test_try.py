@@ -162,8 +162,11 @@ def test_a_photo_without_a_face_is_no_error(page: Page, enrolled: Server, photos
     expect(page.locator(".results")).to_contain_text("The photo shows no face.")
 
 
-def test_the_camera_takes_photos_and_stops(page: Page, enrolled: Server) -> None:
-    """Chromium's generated video shows no face."""
+def test_the_camera_recognises_takes_photos_and_stops(
+    page: Page, enrolled: Server, photos: Photos
+) -> None:
+    files, name = upload(photos["astronaut"]), {"name": "Eileen Collins"}
+    httpx2.post(f"{enrolled.url}/enroll", files=files, data=name).raise_for_status()
     page.goto("#/try")
     page.get_by_role("button", name="Camera").click()
     live = page.get_by_role("button", name="Live")
@@ -172,8 +175,9 @@ def test_the_camera_takes_photos_and_stops(page: Page, enrolled: Server) -> None
     assert first.value.ok
     with page.expect_response("**/identify**"):
         pass  # the next frame
+    expect(page.locator(".camera .face-name")).to_have_text("1 · Eileen Collins")
     page.get_by_role("button", name="Take a photo").click()
-    expect(page.locator(".results")).to_contain_text("The photo shows no face.")
+    expect(card(page).get_by_role("heading")).to_have_text("Eileen Collins")
     page.get_by_role("button", name="Camera").click()
     expect(page.locator("video")).to_be_visible()
     page.evaluate(
