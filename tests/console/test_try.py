@@ -122,6 +122,13 @@ def test_a_face_that_is_enrolled_may_be_added_to_the_person(
     assert person["photos"] == 2
 
 
+def test_a_wrong_match_is_corrected(page: Page, enrolled: Server, photos: Photos) -> None:
+    page.goto("#/try")
+    pick(page, photos["obama3"])
+    card(page).get_by_role("button", name="This is not Barack Obama").click()
+    expect(card(page).get_by_role("heading")).to_have_text("Nobody who is enrolled")
+
+
 def test_two_photos_are_compared(page: Page, enrolled: Server, photos: Photos) -> None:
     page.goto("#/try/verify")
     first, second = page.locator(".slot").first, page.locator(".slot").last

@@ -13,8 +13,11 @@ export function faceLabel({ decision, person }, at) {
   return { text: `${number(at + 1)} · ${name}`, kind: KINDS[decision] };
 }
 
-/** A face with its decision, its nearest people, its quality and a form to enroll it. */
-export function faceCard({ face, decision, person, candidates, visitor_id: visitor }, before, at, enrollment) {
+/**
+ * A face with its decision, its nearest people and its quality. `enroll` returns a form that enrolls it;
+ * `reject` records that it is not the person of a match.
+ */
+export function faceCard({ face, decision, person, candidates, visitor_id: visitor }, before, at, { enroll, reject }) {
   const title = person ? personLink(person) : t(`try.title_of.${decision}`);
   const badge = el("span", { class: `badge badge-${KINDS[decision]}` }, t(`decisions.${decision}`));
   const changed = before !== decision && el("span", { class: "badge badge-warning" }, t("try.changed", { before: t(`decisions.${before}`) }));
@@ -26,7 +29,7 @@ export function faceCard({ face, decision, person, candidates, visitor_id: visit
     visitor && el("p", { class: "hint" }, t("try.visitor", { id: visitor })),
     qualityBar(face.quality.score),
     face.quality.reasons.length > 0 && el("ul", { class: "hint" }, face.quality.reasons.map((reason) => el("li", {}, reasonText(reason)))),
-    enrollPart(decision, enrollment),
+    enrollPart(decision, enroll, person && button(t("try.notThis", { name: person.name }), reject, { kind: "plain" })),
   );
 }
 
@@ -42,12 +45,12 @@ function nearest(candidates, person) {
   return el("div", { class: "candidates" }, el("ol", { class: "candidates" }, first), more);
 }
 
-function enrollPart(decision, enrollment) {
+function enrollPart(decision, enroll, other) {
   const place = el("div", { class: "enroll" });
   const start = button(t("enroll.start"), () => {
-    place.replaceChildren(enrollment());
+    place.replaceChildren(enroll());
     place.querySelector("input")?.focus();
   }, { icon: "plus", kind: decision === "unknown" ? "" : "plain" });
-  place.append(start);
+  place.append(el("div", { class: "actions" }, start, other));
   return place;
 }

@@ -1,12 +1,12 @@
 // Identify: the faces of one photo, or of the camera, against the people of a gallery.
 
-import { get, part, sendPhoto, timingsOf } from "../../api.js";
+import { get, part, request as call, sendPhoto, timingsOf } from "../../api.js";
 import { cameraAvailable } from "../../camera.js";
 import { identifiedAt } from "../../decisions.js";
 import { el, replace } from "../../dom.js";
 import { rateSlider } from "../../gauge.js";
 import { number, t } from "../../i18n.js";
-import { dropArea, photoAddress, photoView, takePhotosOfPage } from "../../photos.js";
+import { cutOut, dropArea, photoAddress, photoView, takePhotosOfPage } from "../../photos.js";
 import { announce, attempt, button, card, notice } from "../../widgets.js";
 import { enrollForm } from "./enroll.js";
 import { faceCard, faceLabel } from "./faces.js";
@@ -25,7 +25,7 @@ export function openIdentify({ collection, signal }) {
     if (!answer) return;
     const shown = state.moved && curve ? identifiedAt(answer, curve, slider.rate()) : answer;
     view.mark(shown.faces.map((one) => one.face), shown.faces.map(faceLabel));
-    replace(results, shown.faces.length === 0 && notice("info", t("try.noFace")), shown.faces.map((face, at) => faceCard(face, answer.faces[at].decision, at, enrollment(face))));
+    replace(results, shown.faces.length === 0 && notice("info", t("try.noFace")), shown.faces.map((face, at) => faceCard(face, answer.faces[at].decision, at, { enroll: enrollment(face), reject: rejection(face) })));
   };
   const slider = rateSlider(t("try.targetFpir"), () => {
     state.moved = true;
@@ -37,12 +37,26 @@ export function openIdentify({ collection, signal }) {
   const enrollment = (face) => () =>
     enrollForm({ collection, face, signal, photo: state.photo, image: state.view.image, alone: state.answer.faces.length === 1, done: () => identify(state.photo) });
 
+  const rejection = (face) => async () => {
+    const sent = new FormData();
+    sent.set("face", "largest");
+    sent.set("image", state.answer.faces.length === 1 ? state.photo : await cutOut(state.view.image, face.face.box), "photo.jpg");
+    const path = `/persons/${part(face.person.person_id)}/not-this`;
+    if (await attempt(null, message, () => call("POST", path, { form: sent, signal }))) await identify(state.photo);
+  };
+
+  let asked = new AbortController();
+  signal.addEventListener("abort", () => asked.abort());
   const identify = async (photo) => {
+    asked.abort(); // of an earlier photo, whose answer would replace this one's
+    asked = new AbortController();
+    const { signal: own } = asked;
     const view = photoView(photoAddress(photo, signal), t("try.photo"));
     replace(stage, view.element);
     replace(results);
     results.setAttribute("aria-busy", "true");
-    const answered = await attempt(null, message, () => request(photo, collection, view.image, signal));
+    const answered = await attempt(null, message, () => request(photo, collection, view.image, own));
+    if (own.aborted) return;
     results.removeAttribute("aria-busy");
     if (!answered) return;
     Object.assign(state, { answer: answered.answer, photo, view });

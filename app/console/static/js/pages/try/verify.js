@@ -54,11 +54,16 @@ export function openVerify({ signal }) {
     replace(slots[side], dropArea(t(`try.side.${side}`), ([photo]) => set(side, photo)));
   };
 
+  let asked = new AbortController();
+  signal.addEventListener("abort", () => asked.abort());
   const compare = async () => {
+    asked.abort(); // of earlier photos, whose answer would replace that for these
+    asked = new AbortController();
+    const { signal: own } = asked;
     const form = new FormData();
     for (const side of SIDES) form.set(`image_${side}`, state.photos[side]);
-    const answer = await attempt(null, message, () => request("POST", "/verify", { form, signal }));
-    if (!answer) return;
+    const answer = await attempt(null, message, () => request("POST", "/verify", { form, signal: own }));
+    if (!answer || own.aborted) return;
     await Promise.all(SIDES.map((side) => state.views[side].image.decode().catch(() => null)));
     state.answer = answer;
     state.curve ??= await modelCurve(signal);
