@@ -75,6 +75,7 @@ class TrainingRun:
             [weight for weight in self._network.parameters() if weight.requires_grad],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
+            fused=True,  # one pass over each weight; a third of the time on one CPU core
         )
         self._progress = load_checkpoint(
             self.checkpoint, self._network, self._average, self._optimizer

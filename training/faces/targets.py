@@ -82,14 +82,22 @@ def distillation_targets(
     once, from the crops that are not held out, and stored in `run/reduction.npy`: another basis
     of the same subspace would give different targets.
     """
-    parts = []
-    for folder in teachers.folders:
-        embedder = load_teacher(folder, teachers.weights, fast=True, threads=os.cpu_count() or 1)
-        path = run / f"targets-{embedder.manifest.name}.npz"
-        workers = 1 if embedder.providers == ("OpenVINO",) else None
-        parts.append(load_or_embed(path, embedder, crops, workers=workers))
+    parts = [_teacher_embeddings(run, folder, teachers, crops) for folder in teachers.folders]
     reduction = _load_or_reduce(run / _REDUCTION, parts, ~held_out(crops), dimension)
     return combine(parts, reduction), reduction
+
+
+def _teacher_embeddings(run: Path, folder: Path, teachers: TeacherFiles, crops: CropSet) -> Matrix:
+    """Embeddings of `crops` by one teacher, which is unloaded before the function returns.
+
+    OpenVINO gives the thread an alternate signal stack and restores the former one when a model is
+    unloaded. If two models are unloaded in the order of loading, a freed stack remains, and the
+    next signal ends the process with SIGSEGV.
+    """
+    embedder = load_teacher(folder, teachers.weights, fast=True, threads=os.cpu_count() or 1)
+    path = run / f"targets-{embedder.manifest.name}.npz"
+    workers = 1 if embedder.providers == ("OpenVINO",) else None
+    return load_or_embed(path, embedder, crops, workers=workers)
 
 
 def inherit_reduction(run: Path, start: Path) -> None:

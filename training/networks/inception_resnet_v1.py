@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.networks.pointwise import pointwise
+
 _BN_EPS = 1e-3
 _SCALE_35, _SCALE_17, _SCALE_8 = 0.17, 0.10, 0.20  # residual scaling, section 3.3 of the paper
 
@@ -19,6 +21,15 @@ _REPEATED_BLOCK = re.compile(r"repeat_[123]\.[0-9]+(?=\.)")
 
 REPEATS = (5, 10, 5)
 """Residual blocks of the three grids in FaceNet."""
+
+
+def _convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply `layer`; in training by matrix products if its kernel is 1x1 (see `pointwise`)."""
+    if not layer.training or layer.kernel_size != (1, 1):
+        result: Tensor = layer(x)
+        return result
+    out = pointwise(x, layer.weight.to(x.dtype))
+    return out if layer.bias is None else out + layer.bias.to(x.dtype)[:, None, None]
 
 
 class BasicConv2d(nn.Module):
@@ -37,7 +48,7 @@ class BasicConv2d(nn.Module):
         self.bn = nn.BatchNorm2d(outputs, eps=_BN_EPS, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.bn(self.conv(x)))
+        return functional.relu(self.bn(_convolve(self.conv, x)))
 
 
 class ResidualBlock(nn.Module):
@@ -56,7 +67,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)]
-        out = self.conv2d(torch.cat(parts, dim=1))
+        out = _convolve(self.conv2d, torch.cat(parts, dim=1))
         out = x + (out if self.scale == 1.0 else self.scale * out)
         return functional.relu(out) if self._relu else out
 

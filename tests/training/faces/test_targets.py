@@ -1,5 +1,7 @@
 """Distillation targets and their files."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,3 +50,28 @@ def test_a_later_stage_uses_the_basis_of_its_initial_weights(tmp_path: Path) -> 
     assert np.array_equal(np.load(second / "reduction.npy"), own), (
         "a run's own reduction is not replaced"
     )
+
+
+_CHECKOUT = Path(__file__).parents[3]
+_SIGNAL_AFTER_TWO_TEACHERS = """
+import os, signal, sys
+from pathlib import Path
+from tests.models import SHIPPED
+from tests.training.faces.patterns import synthetic_crops
+from training.faces.targets import distillation_targets
+from training.faces.teacher import TeacherFiles
+
+teachers = TeacherFiles((SHIPPED, SHIPPED))
+distillation_targets(Path(sys.argv[1]), teachers, synthetic_crops(2, 2), 16)
+signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_signals_are_handled_after_two_teachers_were_unloaded(tmp_path: Path) -> None:
+    """OpenVINO left a freed signal stack on processors with AMX: the next signal was a crash."""
+    pytest.importorskip("openvino", reason="requires the extra `train`")
+    command = [sys.executable, "-c", _SIGNAL_AFTER_TWO_TEACHERS, str(tmp_path)]
+    done = subprocess.run(command, cwd=_CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "handled" in done.stdout

@@ -6,7 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="requires the extra `train`")
 
+from torch.nn import functional
+
 from training.networks.inception_resnet_v1 import InceptionResnetV1
+from training.networks.pointwise import pointwise
 from training.networks.published import published_network
 
 
@@ -56,3 +59,32 @@ def test_weights_of_another_network_are_refused() -> None:
         deep.load_shallower(state)
     with pytest.raises(RuntimeError, match="size mismatch"):
         deep.load_shallower(InceptionResnetV1(32, 0.25, repeats=(1, 2, 1)).state_dict())
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_a_pointwise_convolution_and_its_gradients_equal_those_of_torch(
+    layout: torch.memory_format,
+) -> None:
+    x = torch.randn(4, 24, 5, 5).contiguous(memory_format=layout).requires_grad_()
+    weight = torch.randn(16, 24, 1, 1, requires_grad=True)
+    gradient = torch.randn(4, 16, 5, 5)
+    ours, theirs = pointwise(x, weight), functional.conv2d(x, weight)
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    for mine, other in zip(
+        torch.autograd.grad(ours, (x, weight), gradient),
+        torch.autograd.grad(theirs, (x, weight), gradient),
+        strict=True,
+    ):
+        assert torch.allclose(mine, other, atol=1e-4)
+    torch.library.opcheck(pointwise, (x, weight))
+
+
+def test_training_and_serving_compute_the_same() -> None:
+    """Training multiplies matrices where the exported network convolves."""
+    network = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1)).eval()
+    crops = torch.randn(2, 3, 80, 80)
+    served = network(crops)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.training = True
+    assert torch.allclose(network(crops), served, atol=1e-5)
