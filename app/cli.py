@@ -15,6 +15,7 @@ from app.commands import (
     backup,
     collections,
     decisions,
+    duplicates,
     images,
     models,
     people,
@@ -45,6 +46,7 @@ persons.persons.command("merge")(reassignment.merge)
 persons.persons.command("not-this")(rejections.not_this)
 persons.persons.command("rejections")(rejections.list_rejections)
 persons.persons.command("delete-rejection")(rejections.delete_rejection)
+persons.persons.command("duplicates")(duplicates.list_duplicates)
 app.add_typer(visitors.visitors, name="visitors")
 app.add_typer(words.words, name="words")
 app.add_typer(zero_shot.zero_shot, name="zero-shot")

@@ -74,7 +74,7 @@ class DuplicateFinder:
             people = found[:limit]
             pairs = self._pairs(session, gallery, people, fpir or self._fpir)
         return DuplicatePage(
-            _unique(pairs), len(people), people[-1].row_id if len(found) > limit else None
+            unique_pairs(pairs), len(people), people[-1].row_id if len(found) > limit else None
         )
 
     def _pairs(
@@ -109,7 +109,8 @@ def _first_other(candidates: Sequence[NearestPerson], person: Person) -> Nearest
     return next(others, None)
 
 
-def _unique(pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+def unique_pairs(pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+    """The pairs without those of the same two people that follow."""
     found: dict[frozenset[int], DuplicatePair] = {}
     for pair in pairs:
         found.setdefault(frozenset((pair.person.row_id, pair.other.row_id)), pair)

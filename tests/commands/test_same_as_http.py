@@ -60,6 +60,12 @@ def test_commands_print_what_the_service_answers(
     assert sima("identify", photo, "--collection", "staff") == identified
     pair = {**upload(photos["obama"], "image_a"), **upload(photos["obama"], "image_b")}
     assert sima("verify", photo, photo) == client.post("/verify", files=pair).json()
+    again = ("--name", "Obama", "--allow-duplicate", "--collection", "staff")
+    other = sima("enroll", photo, *again)
+    duplicates = client.get("/collections/staff/duplicates").json()
+    assert sima("persons", "duplicates", "--collection", "staff") == duplicates
+    assert len(duplicates["pairs"]) == 1
+    sima("persons", "delete", other["person_id"])
     assert sima("collections", "show", "staff") == client.get("/collections/staff").json()
     assert sima("collections", "list") == client.get("/collections").json()
 
@@ -87,6 +93,8 @@ def test_commands_correct_answers_as_the_service_does(
     template_id = template["template_id"]
     moved = sima("persons", "move-photo", visitor_id, template_id, "--name", "B. Obama")
     other = moved["person"]["person_id"]
+    found = sima("persons", "duplicates", *inside, "--target-fpir", 0.5)
+    assert (len(found["pairs"]), found["examined"]) == (0, 2)  # the person has no photo left
     rejection = sima("persons", "not-this", visitor_id, "--template-id", template_id)
     client = make_client(folder, default_vocabulary="")
     url = f"/persons/{visitor_id}/not-this"
