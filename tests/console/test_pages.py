@@ -3,10 +3,10 @@
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from harness.servers import Server
+from tests.console.accessibility import violations
 
 PAGES = {
     "try": "Try it",
@@ -21,13 +21,6 @@ def show(page: Page, name: str, heading: str) -> None:
     page.goto(f"#/{name}")
     expect(page.get_by_role("heading", level=1)).to_have_text(heading)
     expect(page.locator("main[aria-busy]")).to_have_count(0)
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, by rule and element."""
-    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    found = Axe().run(page, options=options).response["violations"]
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,7 +1,7 @@
 """The page People, in Chromium against a real service."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from harness.servers import Server
 from tests.conftest import encode, upload
+from tests.console.accessibility import violations
 from tests.console.photos import drop, payload
 
 Photos = dict[str, bytes]
@@ -198,3 +199,29 @@ def test_a_visitor_is_enrolled(
     page.get_by_role("dialog").get_by_role("button", name="Enroll").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Joe Biden")
     assert gallery.people() == {"Joe Biden": 1}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_the_pages_show(
+    page: Page, gallery: Gallery, photos: Photos, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    person = gallery.enroll(photos["obama"], "Barack Obama", metadata='{"team": "press"}')
+    gallery.enroll(photos["obama3"], "باراک اوباما")
+    page.goto("#/people")
+    expect(page.locator(".people-grid li")).to_have_count(2)
+    assert violations(page) == []
+    page.goto("#/people?show=duplicates")
+    expect(page.locator(".pair-entry")).to_have_count(1)
+    assert violations(page) == []
+    page.goto("#/try")
+    drop(page.locator(".drop"), photos["pair"])
+    page.get_by_role("button", name="Enroll this face").last.click()
+    assert violations(page) == []
+    open_person(page, person)
+    drop(page.locator(".drop"), photos["biden"])
+    expect(page.get_by_role("button", name="Add anyway")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Merge into").click()
+    expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(1)
+    assert violations(page) == []
