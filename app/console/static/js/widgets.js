@@ -105,6 +105,7 @@ export function dialog(title, build) {
     });
     document.body.append(box);
     box.showModal();
+    box.querySelector("input, select, textarea")?.focus(); // else the button that closes it has the focus
   });
 }
 

@@ -36,9 +36,9 @@ function actions(person, message, signal) {
 }
 
 function dataForm(person, changed, signal) {
-  const name = el("input", { type: "text", required: true, maxlength: 200, value: person.name, autocomplete: "off" });
-  const externalId = el("input", { type: "text", maxlength: 200, value: person.external_id ?? "", autocomplete: "off" });
-  const metadata = el("textarea", { rows: 4, spellcheck: "false", class: "mono" });
+  const name = el("input", { type: "text", dir: "auto", required: true, maxlength: 200, value: person.name, autocomplete: "off" });
+  const externalId = el("input", { type: "text", dir: "auto", maxlength: 200, value: person.external_id ?? "", autocomplete: "off" });
+  const metadata = el("textarea", { rows: 4, spellcheck: "false", class: "mono", dir: "ltr" });
   metadata.value = JSON.stringify(person.metadata, null, 2);
   const message = el("div");
   const submit = el("button", { type: "submit", class: "button button-primary" }, t("common.save"));
