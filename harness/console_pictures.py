@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
             view.take("console-people", _people)
             view.take(
                 "console-phone-persian",
-                lambda page: _identify(page, portrait, scroll=330),
+                lambda page: _identify(page, portrait, scroll=520),
                 language="fa",
                 width=400,
             )

@@ -37,7 +37,8 @@ export function rateSlider(text, change) {
     change(rate());
   });
   const step = (event) => {
-    const direction = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1 }[event.key];
+    const forward = document.documentElement.dir === "rtl" ? -1 : 1;
+    const direction = { ArrowUp: 1, ArrowRight: forward, ArrowDown: -1, ArrowLeft: -forward }[event.key];
     if (!direction) return;
     event.preventDefault(); // a step of the browser would be a hundredth of the range
     set(10 ** (Math.round(Number(input.value) * 4 + direction) / 4));

@@ -8,6 +8,8 @@ import { announce, attempt, button, notice } from "../../widgets.js";
 import { avatar } from "./avatar.js";
 
 const PAGE = 100;
+const PEOPLE_PER_RUN = 5000;
+const PAIRS_PER_RUN = 50;
 
 export async function openDuplicates(root, { gallery, signal }) {
   const path = `/collections/${part(gallery.name)}/duplicates`;
@@ -18,7 +20,9 @@ export async function openDuplicates(root, { gallery, signal }) {
 
   const run = async () => {
     state.running = true;
-    while (state.running && !signal.aborted) {
+    const people = state.examined + PEOPLE_PER_RUN;
+    const pairs = state.known.size + PAIRS_PER_RUN;
+    while (state.running && !signal.aborted && state.examined < people && state.known.size < pairs) {
       const page = await attempt(null, message, () => get(path, { limit: PAGE, cursor: state.cursor }, { signal }));
       if (!page) break;
       state.cursor = page.next_cursor;
