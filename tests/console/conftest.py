@@ -55,9 +55,13 @@ class Observer:
             self.errors.append(message.text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser for all tests of the process. Its camera shows the portrait of an astronaut."""
+    """A browser, whose camera shows the portrait of an astronaut.
+
+    It ends with the module: while it runs, Playwright occupies the event loop of the main thread,
+    so that tests of other modules could not run one.
+    """
     if CHROMIUM is None:
         pytest.skip("Chromium is missing; install the Debian package chromium")
     video = tmp_path_factory.mktemp("camera") / "astronaut.mjpeg"
