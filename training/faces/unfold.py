@@ -31,7 +31,7 @@ from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1
 _BATCH = 64
 _STATISTICS_CROPS = 2_048
 _REFIT_CROPS = 12_000
-_RIDGE = 1e-3  # relative to the mean diagonal element of the Gram matrix
+_STRENGTHS = (1e-3, 1e-2, 0.1, 1.0, 10.0)  # relative to the Gram matrix's mean diagonal element
 _LEAST_VARIANCE = 1e-8
 
 
@@ -170,7 +170,9 @@ def refit_last_layer(
 ) -> None:
     """Fit the last linear layer by ridge regression from pooled features to `targets`.
 
-    `targets` are the unit vectors of `rows`, shape (len(rows), dimension).
+    The weights are drawn towards the former ones, which were trained on far more crops: on held-out
+    people this gave a cosine to the targets of 0.846, weights drawn towards zero 0.833 to 0.841
+    (sima-face-7). `targets` are the unit vectors of `rows`, shape (len(rows), dimension).
     """
     network.eval()
     features: list[Tensor] = []
@@ -182,10 +184,32 @@ def refit_last_layer(
     hook.remove()
     x, y = torch.cat(features), torch.from_numpy(targets).double()
     mean_x, mean_y = x.mean(dim=0), y.mean(dim=0)
-    centred = x - mean_x
-    gram = centred.T @ centred
-    gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
-    weight = torch.linalg.solve(gram, centred.T @ (y - mean_y)).T
+    weight = _ridge(x - mean_x, y - mean_y, network.last_linear.weight.double())
     network.last_linear.weight.copy_(weight)
     out = x @ weight.T
     _set_normalisation(network.last_bn, out.mean(dim=0), out.var(dim=0), mean_y - mean_x @ weight.T)
+
+
+def _ridge(x: Tensor, y: Tensor, former: Tensor) -> Tensor:
+    """Weights (outputs, inputs) that map x (n, inputs) to y (n, outputs), both centred.
+
+    Ridge regression of what a multiple of the weights `former` leaves; a tenth of the rows decides
+    its strength. The multiple is that of least squares: close to zero where `former` was trained
+    for other targets.
+    """
+    before = x @ former.T
+    scale = (before * y).sum() / before.square().sum()
+    rest, last = y - scale * before, len(x) // 10
+    fitted, unseen = slice(last, None), slice(0, last)
+
+    def error(strength: float) -> float:
+        change = _solve(x[fitted], rest[fitted], strength)
+        return float((rest[unseen] - x[unseen] @ change.T).square().mean())
+
+    return scale * former + _solve(x, rest, min(_STRENGTHS, key=error))
+
+
+def _solve(x: Tensor, y: Tensor, strength: float) -> Tensor:
+    gram = x.T @ x
+    gram += strength * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
+    return torch.linalg.solve(gram, x.T @ y).T
