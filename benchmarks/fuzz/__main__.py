@@ -1,13 +1,16 @@
 """Sends generated requests and mutated images to a service: `make fuzz`.
 
-python -m benchmarks.fuzz [--count 100000] [--seed N] [--postgres] [--compat deepstack]
+python -m benchmarks.fuzz [--count 100000] [--seed N] [--postgres] [--no-keys] [--compat deepstack]
 
 Each request follows from the seed and its number: an operation of `/openapi.json` or of a facade,
 valid and hostile values for its parameters, and an image that may be mutated; with the key of an
-administrator, of another role, of a restricted caller, an unknown one, or without a key. The exit
-status is 1 after a status of 500 or more other than 503 `overloaded`, an error that is not JSON,
-no response, a traceback in a response, or an error in the log. Such requests are written to files
-and printed as curl commands (KEY is the key of the caller). `--first N --count 1` sends one again.
+administrator, of another role, of a restricted caller, an unknown one, or without a key. With
+`--no-keys` the service has no keys, and everybody is an administrator.
+
+The exit status is 1 after a status of 500 or more other than 503 `overloaded`, an error that is not
+JSON, no response, a traceback in a response, or an error in the log. Such requests are written to
+files and printed as curl commands (KEY is the key of the caller). `--first N --count 1` sends one
+again.
 """
 
 import argparse
@@ -17,10 +20,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.fuzz.facades import FACADES
 from benchmarks.fuzz.judging import Finding, read_log
 from benchmarks.fuzz.reports import write_findings
-from benchmarks.fuzz.runner import Fuzzer, Results
+from benchmarks.fuzz.runner import FACADES, Fuzzer, Results
 from benchmarks.fuzz.target import started
 from benchmarks.report import conditions, table
 from harness.postgres import postgres_database
@@ -33,7 +35,9 @@ def fuzz(options: argparse.Namespace) -> Results:
         url = f"sqlite:///{folder / 'data' / 'sima.db'}"
         if options.postgres:
             url = stack.enter_context(postgres_database(folder / "postgres"))
-        target = stack.enter_context(started(folder, url, options.compat, options.workers))
+        target = stack.enter_context(
+            started(folder, url, options.compat, options.workers, with_keys=options.keys)
+        )
         fuzzer = Fuzzer(target, options.seed, options.first, options.count, options.timeout)
         results = fuzzer.run(options.clients)
         if (failure := target.check()) is not None:
@@ -52,6 +56,8 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--postgres", action="store_true", help="PostgreSQL instead of SQLite")
+    keys = "API keys of every role in the service"
+    parser.add_argument("--keys", action=argparse.BooleanOptionalAction, default=True, help=keys)
     parser.add_argument("--compat", default=",".join(FACADES), help="SIMA_COMPAT of the service")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for a response")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"), help="folder of findings")
@@ -61,6 +67,7 @@ def main() -> None:
     results = fuzz(options)
     seconds = time.monotonic() - began
     store = "PostgreSQL" if options.postgres else "SQLite"
+    store += "" if options.keys else " without keys"
     conditions(f"{results.statuses.total()} requests, {store}, {seconds:.0f} s")
     table(("status", "responses"), sorted(results.statuses.items()))
     table(("caller", "requests"), sorted(results.by_caller.items()))

@@ -1,4 +1,4 @@
-"""The operations of `app.compat`, which `/openapi.json` does not describe."""
+"""The operations of DeepStack and CompreFace, which `/openapi.json` does not describe."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -107,7 +107,3 @@ def _image_bodies(*names: str) -> dict[str, Schema]:
 def _json(properties: Mapping[str, Schema]) -> dict[str, Schema]:
     schema = {"type": "object", "properties": properties, "required": list(properties)}
     return {"application/json": schema}
-
-
-FACADES = {"compreface": compreface, "deepstack": deepstack}
-"""By the name in SIMA_COMPAT."""

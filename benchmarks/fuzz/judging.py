@@ -41,7 +41,7 @@ def _fault(request: FuzzRequest, answer: Answer) -> str | None:
 def _severe_fault(answer: Answer) -> str | None:
     if any(trace in answer.body for trace in _TRACES):
         return "a traceback in the response"
-    if answer.status >= 500 and not (answer.status == 503 and b'"overloaded"' in answer.body):
+    if answer.status >= 500 and not (answer.status == 503 and answer.retry_after):
         return f"status {answer.status}"
     return None
 

@@ -28,12 +28,22 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of a path, with the schemas of its bodies by media type."""
+    """A method of a path, with the schemas of its bodies by media type.
+
+    Callers of a signed operation send a signature in place of their key.
+    """
 
     method: str
     path: str
     parameters: Sequence[Parameter] = ()
     bodies: Mapping[str, Schema] | None = None
+    is_signed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Method and path, for an operation that a header names with its name."""
+        names = [str(one.schema["const"]) for one in self.parameters if "const" in one.schema]
+        return " ".join((self.method, self.path, *names))
 
 
 def operations_of(document: Mapping[str, Any]) -> list[Operation]:

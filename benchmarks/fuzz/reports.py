@@ -26,7 +26,7 @@ def _grouped(results: Results) -> dict[str, list[Finding]]:
     groups: dict[str, list[Finding]] = {}
     for finding in results.findings:
         request = results.sent.get(finding.request) if finding.request is not None else None
-        route = f": {request.operation.method} {request.operation.path}" if request else ""
+        route = f": {request.operation.name}" if request else ""
         groups.setdefault(f"{finding.what}{route}", []).append(finding)
     return groups
 

@@ -17,6 +17,9 @@ _HEADERS: tuple[tuple[str, str], ...] = (
     ("Authorization", "Bearer " + "a" * 3_000),
     ("Authorization", "Basic \xff\xfe"),
     ("Authorization", "Bearer"),
+    ("Authorization", "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=;, Signature=0"),
+    ("X-Amz-Date", "20261332T250000Z"),
+    ("X-Amz-Date", "\xb2" * 16),
     ("X-API-Key", "sima_\xe9"),
     ("Idempotency-Key", "k"),
     ("Idempotency-Key", "\xff" * 150),
@@ -40,7 +43,11 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 @dataclass(frozen=True, slots=True)
 class FuzzRequest:
-    """A request as it is sent. `is_complete` is whether all of the announced body follows."""
+    """A request as it is sent. `is_complete` is whether all of the announced body follows.
+
+    `secret` is what the caller of a signed operation signs with; the signature is added when the
+    request is sent, since it contains the time.
+    """
 
     number: int
     operation: Operation
@@ -50,6 +57,7 @@ class FuzzRequest:
     headers: Sequence[tuple[str, str]]
     body: bytes
     is_complete: bool
+    secret: str = ""
 
     def content(self) -> bytes:
         """The bytes to send."""
@@ -94,7 +102,7 @@ class _Draft:
     def request(self, number: int, operation: Operation, keys: Mapping[str, str]) -> FuzzRequest:
         caller = self._random.choice([*("admin",) * _ADMINISTRATORS, *keys])
         headers = [("Host", "localhost"), ("X-Request-ID", REQUEST_ID.format(number))]
-        if keys[caller]:
+        if keys[caller] and not operation.is_signed:
             headers.append(("X-API-Key", keys[caller]))
         headers += self._header_parameters(operation)
         body = self._body(operation)
@@ -117,6 +125,7 @@ class _Draft:
             headers=headers,
             body=content,
             is_complete=not cut,
+            secret=keys[caller] if operation.is_signed else "",
         )
 
     def _method(self, operation: Operation) -> str:
@@ -153,7 +162,7 @@ class _Draft:
         return [
             (one.name, _header_text(self._value(one)))
             for one in operation.parameters
-            if one.place == "header" and self._random.random() < 0.3
+            if one.place == "header" and (one.required or self._random.random() < 0.3)
         ]
 
     def _body(self, operation: Operation) -> Body | None:

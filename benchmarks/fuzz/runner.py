@@ -6,18 +6,23 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 from tqdm import tqdm
 
-from benchmarks.fuzz.facades import FACADES
+from benchmarks.fuzz.facades import compreface, deepstack
 from benchmarks.fuzz.judging import Finding, judge
 from benchmarks.fuzz.operations import operations_of, undocumented
+from benchmarks.fuzz.rekognition import rekognition, signed
 from benchmarks.fuzz.requests import FuzzRequest, RequestMaker
 from benchmarks.fuzz.sending import Answer, send
 from benchmarks.fuzz.target import Target, learn
 from benchmarks.fuzz.values import Known
+
+FACADES = {"compreface": compreface, "deepstack": deepstack, "rekognition": rekognition}
+"""The operations by the name in SIMA_COMPAT."""
 
 _RESTORE_EVERY = 200
 _KEPT = 500  # latest requests
@@ -59,7 +64,7 @@ class Fuzzer:
         for name in self._target.compat:
             operations += FACADES[name]()
         self._known.add("subject", "Ada")
-        for key in self._target.keys.values():
+        for key in filter(None, self._target.keys.values()):
             self._known.add("api_key", key)
         return RequestMaker(
             seed, operations, document["components"]["schemas"], self._target.keys, self._known
@@ -73,7 +78,7 @@ class Fuzzer:
                 return
             if number % _RESTORE_EVERY == 0:
                 self._restore(number)
-            self._send(self._maker.make(number))
+            self._send(signed(self._maker.make(number), datetime.now(UTC)))
 
     def _send(self, request: FuzzRequest) -> None:
         began = time.monotonic()
@@ -130,4 +135,4 @@ class Fuzzer:
 
 
 def _name(request: FuzzRequest) -> str:
-    return f"{request.operation.method} {request.operation.path}"
+    return request.operation.name

@@ -9,11 +9,15 @@ from benchmarks.fuzz.requests import FuzzRequest
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response, or `failure`: why there is none. The service may have closed the connection."""
+    """A response, or `failure`: why there is none. The service may have closed the connection.
+
+    Only a response about too much load, in the form of any API, has the header `Retry-After`.
+    """
 
     status: int = 0
     content_type: str = ""
     body: bytes = b""
+    retry_after: str | None = None
     failure: str | None = None
     is_closed: bool = False
 
@@ -40,4 +44,5 @@ def _send(connection: socket.socket, request: FuzzRequest) -> Answer:
     response = HTTPResponse(connection, method=request.method)
     response.begin()
     body = response.read()
-    return Answer(response.status, response.headers.get_content_type(), body)
+    headers = response.headers
+    return Answer(response.status, headers.get_content_type(), body, headers["Retry-After"])

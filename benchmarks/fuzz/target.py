@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from harness.photos import find_portraits
 from harness.servers import Server
 
 COLLECTIONS, VOCABULARY, PROJECTION = ("default", "lobby"), "words", "looks"
-_IDS = re.compile(rb'"(person_id|template_id|image_id)":\s*"([0-9a-f-]{8,64})"')
+_IDS = re.compile(rb'"(person_id|template_id|image_id|FaceId)":\s*"([0-9a-f-]{8,64})"')
 _WORDS = b"orange 1 0 0.5\nking 0 1 0.2\nqueen 0.1 1 0\nriver -1 0.3 1\ndoctor 0.2 0.4 -1\n"
 _START_SECONDS = 300.0
 _RIGHTS = {
@@ -35,7 +36,10 @@ _RIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running service, its log, and its API keys by the name of the caller."""
+    """A running service, its log, and its API keys by the name of the caller.
+
+    The keys are the secrets of Rekognition's API, too, whose access keys are named as the callers.
+    """
 
     server: Server
     log: Path
@@ -44,7 +48,7 @@ class Target:
 
     def client(self) -> httpx2.Client:
         """A client with the key of an administrator."""
-        headers = {"X-API-Key": self.keys["admin"]}
+        headers = {"X-API-Key": self.keys["admin"]} if self.keys["admin"] else {}
         return httpx2.Client(base_url=self.server.url, headers=headers, timeout=120.0)
 
     def restore(self, known: Known) -> None:
@@ -52,6 +56,8 @@ class Target:
         with self.client() as client:
             for name in COLLECTIONS:
                 self._create(client, "/collections", {"name": name}, "collection", known)
+                known.add("CollectionId", name)
+                known.add("UserId", f"staff-{name}")
                 for fields in ({}, {"external_id": f"staff-{name}"}):
                     answer = client.post(
                         "/enroll",
@@ -98,14 +104,19 @@ def learn(known: Known, body: bytes) -> None:
 
 
 @contextmanager
-def started(folder: Path, url: str, compat: str, workers: int) -> Iterator[Target]:
-    """Starts the service on an empty folder; `url` is that of the database."""
+def started(
+    folder: Path, url: str, compat: str, workers: int, *, with_keys: bool
+) -> Iterator[Target]:
+    """Starts the service on an empty folder; `url` is that of the database.
+
+    Without keys, everybody is an administrator.
+    """
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     settings = Settings(
         _env_file=None, data_dir=folder / "data", database_url=url, encryption_keys=SecretStr(key)
     )
     prepare_data(settings)
-    keys = _create_keys(settings)
+    keys = _create_keys(settings) if with_keys else {"admin": "", "unknown": "sima_unknown"}
     environment = {
         "SIMA_DATABASE_URL": url,
         "SIMA_ENCRYPTION_KEYS": key,
@@ -114,6 +125,8 @@ def started(folder: Path, url: str, compat: str, workers: int) -> Iterator[Targe
         "SIMA_REQUEST_SECONDS": "60",
         "SIMA_COMPAT": compat,
     }
+    if with_keys:
+        environment["SIMA_REKOGNITION_KEYS"] = json.dumps(_access_keys(keys))
     log = folder / "sima.log"
     arguments = ("--workers", str(workers))
     names = tuple(name for name in compat.split(",") if name)
@@ -134,6 +147,17 @@ def _create_keys(settings: Settings) -> dict[str, str]:
     finally:
         database.close()
     return {**made, "nobody": "", "unknown": made["read"][:-4] + "AAAA"}
+
+
+def _access_keys(keys: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "secret": keys[name],
+            "role": rights.role,
+            "collections": rights.collections and list(rights.collections),
+        }
+        for name, rights in _RIGHTS.items()
+    }
 
 
 def _expect(answer: httpx2.Response) -> None:

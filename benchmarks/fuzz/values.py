@@ -145,6 +145,7 @@ class Values:
         return value
 
     def _array(self, schema: Schema, name: str, level: int) -> list[object]:
+        name = name.removesuffix("s")  # the items of `FaceIds` are ids of the kind `FaceId`
         if "prefixItems" in schema:
             return [self.valid(part, name, level + 1) for part in schema["prefixItems"]]
         items = schema.get("items", {})

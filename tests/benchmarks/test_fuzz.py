@@ -4,20 +4,26 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from app.api.route_table import COMPAT_ROUTES, REKOGNITION_OPERATIONS
+from app.compat.rekognition.failures import RekognitionError
+from app.compat.rekognition.signatures import Signature, SignedRequest
 from app.settings import PROJECT
-from benchmarks.fuzz.facades import compreface, deepstack
 from benchmarks.fuzz.judging import judge, read_log
 from benchmarks.fuzz.operations import Operation, Parameter
+from benchmarks.fuzz.rekognition import signed
 from benchmarks.fuzz.reports import write_findings
 from benchmarks.fuzz.requests import FuzzRequest, RequestMaker
-from benchmarks.fuzz.runner import Results
+from benchmarks.fuzz.runner import FACADES, Results
 from benchmarks.fuzz.sending import Answer
 from benchmarks.fuzz.values import Known
 
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 REQUESTS = 400
 PERSONS = Operation("GET", "/persons", [Parameter("q", "query", "q", {"type": "string"}, True)])
 
@@ -28,9 +34,8 @@ def request(*, is_complete: bool = True) -> FuzzRequest:
 
 
 def maker(seed: int) -> RequestMaker:
-    return RequestMaker(
-        seed, [PERSONS, *deepstack(), *compreface()], {}, {"admin": "a", "nobody": ""}, Known()
-    )
+    operations = [one for name in FACADES for one in FACADES[name]()]
+    return RequestMaker(seed, [PERSONS, *operations], {}, {"admin": "a", "nobody": ""}, Known())
 
 
 @pytest.mark.slow
@@ -59,14 +64,46 @@ def test_a_seed_repeats_its_requests() -> None:
     assert maker(2).make(0).content() != sent[0]
 
 
-OVERLOADED = b'{"code":"overloaded"}'
+def test_every_operation_of_another_services_api_is_sent() -> None:
+    operations = [one for name in FACADES for one in FACADES[name]()]
+    assert {f"{one.method} {one.path}" for one in operations} == {
+        route.replace(":path}", "}") for route in COMPAT_ROUTES
+    }
+    named = {one.name.rpartition(".")[2] for one in FACADES["rekognition"]()}
+    assert named == set(REKOGNITION_OPERATIONS)
+
+
+def test_requests_of_rekognition_are_signed_when_they_are_sent() -> None:
+    [operation] = [one for one in FACADES["rekognition"]() if one.name.endswith("ListUsers")]
+    headers = [("Host", "localhost"), ("X-Amz-Target", "RekognitionService.ListUsers")]
+    unsigned = FuzzRequest(
+        number=1,
+        operation=operation,
+        caller="admin",
+        method="POST",
+        target="/",
+        headers=headers,
+        body=b"{}",
+        is_complete=True,
+        secret="secret",
+    )
+    sent = {name.lower(): value for name, value in signed(unsigned, NOON).headers}
+    signature = Signature.parse(sent)
+    assert signature.access_key == "admin"
+    signature.check(sent, NOON)
+    signature.verify(SignedRequest("POST", "/", "", sent), b"{}", "secret")
+    with pytest.raises(RekognitionError):
+        signature.verify(SignedRequest("POST", "/", "", sent), b"{} ", "secret")
+    assert signed(replace(unsigned, secret=""), NOON).headers == headers
+    broken = [*headers, ("Authorization", "AWS4-HMAC-SHA256")]
+    assert signed(replace(unsigned, headers=broken), NOON).headers[:3] == broken
 
 
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
         (Answer(200, "application/json", b"{}"), None),
-        (Answer(503, "application/problem+json", OVERLOADED), None),
+        (Answer(503, "application/problem+json", b'{"code":"overloaded"}', "1"), None),
         (Answer(503, "application/problem+json", b'{"code":"not_ready"}'), "status 503"),
         (Answer(500, "application/problem+json", b"{}"), "status 500"),
         (Answer(404, "text/html", b"<p>"), "an error that is not a JSON object"),
