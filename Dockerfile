@@ -26,6 +26,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
+    SQLITE_TMPDIR=/data \
     SIMA_HOST=0.0.0.0 \
     SIMA_DATA_DIR=/data
 # By number, so that Kubernetes can check that it is not root.

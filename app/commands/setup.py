@@ -10,7 +10,7 @@ from app.logs import get_logger
 from app.settings import Settings
 from app.store.api_keys import has_keys
 from app.store.db.access_tables import ApiKeyRow
-from app.store.db.database import sqlite_file
+from app.store.db.database_url import sqlite_file
 from app.store.db.rotation import encrypt_people
 from app.store.db.schema import upgrade
 from app.wiring.data_folder import restrict_permissions

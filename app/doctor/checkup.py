@@ -13,7 +13,8 @@ from app.doctor.models import check_galleries, check_models
 from app.doctor.people import check_people, repair_metadata
 from app.errors import InvalidSetting, SimaError
 from app.settings import Settings
-from app.store.db.database import Database, sqlite_file
+from app.store.db.database import Database
+from app.store.db.database_url import sqlite_file
 from app.store.db.tables import now
 from app.wiring.data_folder import restrict_permissions
 from app.wiring.index_engines import delete_unencrypted_snapshots, find_unencrypted_snapshots

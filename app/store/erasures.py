@@ -30,8 +30,9 @@ class Erasure:
 
     `subject` is the SHA-256 of the deleted person_id or template_id, so the receipt identifies
     no one, but a holder of the id can verify it; for a collection, that of its name. Searches find
-    nothing from `erased_at` on. `completed_at` is when the bytes had been purged from tables,
-    write-ahead log and index snapshots, None until then; `complete_by` is when that is expected.
+    nothing from `erased_at` on. `completed_at` is when the bytes had been purged from the SQLite
+    file, its write-ahead log and index snapshots, None until then; `complete_by` is when that is
+    expected. Files of PostgreSQL keep the bytes until VACUUM FULL.
     `digest` is the SHA-256 of the other fields, and changes with the completion.
     """
 

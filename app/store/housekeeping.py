@@ -1,5 +1,6 @@
-"""Deletes expired data and purges deleted bytes from snapshots and the write-ahead log."""
+"""Deletes expired data and purges deleted bytes from snapshots and the files of the database."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from app.errors_access import AuditLogDamaged
@@ -14,6 +15,8 @@ from app.store.photos import delete_expired_photos
 from app.store.visitors import delete_expired_visitors
 
 _RETRY_SECONDS = 10.0
+# A process that waited for another one to rewrite the file would rewrite it once more.
+_REWRITE_WAIT_SECONDS = 0.2
 
 _log = get_logger(__name__)
 
@@ -45,8 +48,9 @@ class Housekeeper:
     def run(self) -> bool:
         """Deletes expired photos, keys, visitors; purges deleted rows from snapshots and the log.
 
-        Completes the receipts of what was deleted before the round. Returns False, and leaves them
-        incomplete, if the log could not be truncated.
+        Completes the receipts of what was deleted before the round, after an SQLite file was
+        rewritten. Returns False, and leaves them incomplete, if a transaction or a lack of disk
+        space prevented it.
         """
         with self._database.write() as session:
             delete_expired_photos(session)
@@ -65,9 +69,24 @@ class Housekeeper:
                 retry_seconds=self.retry_seconds,
             )
             return False
-        if receipts:
-            with self._database.write() as session:
-                complete_receipts(session, receipts)
+        return self._complete(receipts)
+
+    def _complete(self, receipts: Sequence[str]) -> bool:
+        """Rewrites the database file, unless another process has completed the receipts."""
+        with self._database.read() as session:
+            pending = set(receipts).intersection(incomplete_receipts(session))
+        if not pending:
+            return True
+        if not self._database.rewrite_file(_REWRITE_WAIT_SECONDS):
+            _log.info(
+                "erasures_incomplete",
+                incomplete_erasures=len(pending),
+                reason="the database file could not be rewritten; the line before states why",
+                retry_seconds=self.retry_seconds,
+            )
+            return False
+        with self._database.write() as session:
+            complete_receipts(session, receipts)
         return True
 
     def _prune_audit_log(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from app.logs import get_logger
 from app.private_files import is_shared_folder, restrict
 from app.settings import Settings
-from app.store.db.database import sqlite_file
+from app.store.db.database_url import sqlite_file
 from app.wiring.rate_limits import RATE_LIMITS_FILE
 
 _log = get_logger(__name__)

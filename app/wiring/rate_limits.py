@@ -1,7 +1,7 @@
 """Opens the storage of the rate limits that the settings name."""
 
 from app.settings import Settings
-from app.store.db.database import sqlite_file
+from app.store.db.database_url import sqlite_file
 from app.store.rate_limits import DatabaseCounter, MemoryCounter, RedisCounter, RequestCounter
 
 RATE_LIMITS_FILE = "rate-limits.db"

@@ -140,7 +140,8 @@ class ErasureReceipt(BaseModel):
 
     `subject` is the SHA-256 of the deleted id, or of the name of a collection, `digest` the SHA-256
     of the other fields as JSON with sorted keys. `completed_at` is when the bytes had been purged
-    from logs and index snapshots, too, and null until then; `complete_by` is when that is expected.
+    from the SQLite file, its log and index snapshots, and null until then; `complete_by` is when
+    that is expected. Files of PostgreSQL keep the bytes until VACUUM FULL.
     """
 
     id: str

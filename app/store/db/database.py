@@ -4,22 +4,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from sqlite3 import SQLITE_BUSY, SQLITE_LOCKED
 from sqlite3 import Connection as SqliteConnection
 from sqlite3 import Error as SqliteError
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.audit_events import AuditEvent
 from app.crypto.keyring import Keyring
-from app.errors import InvalidSetting, NotReady, Overloaded
+from app.errors import NotReady, Overloaded
 from app.logs import get_logger
 from app.store.db.audit_chain import RECORDS, append_records, record
+from app.store.db.database_url import parse_url
 from app.store.db.outbox import Outbox
 from app.store.db.sqlite_files import SqliteFiles
 
@@ -54,7 +54,7 @@ class Database:
         outbox: Outbox | None = None,
     ) -> None:
         self.keyring, self.audited, self.outbox = keyring or Keyring(), audited, outbox
-        parsed = _parse(url)
+        parsed = parse_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._files = SqliteFiles.of(parsed) if self.is_sqlite else None
         self._engine = create_engine(url, pool_pre_ping=not self.is_sqlite, pool_size=20)
@@ -131,26 +131,28 @@ class Database:
             with _translated(), self._reading.connect() as connection:
                 self._check_files(connection)
 
-    def rewrite_file(self) -> bool:
+    def rewrite_file(self, wait_seconds: float | None = None) -> bool:
         """Rewrites the SQLite file without remains of deleted and replaced values (VACUUM), and
         truncates its log; does nothing on PostgreSQL.
 
-        `secure_delete` is not enough: it leaves copies where SQLite moved a row within a page.
-        Other connections read meanwhile, and wait to write. Returns False if a transaction or a
-        full disk prevents it; VACUUM needs twice the size of the file, half of it in SQLite's
-        temporary folder.
+        `secure_delete` is not enough: SQLite copies rows when it balances pages, and leaves the
+        copies in the unused part of a page. Other connections read meanwhile, and wait to write.
+        Waits `wait_seconds` for the write lock, `busy_seconds` by default. Returns False if a
+        transaction prevents it, or if the disk has less space than twice the size of the file:
+        half of it for SQLite's temporary file, which contains what the database contains.
         """
         if not self.is_sqlite:
             return True
-        with _translated(), self._engine.connect() as connection:
-            connection.exec_driver_sql("ROLLBACK")  # VACUUM fails inside a transaction
+        wait = self._busy_milliseconds if wait_seconds is None else round(wait_seconds * 1000)
+        if self._files is not None and not self._files.have_space(times=2.0):
+            _log.warning("file_not_rewritten", error="less disk space than twice its size is free")
+            return False
+        with self._outside_transactions(wait) as connection:
             try:
                 connection.exec_driver_sql("VACUUM")
             except DBAPIError as error:
                 _log.warning("file_not_rewritten", error=str(error.orig))
                 return False
-            finally:
-                connection.exec_driver_sql("BEGIN")
         return self.truncate_wal()
 
     def truncate_wal(self) -> bool:
@@ -169,16 +171,22 @@ class Database:
         return False
 
     def _truncate_wal_once(self) -> bool:
+        with self._outside_transactions(_CHECKPOINT_MILLISECONDS) as connection:
+            found = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            busy: int = found[0]
+            return busy == 0
+
+    @contextmanager
+    def _outside_transactions(self, busy_milliseconds: int) -> Iterator[Connection]:
+        """A connection to SQLite for statements that fail inside a transaction."""
         with _translated(), self._engine.connect() as connection:
-            connection.exec_driver_sql("ROLLBACK")  # a checkpoint fails inside a transaction
+            connection.exec_driver_sql("ROLLBACK")
             try:
-                connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
-                found = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_milliseconds}")
+                yield connection
             finally:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={self._busy_milliseconds}")
                 connection.exec_driver_sql("BEGIN")
-            busy: int = found[0]
-            return busy == 0
 
     def close(self) -> None:
         """Closes all pooled connections."""
@@ -189,38 +197,6 @@ class Database:
     def _check_files(self, connection: Connection) -> None:
         if self._files is not None:
             self._files.check(connection.info.get(_LOG_ID))
-
-
-def sqlite_file(url: str) -> Path | None:
-    """The file of an SQLite database; None for one in memory, a `file:` URI and PostgreSQL.
-
-    Raises InvalidSetting for an invalid URL.
-    """
-    parsed = _parse(url)
-    files = SqliteFiles.of(parsed) if parsed.get_backend_name() == "sqlite" else None
-    return None if files is None else files.path
-
-
-def _parse(url: str) -> URL:
-    """Returns the parsed URL. Raises InvalidSetting, without the URL: it may contain a password."""
-    try:
-        parsed = make_url(url)
-        supported = parsed.get_backend_name() in ("sqlite", "postgresql")
-        parsed.get_dialect().import_dbapi()
-    except (ArgumentError, ImportError, ValueError):  # ValueError: the port is not a number
-        supported = False
-    if not supported:
-        raise InvalidSetting(
-            "SIMA_DATABASE_URL or SIMA_INDEX_URL: the URL is invalid or its driver is not "
-            "installed; use sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
-        )
-    if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
-        # The driver would take a part of the password for the host, and name it in its errors.
-        raise InvalidSetting(
-            "SIMA_DATABASE_URL or SIMA_INDEX_URL: the URL has several @; write an @ in a password "
-            "as %40"
-        )
-    return parsed
 
 
 @contextmanager

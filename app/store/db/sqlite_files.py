@@ -4,6 +4,7 @@ SQLite continues to read and write deleted files without an error; what it commi
 when the last connection is closed.
 """
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import TypeAlias
@@ -48,6 +49,11 @@ class SqliteFiles:
         if not self._path.exists():
             create_folder(self._path.parent)
             create_if_missing(self._path)
+
+    def have_space(self, times: float) -> bool:
+        """Whether the disk has `times` the size of the database file free."""
+        free = shutil.disk_usage(self._path.parent).free
+        return free >= times * self._path.stat().st_size
 
     def opened(self) -> FileId | None:
         """Remembers the database file; returns the id of the log of the connection just opened."""
