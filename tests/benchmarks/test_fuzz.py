@@ -106,6 +106,7 @@ def test_requests_of_rekognition_are_signed_when_they_are_sent() -> None:
         (Answer(503, "application/problem+json", b'{"code":"overloaded"}', "1"), None),
         (Answer(503, "application/problem+json", b'{"code":"not_ready"}'), "status 503"),
         (Answer(500, "application/problem+json", b"{}"), "status 500"),
+        (Answer(200, "a", b'{"success":false,"code":500}'), "status 500 in an answer of DeepStack"),
         (Answer(404, "text/html", b"<p>"), "an error that is not a JSON object"),
         (Answer(200, "application/json", b'{"a": NaN}'), "a body that is not valid JSON"),
         (Answer(422, "a", b"Traceback (most recent call last)"), "a traceback in the response"),
@@ -120,6 +121,13 @@ def test_a_response_that_must_not_happen_is_a_finding(answer: Answer, found: str
 
 def test_a_broken_off_request_needs_no_response() -> None:
     assert judge(request(is_complete=False), Answer(failure="closed", is_closed=True)) is None
+
+
+def test_an_export_may_be_broken_off() -> None:
+    export = Operation("GET", "/vocabularies/{name}/export")
+    broken = Answer(failure="IncompleteRead", is_closed=True)
+    assert judge(replace(request(), operation=export), broken) is None
+    assert judge(replace(request(), operation=export), Answer(failure="no response")) is not None
 
 
 def test_errors_in_the_log_are_findings(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def stored(make_client: MakeClient, postgres_server: PostgresServer) -> TestClie
     client = make_client(
         database_url=url.replace("postgresql://", "postgresql+psycopg://"),
         default_vocabulary="words",
+        compat="deepstack",
     )
     client.post("/vocabularies", files={"file": b"a 1 0\nb 0 1\n"}, data={"name": "words"})
     return client
@@ -37,6 +38,13 @@ def test_no_request_is_an_error_of_the_database(
         if parameter["in"] == "query":
             refused = stored.request(method, f"{path}?{parameter['name']}=a%00")
             assert (refused.status_code, refused.json()["code"]) == (422, "validation_error")
+
+
+def test_a_userid_with_nul_is_refused(stored: TestClient) -> None:
+    form = {"userid": (None, b"a\0b")}  # as multipart
+    refused = stored.post("/v1/vision/face/delete", files=form).json()
+    assert (refused["success"], refused["code"]) == (False, 422)
+    assert "NUL" in refused["error"]
 
 
 @pytest.mark.parametrize("number", [2**31, 10**17, 2**63])

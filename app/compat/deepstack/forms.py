@@ -20,10 +20,12 @@ class Form:
     files: dict[str, bytes]
 
     def text(self, name: str) -> str:
-        """The field. Raises InvalidRequest if it is missing or empty."""
+        """The field. Raises InvalidRequest if it is missing, empty, or has a NUL character."""
         value = self.fields.get(name, "").strip()
         if not value:
             raise InvalidRequest(name, f"the field {name} is missing; send it in the form")
+        if "\0" in value:  # PostgreSQL can neither store nor compare it
+            raise InvalidRequest(name, f"the field {name} contains a NUL character; remove it")
         return value
 
     def number(self, name: str, default: float) -> float:
