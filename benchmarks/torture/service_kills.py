@@ -16,8 +16,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from benchmarks.torture.kill_clients import (
 from benchmarks.torture.kill_findings import compare, index_differs
 from harness.photos import find_portraits
 from harness.postgres import postgres_database
-from harness.servers import Server, running
+from harness.servers import Server
 
 CLIENTS: Sequence[type[KillClient]] = (
     Enroller,
@@ -61,8 +61,13 @@ class Target:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings that differ from the defaults."""
-        return {"SIMA_DATABASE_URL": self.url, "SIMA_DEFAULT_VOCABULARY": ""}
+        """The settings that differ from the defaults. SQLite files are often rewritten, so that
+        some kills happen meanwhile."""
+        return {
+            "SIMA_DATABASE_URL": self.url,
+            "SIMA_DEFAULT_VOCABULARY": "",
+            "SIMA_HOUSEKEEPING_SECONDS": "1",
+        }
 
 
 def kill_repeatedly(target: Target, kills: int) -> Counter[str]:
@@ -81,10 +86,8 @@ def kill_repeatedly(target: Target, kills: int) -> Counter[str]:
 def _kill_once(
     target: Target, clients: Sequence[KillClient], acknowledged: Acknowledged, archive: Path
 ) -> None:
-    server = Server(target.folder, "--workers", str(target.workers), **target.environment)
     with ExitStack() as stack:
-        stack.callback(server.kill)
-        server.wait_until_ready()
+        server = stack.enter_context(_started(target))
         importer = start_importer(target.url, archive)
         stack.callback(importer.kill)
         threads = [threading.Thread(target=one.run, args=(server.url,)) for one in clients]
@@ -110,8 +113,14 @@ def _wait_for_changes(acknowledged: Acknowledged) -> None:
     time.sleep(random.random() * 0.1)  # noqa: S311 - no secret
 
 
-def _started(target: Target) -> AbstractContextManager[Server]:
-    return running(target.folder, "--workers", str(target.workers), **target.environment)
+@contextmanager
+def _started(target: Target) -> Iterator[Server]:
+    """A running service. On a machine that is busy with other work, its start takes long."""
+    server = Server(target.folder, "--workers", str(target.workers), **target.environment)
+    try:
+        yield server.wait_until_ready(_SECONDS)
+    finally:
+        server.kill()
 
 
 def _small_photo() -> bytes:
