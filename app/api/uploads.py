@@ -17,7 +17,14 @@ from app.errors import InvalidImage, InvalidRequest, UnsupportedMediaType
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
-RAW_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+RAW_TYPES = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/avif",
+    "image/heic",
+    "application/octet-stream",
+)
 IMAGE = ("image",)
 """The image field of a request that takes one image."""
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from app.errors import InvalidRequest
 from app.store.person_fields import require_valid_person
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic"})
 _COLUMNS = frozenset({"name", "image", "external_id", "metadata"})
 
 

@@ -27,7 +27,6 @@ from app.faces.people import Galleries
 from app.faces.pipeline.decode_budget import DecodeBudget
 from app.faces.pipeline.detect import Detector
 from app.faces.pipeline.embed import Embedder, load_embedder
-from app.faces.pipeline.image_limits import ImageLimits
 from app.faces.pipeline.mtcnn import Mtcnn, MtcnnSettings
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
@@ -48,6 +47,7 @@ from app.store.readiness import Readiness
 from app.texts.embeddings import TextEmbedder
 from app.texts.spaces import TextSpaceRegistry
 from app.wiring.events import open_outbox, open_sender
+from app.wiring.image_formats import image_limits
 from app.wiring.index_engines import open_engine
 from app.words.editing import VocabularyEditor
 from app.words.vocabularies import VocabularyService
@@ -159,7 +159,7 @@ def open_pipeline(settings: Settings) -> FacePipeline:
     providers, threads = choose_providers(settings.providers), settings.inference_threads
     embedder = load_embedder(settings.face_model_dir, providers, threads)
     quality_model = QualityModel(providers, intra_op_threads=threads)
-    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.preview_side)
+    limits = image_limits(settings)
     budget = DecodeBudget(settings.max_decoded_bytes)
     return FacePipeline(
         _detector(settings), embedder, limits, QualityLimits(), quality_model, budget

@@ -27,7 +27,7 @@ class ImageMutator:
         self._random = rng
 
     def whole(self) -> bytes:
-        """A valid JPEG, PNG or WebP file."""
+        """A valid file of one of the formats of the service."""
         return self._random.choice(_images())
 
     def vocabulary(self) -> bytes:
@@ -139,6 +139,11 @@ def _images() -> tuple[bytes, ...]:
         _encode(photo, "WEBP"),
         _encode(photo, "WEBP", lossless=True),
         _encode(photo.convert("RGBA"), "WEBP", exif=exif.tobytes()),
+        _encode(photo, "AVIF", speed=10),
+        _encode(photo.convert("RGBA"), "AVIF", speed=10, exif=exif.tobytes()),
+        _encode(photo, "BMP"),
+        _encode(photo, "GIF"),
+        _encode(photo, "TIFF", compression="tiff_lzw", tiffinfo={0x0112: 6}),
     )
 
 

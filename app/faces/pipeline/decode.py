@@ -1,28 +1,35 @@
-"""Decodes JPEG, PNG and WebP images to upright RGB pixels; checks the limits before decoding.
+"""Decodes images to upright RGB pixels; checks the limits before decoding.
 
-Pillow reads the EXIF orientation and decodes JPEGs with recoverable errors. All other JPEGs are
-decoded by simplejpeg: it decodes at n/8 of the size, where Pillow's draft mode offers only 1/2, 1/4
-and 1/8, and is 1.2 to 1.6 times as fast (12 megapixels: 52 ms instead of 62). PNG and WebP are
-decoded by OpenCV, which takes 3 to 7 bytes of memory per pixel where Pillow takes 10 to 18.
+Pillow reads the EXIF orientation, decodes JPEGs with recoverable errors, GIF (OpenCV fails for
+some palettes) and AVIF (with less memory than OpenCV). All other JPEGs are decoded by simplejpeg:
+it decodes at n/8 of the size, where Pillow's draft mode offers only 1/2, 1/4 and 1/8, and is 1.2 to
+1.6 times as fast (12 megapixels: 52 ms instead of 62). PNG, WebP, BMP and TIFF are decoded by
+OpenCV, which takes 3 to 10 bytes of memory per pixel where Pillow takes 10 to 18.
 """
 
 import io
+from collections.abc import Callable
 
 import cv2
 import numpy as np
-import PIL.WebPImagePlugin  # noqa: F401 - registers WebP, which Pillow.open(formats=...) does not
+import PIL.AvifImagePlugin
+import PIL.GifImagePlugin
+import PIL.WebPImagePlugin  # noqa: F401 - registers formats, which Pillow.open(formats=...) does not
 import simplejpeg
 from PIL import ExifTags
 from PIL import Image as Pillow
 
 from app.errors import InvalidImage
-from app.faces.pipeline.image_header import ImageHeader
+from app.faces.pipeline.heic import decode_heic
+from app.faces.pipeline.image_header import ImageFormat, ImageHeader
 from app.faces.pipeline.image_limits import ImageLimits
 from app.faces.pipeline.types import Image
 
 __all__ = ["DecodedImage", "ImageLimits", "decode"]
 
-_FORMATS = ("JPEG", "PNG", "WEBP")
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF")
+_TURNED_BY_DECODER = ("HEIC", "TIFF")
+_WITHOUT_ORIENTATION = ("BMP", "GIF", *_TURNED_BY_DECODER)
 _RGB_AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION  # 8 bits per channel
 
 
@@ -37,13 +44,14 @@ class DecodedImage:
         self._data, self._header = data, header
         self._orientation = _orientation(data, header)
         size = (header.width, header.height)
-        longest = max(size)
-        wanted = min(1.0, preview_side / longest)
+        wanted = min(1.0, preview_side / max(size))
         pixels = self._decode(wanted)
+        if header.format in _TURNED_BY_DECODER:
+            size = (pixels.shape[1], pixels.shape[0])
         self._pixels = pixels if pixels.shape[:2] == size[::-1] else None
         self._full: Image | None = None
         self.preview = _upright(_resize(pixels, size, wanted), self._orientation)
-        self.scale = max(self.preview.shape[:2]) / longest
+        self.scale = max(self.preview.shape[:2]) / max(size)
         turned = self._orientation >= 5  # EXIF 2.32: 5 to 8 exchange rows and columns
         self.width, self.height = size[::-1] if turned else size
 
@@ -56,17 +64,17 @@ class DecodedImage:
 
     def _decode(self, scale: float) -> Image:
         """Decodes to at least `scale` of the full size, not rotated."""
-        if self._header.format != "JPEG":
-            return _decode_with_opencv(self._data, self._header)
-        pixels = _decode_jpeg(self._data, self._header, scale)
-        return _decode_with_pillow(self._data, self._header) if pixels is None else pixels
+        if self._header.format == "JPEG":
+            pixels = _decode_jpeg(self._data, self._header, scale)
+            return _decode_with_pillow(self._data, self._header) if pixels is None else pixels
+        return _DECODERS.get(self._header.format, _decode_with_opencv)(self._data, self._header)
 
 
 def decode(data: bytes, limits: ImageLimits) -> DecodedImage:
-    """Decodes a JPEG, PNG or WebP image.
+    """Decodes an image of one of the formats of `limits`.
 
-    Raises ImageTooLarge (bytes, pixels, sides or scans), UnsupportedMediaType (another format) or
-    InvalidImage (empty, corrupt, truncated).
+    Raises ImageTooLarge (bytes, pixels, sides, scans or parts), UnsupportedMediaType (another
+    format) or InvalidImage (empty, corrupt, truncated).
     """
     return DecodedImage(data, limits.accept(data), limits.preview_side)
 
@@ -83,7 +91,12 @@ def _open(data: bytes, header: ImageHeader) -> Pillow.Image:
 
 
 def _orientation(data: bytes, header: ImageHeader) -> int:
-    """Returns the EXIF orientation, 1 to 8; 1 (upright) if it is absent or invalid."""
+    """Returns the EXIF orientation, 1 to 8; 1 (upright) if it is absent or invalid.
+
+    That of an AVIF is the turn that the file itself states (irot, imir), or else that of its EXIF.
+    """
+    if header.format in _WITHOUT_ORIENTATION:
+        return 1
     opened = _open(data, header)
     if header.format == "PNG":  # without this item, Pillow decodes the image to find EXIF
         opened.info.setdefault("exif", header.exif or None)
@@ -114,7 +127,9 @@ def _decode_with_opencv(data: bytes, header: ImageHeader) -> Image:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _RGB_AS_STORED)
     except cv2.error as error:
         raise InvalidImage("the image is corrupt or truncated") from error
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+    turned = header.orientation >= 5  # OpenCV turns a TIFF, whatever the flags
+    size = (header.width, header.height) if turned else (header.height, header.width)
+    if pixels is None or pixels.shape[:2] != size:
         raise InvalidImage("the image is corrupt or truncated")
     return np.asarray(pixels, dtype=np.uint8)
 
@@ -122,11 +137,20 @@ def _decode_with_opencv(data: bytes, header: ImageHeader) -> Image:
 def _decode_with_pillow(data: bytes, header: ImageHeader) -> Image:
     try:
         with _open(data, header) as opened:  # raises for a truncated file
-            return np.array(opened.convert("RGB"), dtype=np.uint8)
+            plain = opened if opened.mode == "RGB" else opened.convert("RGB")  # which copies
+            return np.array(plain, dtype=np.uint8)
     except InvalidImage:
         raise
     except Exception as error:  # Pillow's decoders have no common exception class
         raise InvalidImage("the image is corrupt or truncated") from error
+
+
+_DECODERS: dict[ImageFormat, Callable[[bytes, ImageHeader], Image]] = {
+    "AVIF": _decode_with_pillow,
+    "GIF": _decode_with_pillow,
+    "HEIC": decode_heic,
+}
+"""All other formats but JPEG are decoded by OpenCV."""
 
 
 def _resize(pixels: Image, size: tuple[int, int], scale: float) -> Image:

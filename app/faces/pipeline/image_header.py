@@ -1,17 +1,20 @@
-"""Reads size and structure of JPEG, PNG and WebP files from their bytes, before any decoding.
+"""Reads size and structure of image files from their bytes, before any decoding.
 
 A decoder allocates what a header claims, and a progressive JPEG is decoded once per scan, so both
 are known, and limited, before a decoder sees the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
+from app.errors import ImageTooLarge, InvalidImage
+from app.faces.pipeline.bitmap_header import bmp_size, gif_size
+from app.faces.pipeline.isobmff_header import isobmff_format, read_isobmff
 from app.faces.pipeline.jpeg_header import read_frame
+from app.faces.pipeline.tiff_header import SIGNATURES, read_tiff
 
-ImageFormat = Literal["JPEG", "PNG", "WEBP"]
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "AVIF", "HEIC", "BMP", "GIF", "TIFF"]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 20_000
@@ -19,7 +22,16 @@ _MAX_CHUNKS = 20_000
 
 # Measured: pixels, their copy for orientation or rotation, and the decoder's buffers (Pillow's for
 # the JPEGs that only Pillow decodes).
-_BYTES_PER_PIXEL = {"JPEG": 10, "PNG": 7, "WEBP": 7}
+_BYTES_PER_PIXEL: dict[ImageFormat, int] = {
+    "JPEG": 10,
+    "PNG": 7,
+    "WEBP": 7,
+    "AVIF": 20,
+    "HEIC": 20,
+    "BMP": 7,
+    "GIF": 13,
+    "TIFF": 13,
+}
 _BYTES_PER_PIXEL_CMYK = 14
 
 
@@ -28,7 +40,7 @@ class ImageHeader:
     """What an image file states. `width` and `height` are in pixels, before EXIF orientation.
 
     `scans` (passes over the image) and `components` (colour channels) are those of a JPEG, `exif`
-    is the EXIF block of a PNG.
+    is the EXIF block of a PNG, `orientation` that of a TIFF.
     """
 
     format: ImageFormat
@@ -37,6 +49,7 @@ class ImageHeader:
     scans: int = 1
     components: int = 3
     exif: bytes = b""
+    orientation: int = 1
 
     @property
     def pixels(self) -> int:
@@ -55,39 +68,45 @@ class ImageHeader:
 
 def media_type_of(data: bytes) -> str:
     """The media type of an image file, such as image/jpeg; application/octet-stream of others."""
-    kind = _format_of(data)
+    kind = format_of(data)
     return f"image/{kind.lower()}" if kind else "application/octet-stream"
 
 
-def read_header(data: bytes) -> ImageHeader:
-    """Reads the header of an image file.
+def format_of(data: bytes) -> ImageFormat | None:
+    """The format of an image file, by its first bytes; None for others."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(_PNG_SIGNATURE):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if data.startswith(SIGNATURES):
+        return "TIFF"
+    return "BMP" if data.startswith(b"BM") else isobmff_format(data)
 
-    Raises UnsupportedMediaType for another format or an unusual kind of JPEG, InvalidImage for a
-    header that cannot be read, and ImageTooLarge for too many segments or chunks.
+
+def read_header(data: bytes, kind: ImageFormat) -> ImageHeader:
+    """Reads the header of an image file of that format.
+
+    Raises UnsupportedMediaType for an unusual kind of JPEG, TIFF, HEIC or AVIF, InvalidImage for a
+    header that cannot be read, and ImageTooLarge for too many segments, chunks, blocks or parts.
     """
-    kind = _format_of(data)
-    if kind == "JPEG":
-        frame = read_frame(data)
-        found = ImageHeader("JPEG", frame.width, frame.height, frame.scans, frame.components)
-    elif kind == "PNG":
-        found = _read_png(data)
-    elif kind == "WEBP":
-        found = ImageHeader("WEBP", *_webp_size(data[12:30]))
-    else:
-        raise UnsupportedMediaType(
-            "the image format is not supported; send a JPEG, PNG or WebP image"
-        )
+    found = _READERS[kind](data)
     if found.width < 1 or found.height < 1:
         raise InvalidImage("the image has no pixels")
     return found
 
 
-def _format_of(data: bytes) -> ImageFormat | None:
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data.startswith(_PNG_SIGNATURE):
-        return "PNG"
-    return "WEBP" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
+def _read_jpeg(data: bytes) -> ImageHeader:
+    frame = read_frame(data)
+    return ImageHeader("JPEG", frame.width, frame.height, frame.scans, frame.components)
+
+
+def _read_tiff(data: bytes) -> ImageHeader:
+    found = read_tiff(data)
+    return ImageHeader("TIFF", found.width, found.height, orientation=found.orientation)
 
 
 def _read_png(data: bytes) -> ImageHeader:
@@ -131,3 +150,15 @@ def _webp_size(chunk: bytes) -> tuple[int, int]:
 
 def _unreadable() -> InvalidImage:
     return InvalidImage("the image is corrupt: its header is unreadable")
+
+
+_READERS: dict[ImageFormat, Callable[[bytes], ImageHeader]] = {
+    "JPEG": _read_jpeg,
+    "PNG": _read_png,
+    "WEBP": lambda data: ImageHeader("WEBP", *_webp_size(data[12:30])),
+    "AVIF": lambda data: ImageHeader("AVIF", *read_isobmff(data)),
+    "HEIC": lambda data: ImageHeader("HEIC", *read_isobmff(data)),
+    "BMP": lambda data: ImageHeader("BMP", *bmp_size(data)),
+    "GIF": lambda data: ImageHeader("GIF", *gif_size(data)),
+    "TIFF": _read_tiff,
+}

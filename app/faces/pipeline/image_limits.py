@@ -1,9 +1,12 @@
-"""The largest accepted image, in bytes, pixels, side lengths and scans."""
+"""The accepted images: formats, and the largest in bytes, pixels, side lengths and scans."""
 
 from dataclasses import dataclass
 
-from app.errors import ImageTooLarge, InvalidImage
-from app.faces.pipeline.image_header import ImageHeader, read_header
+from app.errors import ImageTooLarge, InvalidImage, UnsupportedMediaType
+from app.faces.pipeline.image_header import ImageFormat, ImageHeader, format_of, read_header
+
+DEFAULT_FORMATS: tuple[ImageFormat, ...] = ("JPEG", "PNG", "WEBP", "AVIF")
+_NAMES: dict[ImageFormat, str] = {"WEBP": "WebP"}
 
 _MAX_SIDE = 32_768
 """Pixels. The widest panoramas of phones have about 16,000."""
@@ -16,11 +19,12 @@ _MAX_SCANS_OF_LARGEST = 20
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Largest accepted image, and the length of the preview's longer side in pixels."""
+    """Largest accepted image, the length of the preview's longer side in pixels, and formats."""
 
     max_bytes: int = 10_000_000
     max_pixels: int = 40_000_000
     preview_side: int = 1024
+    formats: tuple[ImageFormat, ...] = DEFAULT_FORMATS
 
     def accept(self, data: bytes) -> ImageHeader:
         """Returns the header of an image file that is within the limits; decodes nothing.
@@ -29,13 +33,30 @@ class ImageLimits:
         empty file or a header that cannot be read.
         """
         if not data:
-            raise InvalidImage("the image is empty; send a JPEG, PNG or WebP image")
+            raise InvalidImage(f"the image is empty; send a {self._names()} image")
         if len(data) > self.max_bytes:
             raise ImageTooLarge(f"the image has {len(data)} bytes; the limit is {self.max_bytes}")
-        header = read_header(data)
+        header = read_header(data, self._format(data))
         self._require_size(header)
         self._require_scans(header)
         return header
+
+    def _format(self, data: bytes) -> ImageFormat:
+        found = format_of(data)
+        if found in self.formats:
+            return found
+        if found == "HEIC":
+            raise UnsupportedMediaType(
+                "this service cannot decode HEIC: its optional dependency is missing; install "
+                f"sima[heif], or send a {self._names()} image"
+            )
+        raise UnsupportedMediaType(
+            f"the image format is not supported; send a {self._names()} image"
+        )
+
+    def _names(self) -> str:
+        names = [_NAMES.get(one, one) for one in self.formats]
+        return f"{', '.join(names[:-1])} or {names[-1]}"
 
     def _require_size(self, header: ImageHeader) -> None:
         size = f"{header.width} x {header.height} pixels"

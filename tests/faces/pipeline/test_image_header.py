@@ -7,7 +7,7 @@ from PIL import ExifTags, Image
 
 from app.errors import ImageTooLarge, InvalidImage, SimaError
 from app.faces.pipeline.decode import decode
-from app.faces.pipeline.image_header import read_header
+from app.faces.pipeline.image_header import ImageHeader, format_of, read_header
 from app.faces.pipeline.image_limits import ImageLimits
 from tests.conftest import encode
 
@@ -20,31 +20,40 @@ FILES = {
     "png": encode(PICTURE, "PNG"),
     "lossy webp": encode(PICTURE.convert("RGB"), "WEBP"),
     "lossless webp": encode(PICTURE.convert("RGB"), "WEBP", lossless=True),
+    "avif": encode(PICTURE.convert("RGB"), "AVIF", speed=10),
+    "avif with transparency": encode(PICTURE.convert("RGBA"), "AVIF", speed=10),
     "webp with transparency": encode(PICTURE.convert("RGBA"), "WEBP", exif=b"Exif\0\0MM\0*"),
 }
 
 
+def header_of(data: bytes) -> ImageHeader:
+    """The header of a file of any format."""
+    kind = format_of(data)
+    assert kind is not None
+    return read_header(data, kind)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_header_states_the_size(name: str) -> None:
-    header = read_header(FILES[name])
+    header = header_of(FILES[name])
     assert (header.width, header.height) == (300, 200)
     assert header.components == (1 if name == "grey jpeg" else 4 if "cmyk" in name else 3)
 
 
 def test_the_scans_of_a_jpeg_are_counted() -> None:
-    assert read_header(FILES["jpeg"]).scans == 1
-    assert read_header(FILES["progressive jpeg"]).scans == 10  # libjpeg's default script
+    assert header_of(FILES["jpeg"]).scans == 1
+    assert header_of(FILES["progressive jpeg"]).scans == 10  # libjpeg's default script
 
 
 def test_scans_in_a_thumbnail_do_not_count() -> None:
     thumbnail = FILES["progressive jpeg"]
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0" + thumbnail
-    assert read_header(encode(PICTURE, exif=exif)).scans == 1
+    assert header_of(encode(PICTURE, exif=exif)).scans == 1
 
 
 def test_a_second_jpeg_in_the_file_does_not_count() -> None:
     """Phone cameras append a picture of higher dynamic range, for example."""
-    header = read_header(FILES["progressive jpeg"] + FILES["progressive jpeg"])
+    header = header_of(FILES["progressive jpeg"] + FILES["progressive jpeg"])
     assert header.scans == 10
 
 
@@ -56,7 +65,7 @@ def test_exif_after_the_pixels_of_a_png_turns_it() -> None:
     length = int.from_bytes(turned[start : start + 4]) + 12
     block, rest = turned[start : start + length], turned[:start] + turned[start + length :]
     late = rest[:-12] + block + rest[-12:]
-    assert read_header(late).exif
+    assert header_of(late).exif
     image = decode(late, ImageLimits())
     assert (image.width, image.height) == (200, 300)
 
@@ -73,9 +82,9 @@ def test_a_jpeg_with_two_frames_is_corrupt() -> None:
     start = whole.index(b"\xff\xc0")
     frame = whole[start : start + 2 + int.from_bytes(whole[start + 2 : start + 4])]
     with pytest.raises(InvalidImage, match="two frame headers"):
-        read_header(whole[:start] + frame + whole[start:])
+        header_of(whole[:start] + frame + whole[start:])
     with pytest.raises(InvalidImage, match="no frame header"):
-        read_header(whole[:start] + whole[start + len(frame) :])
+        header_of(whole[:start] + whole[start + len(frame) :])
 
 
 def test_the_limit_of_scans_follows_the_largest_allowed_image() -> None:
