@@ -44,6 +44,7 @@ from app.store.db.encryption import (
 )
 from app.store.db.person_texts import decrypt_texts, encrypt_texts, has_text
 from app.store.db.tables import GALLERY, EntryRow, TemplateRow
+from app.store.detections import add_detections, read_by_row_ids
 from app.vectors import Matrix
 
 
@@ -115,14 +116,19 @@ class _GalleryReader:
         for entries in self._entries():
             templates: dict[int, list[ArchivedTemplate]] = {row.row_id: [] for row in entries}
             columns = select(
+                TemplateRow.row_id,
                 TemplateRow.entry_id,
                 TemplateRow.template_id,
                 TemplateRow.quality,
                 TemplateRow.created_at,
             )
-            query = self._templates(entries, columns)
-            for entry_id, template_id, quality, created_at in self.session.execute(query):
-                template = ArchivedTemplate(str(template_id), quality, created_at.isoformat())
+            rows = self.session.execute(self._templates(entries, columns)).all()
+            ids = {row_id: str(template_id) for row_id, _, template_id, *_ in rows}
+            detections = read_by_row_ids(self.session, ids)
+            for row_id, entry_id, _, quality, created_at in rows:
+                template_id = ids[row_id]
+                detection = detections.get(template_id)
+                template = ArchivedTemplate(template_id, quality, created_at.isoformat(), detection)
                 templates[entry_id].append(template)
             for entry in entries:
                 person_id = str(entry.public_id)
@@ -200,8 +206,8 @@ def _add_people(
     template_ids = _unused_ids(
         session, TemplateRow.public_id, [template.template_id for _, template in owned]
     )
-    session.execute(
-        insert(TemplateRow),
+    template_row_ids = session.scalars(
+        insert(TemplateRow).returning(TemplateRow.row_id, sort_by_parameter_order=True),
         [
             {
                 "public_id": template_id,
@@ -214,6 +220,16 @@ def _add_people(
             for template_id, (row_id, template), vector in zip(
                 template_ids, owned, vectors, strict=True
             )
+        ],
+    ).all()
+    add_detections(
+        session,
+        [
+            (row_id, template_id, template.detection)
+            for row_id, template_id, (_, template) in zip(
+                template_row_ids, template_ids, owned, strict=True
+            )
+            if template.detection is not None
         ],
     )
 

@@ -3,7 +3,8 @@
 A zip file of `people.jsonl`, `templates.npy` (float32, one row per template, in the order of the
 people), `manifest.json` and `signature` (Ed25519 over the manifest). The manifest contains the
 SHA-256 digests of the first two, so the signature covers everything. With encryption keys, both are
-encrypted as streams (`app.crypto.stream`); in version 1 each was encrypted as a whole.
+encrypted as streams (`app.crypto.stream`); in version 1 each was encrypted as a whole. Versions 1
+and 2 have no detections.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from app.crypto.keyring import Keyring
 from app.crypto.signing import Signer, check_signature
@@ -32,11 +33,12 @@ from app.store.archive_parts import (
     write_part,
 )
 from app.store.db.tables import now
+from app.store.detections import StoredDetection, parse_detection
 from app.store.person_fields import require_valid_person
 from app.vectors import EmbeddingSpace, Matrix
 
 SUFFIX = ".sima"
-VERSION = 2
+VERSION = 3
 _ENCRYPTED_AS_A_WHOLE = 1
 _PEOPLE, _TEMPLATES = "people.jsonl", "templates.npy"
 BLOCK = 500
@@ -52,6 +54,7 @@ class ArchivedTemplate:
     template_id: str
     quality: float | None
     created_at: str
+    detection: StoredDetection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +251,7 @@ def _read_manifest(archive: zipfile.ZipFile) -> Manifest:
         check_signature(str(manifest.signer), written, signature)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidArchive("manifest.json of the archive cannot be read") from error
-    if manifest.version not in (_ENCRYPTED_AS_A_WHOLE, VERSION):
+    if manifest.version not in range(_ENCRYPTED_AS_A_WHOLE, VERSION + 1):
         raise InvalidArchive(
             f"the archive has version {manifest.version}; this service reads versions up to "
             f"{VERSION}"
@@ -265,10 +268,17 @@ def _changed(name: str) -> InvalidArchive:
     return InvalidArchive(f"{name} of the archive was changed: its digest does not match")
 
 
+def _template(fields: dict[str, Any]) -> ArchivedTemplate:
+    detection = fields.pop("detection", None)
+    return ArchivedTemplate(
+        **fields, detection=None if detection is None else parse_detection(detection)
+    )
+
+
 def _person(line: bytes) -> ArchivedPerson:
     try:
         fields = json.loads(line)
-        templates = [ArchivedTemplate(**template) for template in fields.pop("templates")]
+        templates = [_template(template) for template in fields.pop("templates")]
         if not isinstance(fields["metadata"], dict):
             raise TypeError("metadata is not an object")
         person = ArchivedPerson(**fields, templates=templates)

@@ -1,11 +1,11 @@
 """Detections of templates. Every function works inside the caller's session."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.errors import PoorReason
@@ -38,15 +38,28 @@ class StoredDetection:
 
 def add_detection(session: Session, template: Template, detection: StoredDetection) -> None:
     """Stores the detection of a template."""
-    plaintext = json.dumps(asdict(detection)).encode()
-    content = encrypt_detection(session, template.template_id, plaintext)
-    session.add(DetectionRow(template_row_id=template.row_id, content=content))
-    session.flush()
+    add_detections(session, [(template.row_id, template.template_id, detection)])
+
+
+def add_detections(
+    session: Session, detections: Sequence[tuple[int, str, StoredDetection]]
+) -> None:
+    """Stores detections, each with the row_id and the template_id of its template."""
+    rows = [
+        {"template_row_id": row_id, "content": _encrypted(session, template_id, detection)}
+        for row_id, template_id, detection in detections
+    ]
+    if rows:
+        session.execute(insert(DetectionRow), rows)
 
 
 def read_detections(session: Session, templates: Sequence[Template]) -> dict[str, StoredDetection]:
     """The detections by template id; templates without one are absent. Raises DecryptionFailed."""
-    ids = {template.row_id: template.template_id for template in templates}
+    return read_by_row_ids(session, {one.row_id: one.template_id for one in templates})
+
+
+def read_by_row_ids(session: Session, ids: Mapping[int, str]) -> dict[str, StoredDetection]:
+    """Like `read_detections`, of the template ids by row_id."""
     row_ids, found = list(ids), {}
     for start in range(0, len(row_ids), MAX_VALUES):
         query = select(DetectionRow.template_row_id, DetectionRow.content).where(
@@ -54,7 +67,8 @@ def read_detections(session: Session, templates: Sequence[Template]) -> dict[str
         )
         for row_id, content in session.execute(query):
             template_id = ids[row_id]
-            found[template_id] = _parse(decrypt_detection(session, template_id, content))
+            stored = json.loads(decrypt_detection(session, template_id, content))
+            found[template_id] = parse_detection(stored)
     return found
 
 
@@ -68,8 +82,11 @@ def copy_detection(session: Session, template_row_id: int, copy_row_id: int) -> 
         session.add(DetectionRow(template_row_id=copy_row_id, content=row.content))
 
 
-def _parse(content: bytes) -> StoredDetection:
-    fields: dict[str, Any] = json.loads(content)
+def parse_detection(fields: dict[str, Any]) -> StoredDetection:
+    """The detection of fields as `asdict` makes them, read from JSON.
+
+    Raises KeyError, TypeError or ValueError for other fields.
+    """
     x, y, width, height = fields["box"]
     a, b, c, d, e = ((float(x), float(y)) for x, y in fields["landmarks"])
     return StoredDetection(
@@ -81,6 +98,10 @@ def _parse(content: bytes) -> StoredDetection:
         image_id=fields["image_id"],
         image_size=_size(fields.get("image_size")),
     )
+
+
+def _encrypted(session: Session, template_id: str, detection: StoredDetection) -> bytes:
+    return encrypt_detection(session, template_id, json.dumps(asdict(detection)).encode())
 
 
 def _size(stored: Sequence[int] | None) -> tuple[int, int] | None:

@@ -26,7 +26,7 @@ def gallery(data: Path, make_client: MakeClient, photos: Photos) -> TestClient:
     client = make_client(data, default_vocabulary="")
     body = enroll(client, photos["obama"], "Barack", external_id="44", metadata='{"party": "D"}')
     enroll(client, photos["obama2"], "Barack", person_id=body["person_id"])
-    enroll(client, photos["biden"], "Joe")
+    enroll(client, photos["biden"], "Joe", source="door", image_id="42")
     return client
 
 
@@ -55,6 +55,12 @@ def test_import_restores_the_exported_gallery(
     )
     before, after = (one.get("/persons").json()["persons"] for one in (gallery, client))
     assert before == after, "ids, names, metadata, times"
+    listed, restored = (
+        [one.get(f"/persons/{person['person_id']}/photos").json() for person in before]
+        for one in (gallery, client)
+    )
+    assert listed == restored, "detections, too"
+    assert [listed[1]["photos"][0][name] for name in ("source", "image_id")] == ["door", "42"]
     found = client.post("/identify", files=upload(photos["obama3"])).json()["faces"][0]
     again = gallery.post("/identify", files=upload(photos["obama3"])).json()["faces"][0]
     for mine, theirs in zip(found["candidates"], again["candidates"], strict=True):

@@ -21,10 +21,12 @@ from app.store.db.database import Database
 from app.store.db.encryption import encrypt_vector
 from app.store.db.schema import upgrade
 from app.store.db.tables import GALLERY, EntryRow, TemplateRow
+from app.store.detections import add_detections, read_detections
 from app.store.people import list_persons
-from app.store.person_search import PersonSearch
-from app.store.templates import read_vectors
+from app.store.person_search import EVERYBODY, PersonSearch
+from app.store.templates import list_templates, read_vectors
 from app.vectors import EmbeddingSpace, Matrix, l2_normalize
+from tests.store.test_detections import DETECTION
 
 PEOPLE, PHOTOS, DIMENSION = 2_000, 5, 512
 SPACE = EmbeddingSpace("test", "sha256:test", DIMENSION)
@@ -129,6 +131,27 @@ def test_people_far_apart_who_share_an_external_id_are_refused(
         import_gallery(target, file, None, signer, None)
     with target.read() as session:
         assert session.scalar(select(EntryRow.row_id).limit(1)) is None
+
+
+@pytest.mark.parametrize("keys", [no_keys, one_key], ids=["plain", "encrypted"])
+def test_detections_are_exported_and_imported(tmp_path: Path, signer: Signer, keys: Keys) -> None:
+    """Beside the original, templates have other ids, which the encryption is bound to."""
+    keyring, file = keys(), tmp_path / "gallery.sima"
+    database = open_store(tmp_path / "source.db", keyring)
+    vectors = np.random.default_rng(1).standard_normal((4, DIMENSION))
+    fill(database, l2_normalize(vectors).astype(np.float32), ["a", "b"])
+    with database.write() as session:
+        first = session.scalars(select(TemplateRow.row_id).order_by(TemplateRow.row_id)).first()
+        assert first is not None
+        add_detections(session, [(first, "t0", DETECTION)])
+    export_gallery(database, "people", file, signer)
+    import_gallery(database, file, "copy", signer, None)
+    with database.read() as session:
+        people = list_persons(session, get_collection(session, "copy", GALLERY), EVERYBODY, 0, 10)
+        templates = [one for p in people for one in list_templates(session, p.person_id)]
+        found = read_detections(session, templates)
+        assert [found.get(one.template_id) for one in templates] == [DETECTION, None, None, None]
+        assert templates[0].template_id != "t0"
 
 
 @pytest.mark.parametrize("keys", [no_keys, one_key], ids=["plain", "encrypted"])
