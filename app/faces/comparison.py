@@ -19,7 +19,9 @@ from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.named_people import get_owner
 from app.store.people import Person
+from app.store.rejections import rejected_vectors
 from app.timings import Timings
+from app.vectors import Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,11 @@ class Comparer:
         """Compares the source with every face of the targets that `accepted` accepts.
 
         `collection` is the gallery of a source that is a template; its rules decide then. A source
-        that is an image must show one accepted face. Raises like `ProbeReader.read_each`, NoFace,
-        MultipleFaces, and PhotoNotFound for an unknown template.
+        that is an image must show one accepted face. The faces that were rejected for the person of
+        a template count as in the other comparisons with a person (ADR 20). Raises like
+        `ProbeReader.read_each`, NoFace, MultipleFaces, and PhotoNotFound for an unknown template.
         """
-        person, rules = self._context(source, collection)
+        context = self._context(source, collection)
         first, *rest = self._probes.read_each(
             [source, *targets], collection or DEFAULT_COLLECTION, timings, accepted
         )
@@ -75,31 +78,46 @@ class Comparer:
         for name, found in (("source", first), ("target", others)):
             if not found:
                 raise NoFace(f"the {name} image shows no face; send an image with a visible face")
-        return Comparison(first[0], _judge(first[0], others, rules), person)
+        return Comparison(first[0], _judge(first[0], others, context), context.person)
 
-    def _context(
-        self, source: Sample, collection: str | None
-    ) -> tuple[Person | None, DecisionRules]:
-        """The person of a source that is a template, and the rules that decide."""
+    def _context(self, source: Sample, collection: str | None) -> "_Context":
         if collection is None:
-            return None, self._policies.of_model()
+            return _Context(self._policies.of_model())
         with self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             rules = self._policies.of_gallery(session, gallery)
             if not isinstance(source, TemplateSample):
-                return None, rules
-            return get_owner(session, gallery, source.template_id), rules
+                return _Context(rules)
+            person = get_owner(session, gallery, source.template_id)
+            rejected = rejected_vectors(session, gallery, [person.row_id]).get(person.row_id)
+            return _Context(rules, person, rejected)
 
 
-def _judge(
-    source: Probe, targets: Sequence[Probe], rules: DecisionRules
-) -> tuple[ComparedProbe, ...]:
-    limit = rules.verify_limit(DecisionOptions())
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """The rules that decide; the person of a source that is a template, and the faces that were
+    rejected for that person, shape (n, dimension)."""
+
+    rules: DecisionRules
+    person: Person | None = None
+    rejected: Matrix | None = None
+
+
+def _judge(source: Probe, targets: Sequence[Probe], context: _Context) -> tuple[ComparedProbe, ...]:
+    policy, limit = context.rules.policy, context.rules.verify_limit(DecisionOptions())
+    if context.rejected is not None:
+        template = source.embedding[None]
+        return tuple(
+            ComparedProbe(
+                target, policy.judge_best(target.embedding, template, limit, context.rejected)
+            )
+            for target in targets
+        )
     vectors = np.stack([target.embedding for target in targets])
     similarities = (vectors @ source.embedding).tolist()
-    own = float(rules.policy.corrections(source.embedding[None])[0])
-    corrections = rules.policy.corrections(vectors).tolist()
+    own = float(policy.corrections(source.embedding[None])[0])
+    corrections = policy.corrections(vectors).tolist()
     return tuple(
-        ComparedProbe(target, rules.policy.judge(similarity, own + correction, limit))
+        ComparedProbe(target, policy.judge(similarity, own + correction, limit))
         for target, similarity, correction in zip(targets, similarities, corrections, strict=True)
     )

@@ -48,6 +48,11 @@ class FaceMatch:
     face: StoredFace
     graded: GradedJudgement
 
+    @property
+    def person(self) -> Person:
+        """The person whom the face belongs to."""
+        return self.face.person
+
 
 @dataclass(frozen=True, slots=True)
 class UserMatch:
@@ -124,7 +129,7 @@ class FaceSearcher:
             ]
             graded = Grader(rules, gallery.size).grade(probe, _vectors(session, gallery, found))
         matches = [FaceMatch(*pair) for pair in zip(found, graded, strict=True)]
-        return sorted(matches, key=lambda one: -_margin(one.graded))[:limit]
+        return sorted(matches, key=lambda one: -one.graded.margin)[:limit]
 
     def users(
         self, collection: str, probe: Vector, limit: int, timings: Timings
@@ -150,7 +155,7 @@ class FaceSearcher:
                 best = best_of(grader.grade(probe, with_mean(_vectors(session, gallery, faces))))
                 if best is not None:
                     matches.append(UserMatch(person, best))
-        return sorted(matches, key=lambda one: -_margin(one.graded))[:limit]
+        return sorted(matches, key=lambda one: -one.graded.margin)[:limit]
 
     def stored_vectors(self, collection: str, template_ids: Sequence[str]) -> list[Vector]:
         """The unit vectors of templates; unknown ids are left out. Raises CollectionNotFound."""
@@ -185,10 +190,6 @@ def _vectors(session: Session, gallery: Collection, faces: Sequence[StoredFace])
     if not ids:
         return np.empty((0, gallery.space.dimension), dtype=np.float32)
     return np.stack([found[one] for one in ids])
-
-
-def _margin(graded: GradedJudgement) -> float:
-    return graded.judgement.similarity - graded.judgement.threshold
 
 
 def _size(analysis: ImageAnalysis) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.audit_events import AuditEvent
 from app.errors import PersonNotFound
-from app.faces.decisions.grading import GradedJudgement, Grader, best_of
+from app.faces.decisions.grading import GradedJudgement, Grader
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.face_index import ANONYMOUS, delete_if_empty, lock_gallery
 from app.store import erasures, people
@@ -20,21 +20,14 @@ from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.faces import StoredFace, faces_of, find_faces, list_identified_people
-from app.store.people import NewPerson, Person
+from app.store.people import NewPerson, Person, PersonPage
 from app.store.person_search import PersonSearch
 from app.store.reassignment import move_template
+from app.store.rejections import rejected_vectors
 from app.store.templates import support_set, vectors_by_template_id, with_mean
 from app.vectors import EmbeddingSpace
 
 Acceptance = Callable[[GradedJudgement], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class UserPage:
-    """People in order of enrollment; `next_after` is None on the last page."""
-
-    people: list[Person]
-    next_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +79,12 @@ class FaceUsers:
         with self._database.read() as session:
             return _user(session, get_collection(session, collection, GALLERY), user_id)
 
-    def page(self, collection: str, after: int, limit: int) -> UserPage:
+    def page(self, collection: str, after: int, limit: int) -> PersonPage:
         """Users in order of creation. Raises CollectionNotFound."""
         with self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
             found = list_identified_people(session, gallery, after, limit + 1)
-            more = len(found) > limit
-            return UserPage(found[:limit], found[limit - 1].row_id if more else None)
+        return PersonPage.of(found, limit)
 
     def delete(self, collection: str, user_id: str) -> None:
         """Deletes a user; each of the templates becomes an anonymous person.
@@ -113,7 +105,8 @@ class FaceUsers:
         """Moves templates to a user, one after the other; returns the user afterwards.
 
         A template must be accepted in comparison with the best of the user's templates, or their
-        mean; without templates, any is. Raises CollectionNotFound, PersonNotFound, SpaceMismatch.
+        mean, and with the faces that were rejected for the user; without any of these, it is moved
+        unconditionally. Raises CollectionNotFound, PersonNotFound, SpaceMismatch.
         """
         with self._database.write() as session:
             gallery = lock_gallery(session, collection).require_space(self._space)
@@ -163,7 +156,8 @@ class FaceUsers:
             return Assignment(template_id, owner=face.person)
         probe = vectors_by_template_id(session, gallery, [template_id])[template_id]
         grader = Grader(self._policies.of_gallery(session, gallery))
-        best = best_of(grader.grade(probe, with_mean(support_set(session, gallery, user))))
+        rejected = rejected_vectors(session, gallery, [user.row_id]).get(user.row_id)
+        best = grader.grade_best(probe, with_mean(support_set(session, gallery, user)), rejected)
         if best is not None and not accepts(best):
             record(
                 session, AuditEvent("photo.move", "different_person", gallery.name, user.person_id)

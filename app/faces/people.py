@@ -23,7 +23,7 @@ from app.store.db.tables import GALLERY
 from app.store.detections import StoredDetection, read_detections
 from app.store.erasures import Erasure
 from app.store.index_sync import IndexSync
-from app.store.people import Person
+from app.store.people import Person, PersonPage
 from app.store.person_search import PersonSearch
 from app.store.photos import read_photo
 from app.store.shadow import ShadowState, shadow_state
@@ -42,14 +42,6 @@ class CollectionState:
     collection: Collection
     shadow: ShadowState | None
     decisions: GalleryState | None
-
-
-@dataclass(frozen=True, slots=True)
-class PersonPage:
-    """People in order of enrollment; `next_after` is None on the last page."""
-
-    people: list[Person]
-    next_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +90,7 @@ class Galleries:
 
     def page(self, collection: str, search: PersonSearch, after: int, limit: int) -> PersonPage:
         """Returns up to `limit` people, and where the next page starts."""
-        found = self.persons(collection, search, after, limit + 1)
-        more = len(found) > limit
-        return PersonPage(found[:limit], found[limit - 1].row_id if more else None)
+        return PersonPage.of(self.persons(collection, search, after, limit + 1), limit)
 
     def person(self, person_id: str) -> Person:
         """Returns a person. Raises PersonNotFound."""

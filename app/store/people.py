@@ -60,6 +60,20 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonPage:
+    """People in order of enrollment; `next_after` is None on the last page."""
+
+    people: list[Person]
+    next_after: int | None
+
+    @classmethod
+    def of(cls, found: list[Person], limit: int) -> "PersonPage":
+        """The page of at most `limit` people; `found` has one more if there is a next page."""
+        more = len(found) > limit
+        return cls(found[:limit], found[limit - 1].row_id if more else None)
+
+
+@dataclass(frozen=True, slots=True)
 class NewPerson:
     """The data of a person to add."""
 

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from app.api.audit_routes import REKOGNITION_DECISIONS, Audited
 from app.api.route_table import REKOGNITION_OPERATIONS
+from app.compat.ids import template_id_of
 from app.compat.rekognition.routes import OPERATIONS
 from app.compat.rekognition.scores import MATCH, STRICT, STRICTEST, client_similarity
 from app.faces.decisions.grading import GradedJudgement
@@ -169,6 +170,28 @@ def test_faces_are_detected(client: Rekognition, photos: Photos) -> None:
     found = client.call("DetectFaces", Image=image(photos["pair"]), Attributes=["ALL"])
     assert len(found["FaceDetails"]) == 2
     assert client.call("DetectFaces", Image=image(photos["coffee"])) == {"FaceDetails": []}
+
+
+def test_a_rejected_face_is_not_associated(
+    client: Rekognition, service: TestClient, photos: Photos
+) -> None:
+    [a], [b] = (index(client, photos[name]) for name in ("obama", "obama2"))
+    for user, faces in (("barack", [a]), ("empty", [])):
+        client.call("CreateUser", **LOBBY, UserId=user)
+        if faces:
+            client.call("AssociateFaces", **LOBBY, UserId=user, FaceIds=faces)
+        query = f"/persons?collection=lobby&external_id={user}"
+        [person] = service.get(query).json()["persons"]
+        body = {"template_id": template_id_of(b)}
+        rejected = service.post(f"/persons/{person['person_id']}/not-this", json=body)
+        assert rejected.status_code == 201, rejected.text
+        done = client.call("AssociateFaces", **LOBBY, UserId=user, FaceIds=[b])
+        assert done["AssociatedFaces"] == []
+        [refused] = done["UnsuccessfulFaceAssociations"]
+        assert (refused["FaceId"], refused["Reasons"]) == (b, ["LOW_MATCH_CONFIDENCE"])
+    client.call("CreateUser", **LOBBY, UserId="other")
+    done = client.call("AssociateFaces", **LOBBY, UserId="other", FaceIds=[b])
+    assert [one["FaceId"] for one in done["AssociatedFaces"]] == [b]
 
 
 def test_users_have_faces_and_are_found(

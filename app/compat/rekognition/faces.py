@@ -1,7 +1,5 @@
 """Operations on the faces of collections: index, list, delete, search."""
 
-from collections.abc import Sequence
-
 from app.api.audit import record_decisions
 from app.audit_events import AuditEvent
 from app.compat.ids import template_id_of
@@ -21,6 +19,7 @@ from app.compat.rekognition.answers import (
     UnsuccessfulFace,
     face_ids,
 )
+from app.compat.rekognition.decisions import matches_of
 from app.compat.rekognition.failures import invalid
 from app.compat.rekognition.operations import Call
 from app.compat.rekognition.requests import (
@@ -34,8 +33,8 @@ from app.compat.rekognition.requests import (
 )
 from app.compat.rekognition.tokens import last_row_id, token_of
 from app.errors import NoFace
-from app.faces.face_index import FaceDeletion, IndexOrder
-from app.faces.face_search import FaceMatch, FaceProbe
+from app.faces.face_index import ExaminedImage, FaceDeletion, IndexOrder
+from app.faces.face_search import FaceProbe
 from app.vectors import Vector
 
 
@@ -44,8 +43,12 @@ async def index_faces(call: Call, body: IndexFaces) -> Answer:
     collection = require_collection(call.request, body.collection_id)
     ctx, face_index = call.ctx, call.ctx.services.face_index
     order = IndexOrder(collection, body.external_image_id, body.max_faces, body.quality())
-    await ctx.run(lambda: ctx.services.galleries.require_gallery(collection))
-    examined = await ctx.run(lambda: face_index.examine(body.image.content(), order, call.timings))
+
+    def examine() -> ExaminedImage:
+        ctx.services.galleries.require_gallery(collection)
+        return face_index.examine(body.image.content(), order, call.timings)
+
+    examined = await ctx.run(examine)
     stored = await ctx.write(lambda: face_index.add(examined, order, call.timings))
     ctx.metrics.count_decisions("enroll", ["enrolled"] * len(stored))
     size = examined.image_size
@@ -132,9 +135,13 @@ async def search_faces_by_image(call: Call, body: SearchFacesByImage) -> Answer:
 async def read_probe(call: Call, collection: str, image: Image) -> FaceProbe:
     """The largest face of an image, after the gallery was found. Raises RekognitionError."""
     ctx, services = call.ctx, call.ctx.services
-    await ctx.run(lambda: services.galleries.require_gallery(collection))
+
+    def read() -> FaceProbe:
+        services.galleries.require_gallery(collection)
+        return services.face_searcher.probe(image.content(), call.timings)
+
     try:
-        return await ctx.run(lambda: services.face_searcher.probe(image.content(), call.timings))
+        return await ctx.run(read)
     except NoFace as error:
         event = AuditEvent("identify", "no_face", collection)
         await record_decisions(call.request, ctx, [event])
@@ -154,17 +161,8 @@ async def _search(
     limit = body.max_faces + (searched is not None)
     found = await call.ctx.run(lambda: searcher.faces(collection, vector, limit, call.timings))
     others = [one for one in found if one.face.template.template_id != searched]
-    await record_decisions(call.request, call.ctx, [_event(collection, others)])
-    matches = [MatchedFace.of(one) for one in others[: body.max_faces]]
-    similar = [one for one in matches if one.similarity >= body.face_match_threshold]
-    return sorted(similar, key=lambda one: -one.similarity)
-
-
-def _event(collection: str, found: Sequence[FaceMatch]) -> AuditEvent:
-    """The decision about the best face."""
-    if found and found[0].graded.judgement.matches:
-        return AuditEvent("identify", "match", collection, found[0].face.person.person_id)
-    return AuditEvent("identify", "unknown", collection)
+    most, least = body.max_faces, body.face_match_threshold
+    return [MatchedFace.of(one) for one in await matches_of(call, collection, others, most, least)]
 
 
 def _not_deleted(one: FaceDeletion, face_id: str) -> UnsuccessfulFace:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.api.audit import record_decisions
-from app.audit_events import AuditEvent
 from app.compat.ids import template_id_of
 from app.compat.rekognition.access import require_collection
 from app.compat.rekognition.answers import Answer, FaceDetail, Nothing, UnsuccessfulFace
+from app.compat.rekognition.decisions import matches_of
 from app.compat.rekognition.faces import read_probe
 from app.compat.rekognition.failures import invalid
 from app.compat.rekognition.operations import Call
@@ -37,7 +36,6 @@ from app.compat.rekognition.user_answers import (
     UserReference,
     status_of,
 )
-from app.faces.face_search import UserMatch
 from app.faces.face_users import Assignment, FaceUsers
 from app.vectors import Vector, l2_normalize
 
@@ -155,17 +153,8 @@ async def _search(
     limit = body.max_users + (searched is not None)
     found = await call.ctx.run(lambda: searcher.users(collection, vector, limit, call.timings))
     others = [one for one in found if one.person.external_id != searched]
-    await record_decisions(call.request, call.ctx, [_event(collection, others)])
-    matches = [MatchedUser.of(one) for one in others[: body.max_users]]
-    similar = [one for one in matches if one.similarity >= body.user_match_threshold]
-    return sorted(similar, key=lambda one: -one.similarity)
-
-
-def _event(collection: str, found: Sequence[UserMatch]) -> AuditEvent:
-    """The decision about the best user."""
-    if found and found[0].graded.judgement.matches:
-        return AuditEvent("identify", "match", collection, found[0].person.person_id)
-    return AuditEvent("identify", "unknown", collection)
+    most, least = body.max_users, body.user_match_threshold
+    return [MatchedUser.of(one) for one in await matches_of(call, collection, others, most, least)]
 
 
 def _moved(done: Sequence[Assignment], asked: dict[str, str]) -> list[FaceReference]:

@@ -1,14 +1,12 @@
 """Grades a compared pair: how far beyond its threshold it is, in target error rates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policy import Judgement, Limit
 from app.faces.decisions.rules import DecisionRules
-from app.vectors import Matrix, Vector
+from app.vectors import SCORE_TOLERANCE, Matrix, Vector
 
 _STRICTER = (10.0, 100.0)
 """The target rates of the stricter thresholds are so many times lower."""
@@ -24,6 +22,11 @@ class GradedJudgement:
     judgement: Judgement
     strict: float
     strictest: float
+
+    @property
+    def margin(self) -> float:
+        """How far the similarity is above the threshold of the pair."""
+        return self.judgement.similarity - self.judgement.threshold
 
 
 class Grader:
@@ -49,6 +52,25 @@ class Grader:
             for similarity, correction in zip(vectors @ probe, corrections, strict=True)
         ]
 
+    def grade_best(
+        self, probe: Vector, templates: Matrix, rejected: Matrix | None = None
+    ) -> GradedJudgement | None:
+        """Grades a unit vector with the best of a person's templates; None if there is none.
+
+        `rejected` are faces that are known not to be the person, shape (m, dimension). A match must
+        have a higher score than with any of them (ADR 20), which raises the thresholds. Without
+        templates, a face that matches one of them is graded as one that is not similar at all.
+        """
+        best = best_of(self.grade(probe, templates))
+        other = best_of(self.grade(probe, rejected)) if rejected is not None else None
+        if other is None:
+            return best
+        if best is None:
+            return self.grade_pair(-1.0, 0.0) if other.judgement.matches else None
+        needed = best.judgement.similarity + other.margin - best.margin + SCORE_TOLERANCE
+        judgement = replace(best.judgement, threshold=max(best.judgement.threshold, needed))
+        return GradedJudgement(judgement, max(best.strict, needed), max(best.strictest, needed))
+
     def grade_pair(self, similarity: float, correction: float) -> GradedJudgement:
         """Grades a pair; `correction` is the sum of both faces' corrections."""
         judged = self._policy.judge(similarity, correction, self._limit)
@@ -71,5 +93,4 @@ def best_of(graded: Sequence[GradedJudgement]) -> GradedJudgement | None:
     """The one that is furthest above its threshold, None if there is none."""
     if not graded:
         return None
-    margins = [one.judgement.similarity - one.judgement.threshold for one in graded]
-    return graded[int(np.argmax(margins))]
+    return max(graded, key=lambda one: one.margin)
