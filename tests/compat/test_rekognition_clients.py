@@ -12,6 +12,7 @@ import pytest
 from app.compat.rekognition.routes import OPERATIONS
 from harness.servers import Server
 from tests.compat.client_process import Json, run
+from tests.compat.rekognition_walk_through import WALK_THROUGH
 
 KEY, SECRET = "DOORKEY", "not-a-real-secret-0123456789"
 
@@ -178,14 +179,32 @@ def check(found: Json) -> None:
     }
 
 
-@pytest.mark.slow
-def test_boto3(server: Server, folder: Path) -> None:
-    packages = folder / "packages"
-    install = ("-m", "pip", "install", "--quiet", "--target", str(packages), *PYTHON)
+@pytest.fixture(scope="module")
+def boto3(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of boto3, which only the client programs import."""
+    packages = str(tmp_path_factory.mktemp("packages"))
+    install = ("-m", "pip", "install", "--quiet", "--target", packages, *PYTHON)
     subprocess.run([sys.executable, *install], check=True, timeout=300)
+    return packages
+
+
+@pytest.mark.slow
+def test_boto3(server: Server, folder: Path, boto3: str) -> None:
     code = PYTHON_CALLS.format(key=KEY, secret=SECRET)
     command = (sys.executable, "-c", code, str(folder), str(server.port))
-    check(run(*command, folder=folder, PYTHONPATH=str(packages)))
+    check(run(*command, folder=folder, PYTHONPATH=boto3))
+
+
+@pytest.mark.slow
+def test_the_documented_life_of_a_collection(server: Server, folder: Path, boto3: str) -> None:
+    code = WALK_THROUGH.format(key=KEY, secret=SECRET)
+    command = (sys.executable, "-c", code, str(folder), str(server.port))
+    found = run(*command, folder=folder, PYTHONPATH=boto3)
+    assert sorted(found["by image"]) == ["obama.jpg", "obama2.jpg"]
+    assert found["by face"] == ["obama2.jpg"]
+    assert found["users by image"] == ["44"]
+    assert found["users by face"] == []
+    assert found["collections"] == ["default"]
 
 
 @pytest.mark.slow
