@@ -202,14 +202,22 @@ def image_body(
 
 
 def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """A field as a query parameter: objects and arrays are JSON text, null does not exist."""
+    """A field as a query parameter: objects and arrays are JSON text, null does not exist.
+
+    Only the description states a default: generated clients send the defaults of their schemas, and
+    a field must not be sent both in the query and in the body.
+    """
     options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
-    value = options[0] if options else schema
+    value = dict(options[0] if options else schema)
+    default = value.pop("default", None)
     examples = list(schema.get("examples", []))
     if value.get("type") in ("object", "array"):
-        value = {"type": "string", "contentMediaType": "application/json"}
+        value, default = {"type": "string", "contentMediaType": "application/json"}, None
         examples = [json.dumps(example) for example in examples]
     parameter = {"name": name, "in": "query", "required": False, "schema": value}
-    if "description" in schema:
-        parameter["description"] = schema["description"]
+    described = schema.get("description")
+    if described is not None:
+        stated = "" if default is None else f" Default: {json.dumps(default)}."
+        parameter["description"] = described + stated
+        value.pop("description", None)
     return parameter | ({"example": examples[0]} if examples else {})
