@@ -5,16 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from app.errors import PoorReason
 from app.store.db.detection_table import DetectionRow
 from app.store.db.encryption import decrypt_detection, encrypt_detection
-from app.store.db.statements import MAX_VALUES
+from app.store.db.statements import fetch_in_blocks
 from app.store.templates import Template
 
 Point = tuple[float, float]
+
+_OF_TEMPLATES = select(DetectionRow.template_row_id, DetectionRow.content).where(
+    DetectionRow.template_row_id.in_(bindparam("row_ids", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +64,11 @@ def read_detections(session: Session, templates: Sequence[Template]) -> dict[str
 
 def read_by_row_ids(session: Session, ids: Mapping[int, str]) -> dict[str, StoredDetection]:
     """Like `read_detections`, of the template ids by row_id."""
-    row_ids, found = list(ids), {}
-    for start in range(0, len(row_ids), MAX_VALUES):
-        query = select(DetectionRow.template_row_id, DetectionRow.content).where(
-            DetectionRow.template_row_id.in_(row_ids[start : start + MAX_VALUES])
-        )
-        for row_id, content in session.execute(query):
-            template_id = ids[row_id]
-            stored = json.loads(decrypt_detection(session, template_id, content))
-            found[template_id] = parse_detection(stored)
+    found = {}
+    for row_id, content in fetch_in_blocks(session, _OF_TEMPLATES, "row_ids", list(ids)):
+        template_id = ids[row_id]
+        stored = json.loads(decrypt_detection(session, template_id, content))
+        found[template_id] = parse_detection(stored)
     return found
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection
-from app.store.db.statements import MAX_VALUES
+from app.store.db.statements import MAX_VALUES, fetch_in_blocks
 from app.store.db.tables import CollectionRow, EntryRow, TemplateRow
 from app.store.detections import StoredDetection, read_detections
 from app.store.people import PERSON_COLUMNS, Person, to_person
@@ -22,6 +22,15 @@ _TEMPLATE_COLUMNS = (
     TemplateRow.template_id,
     TemplateRow.quality,
     TemplateRow.created_at,
+)
+_FACES: Select[*tuple[Any, ...]] = (
+    select(*_TEMPLATE_COLUMNS, *PERSON_COLUMNS)
+    .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
+    .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
+)
+_FACES_OF_PEOPLE = _FACES.where(
+    TemplateRow.collection_id == bindparam("collection_id"),
+    TemplateRow.entry_id.in_(bindparam("row_ids", expanding=True)),
 )
 
 
@@ -76,11 +85,10 @@ def faces_of(
     """The faces of each person by person_id, oldest first."""
     found: dict[str, list[StoredFace]] = {person.person_id: [] for person in people}
     row_ids = [person.row_id for person in people]
-    for start in range(0, len(row_ids), MAX_VALUES):
-        some = row_ids[start : start + MAX_VALUES]
-        query = _faces(gallery).where(TemplateRow.entry_id.in_(some)).order_by(TemplateRow.row_id)
-        for face in _read(session, query):
-            found[face.person.person_id].append(face)
+    inside = {"collection_id": gallery.row_id}
+    rows = fetch_in_blocks(session, _FACES_OF_PEOPLE, "row_ids", row_ids, inside)
+    for face in _to_faces(session, sorted(rows, key=lambda row: row[0])):
+        found[face.person.person_id].append(face)
     return found
 
 
@@ -117,22 +125,19 @@ def list_identified_people(
 
 
 def _faces(gallery: Collection) -> Select[*tuple[Any, ...]]:
-    return (
-        select(*_TEMPLATE_COLUMNS, *PERSON_COLUMNS)
-        .join(EntryRow, EntryRow.row_id == TemplateRow.entry_id)
-        .join(CollectionRow, CollectionRow.row_id == EntryRow.collection_id)
-        .where(TemplateRow.collection_id == gallery.row_id)
-    )
+    return _FACES.where(TemplateRow.collection_id == gallery.row_id)
 
 
 def _read(session: Session, query: Select[*tuple[Any, ...]]) -> list[StoredFace]:
+    return _to_faces(session, session.execute(query).all())
+
+
+def _to_faces(session: Session, rows: Sequence[Sequence[Any]]) -> list[StoredFace]:
+    """The faces of rows of _FACES."""
     columns = len(_TEMPLATE_COLUMNS)
-    rows = [
-        (Template(*row[:columns]), to_person(session, row[columns:]))
-        for row in session.execute(query)
-    ]
-    detections = read_detections(session, [template for template, _ in rows])
+    found = [(Template(*row[:columns]), to_person(session, row[columns:])) for row in rows]
+    detections = read_detections(session, [template for template, _ in found])
     return [
         StoredFace(template, person, detections.get(template.template_id))
-        for template, person in rows
+        for template, person in found
     ]

@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from app.store.collections import Collection, raise_largest_support_set, write_journal
 from app.store.db.encryption import decrypt_vectors, encrypt_vector
+from app.store.db.statements import fetch_in_blocks
 from app.store.db.tables import REMOVE, UPSERT, EntryRow, TemplateRow, now
 from app.store.people import Person, get_person
 from app.vectors import Ids, Matrix, Vector, l2_normalize
 
 _MOST_PARAMETERS = 500
+
+_ASKED: BindParameter[str] = bindparam("template_ids", expanding=True)
+_VECTORS_BY_ID = select(TemplateRow.public_id, TemplateRow.vector, TemplateRow.template_id).where(
+    TemplateRow.collection_id == bindparam("collection_id"),
+    or_(TemplateRow.public_id.in_(_ASKED), TemplateRow.origin.in_(_ASKED)),
+)
 _CHUNK = 50_000  # rows per block of `read_vectors`
 
 
@@ -136,18 +143,11 @@ def vectors_by_template_id(
     session: Session, collection: Collection, template_ids: Sequence[str]
 ) -> dict[str, Vector]:
     """Returns the unit vectors of a gallery's templates; unknown ids are absent."""
-    found: dict[str, Vector] = {}
-    for start in range(0, len(template_ids), _MOST_PARAMETERS):
-        some = template_ids[start : start + _MOST_PARAMETERS]
-        query = select(TemplateRow.public_id, TemplateRow.vector, TemplateRow.template_id).where(
-            TemplateRow.collection_id == collection.row_id,
-            or_(TemplateRow.public_id.in_(some), TemplateRow.origin.in_(some)),
-        )
-        rows = session.execute(query).all()
-        stored = [(row.public_id, row.vector) for row in rows]
-        vectors = decrypt_vectors(session, stored, collection.space.dimension)
-        found.update((str(row[2]), vector) for row, vector in zip(rows, vectors, strict=True))
-    return found
+    inside = {"collection_id": collection.row_id}
+    rows = list(fetch_in_blocks(session, _VECTORS_BY_ID, "template_ids", template_ids, inside))
+    stored = [(public_id, vector) for public_id, vector, _ in rows]
+    vectors = decrypt_vectors(session, stored, collection.space.dimension)
+    return {str(row[2]): vector for row, vector in zip(rows, vectors, strict=True)}
 
 
 def template_owners(session: Session, gallery: Collection) -> list[tuple[int, str]]:

@@ -110,8 +110,11 @@ class SearchedFace(Answer):
 
     @classmethod
     def of(cls, face: DetectedFace, size: Size) -> "SearchedFace":
-        detail = FaceDetail.of(face, size)
-        return cls(bounding_box=detail.bounding_box, confidence=detail.confidence)
+        box = face.detection.box
+        return cls(
+            bounding_box=Box.of((box.x, box.y, box.width, box.height), size),
+            confidence=_percent(face.detection.score),
+        )
 
 
 class Face(Answer):

@@ -133,16 +133,12 @@ async def search_faces_by_image(call: Call, body: SearchFacesByImage) -> Answer:
 
 
 async def read_probe(call: Call, collection: str, image: Image) -> FaceProbe:
-    """The largest face of an image, after the gallery was found. Raises RekognitionError."""
+    """The largest face of an image. Raises RekognitionError, CollectionNotFound."""
     ctx, services = call.ctx, call.ctx.services
-
-    def read() -> FaceProbe:
-        services.galleries.require_gallery(collection)
-        return services.face_searcher.probe(image.content(), call.timings)
-
     try:
-        return await ctx.run(read)
+        return await ctx.run(lambda: services.face_searcher.probe(image.content(), call.timings))
     except NoFace as error:
+        await ctx.run(lambda: services.galleries.require_gallery(collection))
         event = AuditEvent("identify", "no_face", collection)
         await record_decisions(call.request, ctx, [event])
         raise no_face() from error

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policy import Judgement, Limit
 from app.faces.decisions.rules import DecisionRules
@@ -45,11 +47,10 @@ class Grader:
         """Grades a unit vector, shape (dimension,), with each of several, shape (n, dimension)."""
         if not len(vectors):
             return []
-        own = float(self._policy.corrections(probe[None])[0])
-        corrections = self._policy.corrections(vectors) + own
+        own, *others = self._policy.corrections(np.vstack([probe[None], vectors])).tolist()
         return [
-            self.grade_pair(float(similarity), float(correction))
-            for similarity, correction in zip(vectors @ probe, corrections, strict=True)
+            self.grade_pair(similarity, own + other)
+            for similarity, other in zip((vectors @ probe).tolist(), others, strict=True)
         ]
 
     def grade_best(
@@ -74,8 +75,8 @@ class Grader:
     def grade_pair(self, similarity: float, correction: float) -> GradedJudgement:
         """Grades a pair; `correction` is the sum of both faces' corrections."""
         judged = self._policy.judge(similarity, correction, self._limit)
-        strict = self._policy.judge(similarity, correction, self._strict).threshold
-        strictest = self._policy.judge(similarity, correction, self._strictest).threshold
+        strict = self._policy.pair_threshold(correction, self._strict)
+        strictest = self._policy.pair_threshold(correction, self._strictest)
         return GradedJudgement(judged, strict, max(strict, strictest))
 
     def _stricter(self) -> Sequence[Limit]:

@@ -76,9 +76,13 @@ class DecisionPolicy:
     def judge(self, similarity: float, correction: float, limit: Limit) -> Judgement:
         """Compare a pair; `correction` is the sum of both faces' corrections."""
         similarity = min(similarity, 1.0)  # rounding may exceed 1
-        threshold = limit.threshold if limit.fixed else limit.threshold + correction
         rate = self._thresholds.fmr_at(similarity - correction)
-        return Judgement(similarity, min(threshold, HIGHEST_THRESHOLD), rate)
+        return Judgement(similarity, self.pair_threshold(correction, limit), rate)
+
+    def pair_threshold(self, correction: float, limit: Limit) -> float:
+        """The threshold of a pair; `correction` is the sum of both faces' corrections."""
+        threshold = limit.threshold if limit.fixed else limit.threshold + correction
+        return min(threshold, HIGHEST_THRESHOLD)
 
     def judge_best(
         self, probe: Vector, templates: Matrix, limit: Limit, rejected: Matrix | None = None
