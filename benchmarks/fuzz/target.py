@@ -123,6 +123,7 @@ def started(
         "SIMA_STORE_PHOTOS": "true",
         "SIMA_RATE_LIMIT_FAILURES": "",
         "SIMA_REQUEST_SECONDS": "60",
+        "SIMA_HOUSEKEEPING_SECONDS": "10",  # deleted people are purged meanwhile
         "SIMA_COMPAT": compat,
     }
     if with_keys:
