@@ -50,8 +50,9 @@ def _severe_fault(answer: Answer) -> str | None:
         return "a traceback in the response"
     if answer.status >= 500 and not (answer.status == 503 and answer.retry_after):
         return f"status {answer.status}"
-    if b'"success":false,' in answer.body and b'"code":500' in answer.body:
-        return "status 500 in an answer of DeepStack"  # all of them have the status 200
+    if b'"success":false,' in answer.body and b'"error":"internal error"' in answer.body:
+        # All of them have the status 200, and an image without a face has the code 500, too.
+        return "an internal error in an answer of DeepStack"
     return None
 
 
