@@ -42,6 +42,7 @@ Action = Literal[
     "api_key.rotate",
     "api_key.revoke",
     "audit.export",
+    "audit.read",
     "audit.prune",
 ]
 

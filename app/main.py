@@ -13,12 +13,14 @@ from fastapi.routing import iter_route_contexts
 
 from app import __version__
 from app.api import (
+    administration,
     collections,
     documentation,
     duplicates,
     embeddings,
     enrollment,
     faces,
+    gallery_files,
     persons,
     problems,
     reassignment,
@@ -146,6 +148,7 @@ def create_app(
         persons,
         reassignment,
         rejections,
+        gallery_files,
         collections,
         duplicates,
         visitors,
@@ -153,6 +156,7 @@ def create_app(
         vocabularies,
         embeddings,
         zero_shot,
+        administration,
         system,
         documentation,
     )

@@ -9,7 +9,9 @@ from starlette.types import Message, Receive
 from app.api.body_errors import BodyTooSlow
 from app.errors import FileTooLarge, ImageTooLarge, Overloaded
 
-VOCABULARIES = "/vocabularies"
+FILES = frozenset({"/vocabularies", "/collections/import"})
+"""Paths that take files, which are written to disk while they arrive."""
+
 _BYTES_PER_SECOND = 10_000
 
 
@@ -39,7 +41,7 @@ class HeldBodies:
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Maximum size of a request body in bytes, for images and for vocabulary uploads.
+    """Maximum size of a request body in bytes, for images and for files (`FILES`).
 
     A body may keep the service waiting for `client_seconds`, and longer in proportion to what has
     arrived.
@@ -51,12 +53,12 @@ class BodyLimits:
 
     def check(self, path: str, received: int) -> None:
         """Raises ImageTooLarge or FileTooLarge."""
-        if path == VOCABULARIES and received > self.vocabulary:
+        if path in FILES and received > self.vocabulary:
             raise FileTooLarge(
                 f"the request exceeds {self.vocabulary} bytes; send a smaller file, or raise "
                 "SIMA_MAX_VOCABULARY_BYTES"
             )
-        if path != VOCABULARIES and received > self.photos:
+        if path not in FILES and received > self.photos:
             raise ImageTooLarge(
                 f"the request exceeds {self.photos} bytes; send a smaller image, or raise "
                 "SIMA_MAX_IMAGE_BYTES"
@@ -85,7 +87,7 @@ class RequestBody:
         self._complete = not message.get("more_body", False)
         self._received += size
         self._limits.check(self._path, self._received)
-        if self._path != VOCABULARIES:  # its files are written to disk
+        if self._path not in FILES:
             self._held.add(size, self._held_bytes)
             self._held_bytes += size
         return message

@@ -85,6 +85,10 @@ class Caller:
         if not self.may_use(name, kind):
             raise OutOfScope(_text("this collection", self._listed()))
 
+    def listed_names(self) -> frozenset[str] | None:
+        """The names that a restricted key may use, of either kind; None for all."""
+        return self._listed() if self.is_restricted else None
+
     def _listed(self) -> frozenset[str]:
         return (self.collections or frozenset()) | (self.vocabularies or frozenset())
 

@@ -17,12 +17,16 @@ ErasureId = Annotated[
     str,
     Path(description="The id of a receipt: the header Sima-Erasure of a deletion.", examples=[_ID]),
 ]
+ReceiptLimit = Annotated[
+    int, Query(ge=1, le=500, description="The number of receipts.", examples=[50])
+]
 VisitorId = Annotated[
     str, Path(description="The id of a visitor: visitor_id of /identify.", examples=[_ID])
 ]
 RejectionId = Annotated[
     str, Path(description="The id of a rejection of the person.", examples=[_ID])
 ]
+ApiKeyId = Annotated[str, Path(description="The id of an API key.", examples=[_ID])]
 CollectionPath = Annotated[
     str, Path(description="The name of a gallery or vocabulary.", examples=["default"])
 ]

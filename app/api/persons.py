@@ -8,9 +8,10 @@ from app.api.access_log import note_collection
 from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.cursors import decode_cursor, encode_cursor
 from app.api.deps import Ctx
-from app.api.parameters import ErasureId, PersonId, TemplateId
+from app.api.parameters import ErasureId, PersonId, ReceiptLimit, TemplateId
 from app.api.problems import describe
 from app.api.schemas import persons as schemas
+from app.api.schemas.administration import ErasureList
 from app.api.scopes import require_person
 
 router = APIRouter(route_class=AuthorizedRoute, prefix="/persons", tags=["persons"])
@@ -137,6 +138,14 @@ async def get_photo(
     image = await ctx.write(lambda: ctx.services.galleries.image(person_id, template_id))
     note_collection(request, image.collection)
     return Response(image.content, media_type=image.media_type)
+
+
+@receipts.get("", responses=describe())
+async def list_erasures(ctx: Ctx, caller: CurrentCaller, limit: ReceiptLimit = 50) -> ErasureList:
+    """List the latest erasure receipts of what the key may use, newest first."""
+    names = caller.listed_names()
+    found = await ctx.run(lambda: ctx.services.galleries.erasures(limit, names))
+    return ErasureList(erasures=[schemas.ErasureReceipt.of(one) for one in found])
 
 
 @receipts.get("/{erasure_id}", responses=_ERRORS)

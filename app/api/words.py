@@ -11,11 +11,24 @@ from app.api.parameters import RequestedWord, VocabularyQuery
 from app.api.problems import describe
 from app.api.schemas import words as schemas
 from app.words.analogies import Term
+from app.words.maps import WordMap
 from app.words.vocabularies import NearestWords
 
 router = APIRouter(route_class=AuthorizedRoute, tags=["words"])
 
 _ERRORS = describe(404)
+
+
+@router.get("/words", responses=_ERRORS)
+async def complete_word(
+    ctx: Ctx, caller: CurrentCaller, query: Annotated[schemas.CompletionQuery, Query()]
+) -> schemas.Completions:
+    """Return words that begin with a prefix, most frequent first."""
+    name = _vocabulary(ctx, caller, query.vocabulary)
+    service = ctx.services.vocabularies
+    found = await ctx.run(lambda: service.complete(query.prefix, query.limit, name))
+    words = [schemas.Completion(word=word, rank=rank) for word, rank in found]
+    return schemas.Completions(words=words, vocabulary=name)
 
 
 @router.get("/words/{word}", responses=_ERRORS)
@@ -46,6 +59,24 @@ async def nearest_to_word(
             )
 
     return schemas.Neighbors.of(word, await ctx.run(work), name)
+
+
+@router.get("/words/{word}/map", responses=_ERRORS)
+async def map_around_word(
+    ctx: Ctx,
+    caller: CurrentCaller,
+    timings: RequestTimings,
+    word: RequestedWord,
+    query: Annotated[schemas.MapQuery, Query()],
+) -> schemas.WordMapOut:
+    """Return the words around a word as points in the plane of their principal components."""
+    name = _vocabulary(ctx, caller, query.vocabulary)
+
+    def work() -> WordMap:
+        with timings.stage("search"):
+            return ctx.services.vocabularies.map(word, query.k, name)
+
+    return schemas.WordMapOut.of(await ctx.run(work), name)
 
 
 @router.post("/words/nearest", responses=_ERRORS)

@@ -8,21 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.audit_events import AuditEvent
 from app.commands.output import AsJson, exit_on_error, print_json, print_table
 from app.commands.setup import prepare_data
 from app.crypto.api_key_text import ApiKeyText
 from app.settings import Role, Settings
-from app.store.api_keys import (
-    ApiKey,
-    KeyRights,
-    create_key,
-    list_keys,
-    revoke_key,
-    rotate_key,
-)
-from app.store.db.audit_chain import record
-from app.store.db.database import Database
+from app.store.api_keys import ApiKey, KeyRights
+from app.store.key_administration import KeyAdministrator
 from app.wiring.services import open_database
 
 api_keys = typer.Typer(
@@ -81,17 +72,16 @@ def create(
 ) -> None:
     """Create a key and print it. It cannot be shown again: only a digest is stored."""
     rights = KeyRights(role, _names(collection), _names(vocabulary), embeddings)
-    with _database() as database, database.write() as session:
-        key, text = create_key(session, name, rights, expires)
-        record(session, AuditEvent("api_key.create", "created", target_key_id=key.key_id))
+    with _keys() as keys:
+        key, text = keys.create(name, rights, expires)
     _print_created(key, text, as_json)
 
 
 @api_keys.command("list")
 def show(as_json: AsJson = False) -> None:
     """List all keys with their rights; also revoked and expired ones."""
-    with _database() as database, database.read() as session:
-        rows = [_row(key) for key in list_keys(session)]
+    with _keys() as keys:
+        rows = [_row(key) for key in keys.list_all()]
     if as_json:
         print_json(rows)
     else:
@@ -115,19 +105,16 @@ def rotate(
 
     Without --expires, the new key is valid as long as the former one was made for.
     """
-    with _database() as database, database.write() as session:
-        key, text = rotate_key(session, key_id, overlap, expires)
-        record(session, AuditEvent("api_key.rotate", "changed", target_key_id=key_id))
-        record(session, AuditEvent("api_key.create", "created", target_key_id=key.key_id))
+    with _keys() as keys:
+        key, text = keys.rotate(key_id, overlap, expires)
     _print_created(key, text, as_json)
 
 
 @api_keys.command("revoke")
 def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
     """Revoke a key. Every worker refuses it from its next request on."""
-    with _database() as database, database.write() as session:
-        key = revoke_key(session, key_id)
-        record(session, AuditEvent("api_key.revoke", "deleted", target_key_id=key_id))
+    with _keys() as keys:
+        key = keys.revoke(key_id)
     if as_json:
         print_json(_row(key))
     else:
@@ -135,13 +122,13 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def _keys() -> Iterator[KeyAdministrator]:
     with exit_on_error():
         settings = Settings()
         prepare_data(settings)
         database = open_database(settings)
         try:
-            yield database
+            yield KeyAdministrator(database)
         finally:
             database.close()
 

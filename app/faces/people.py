@@ -1,6 +1,6 @@
 """Manages people, their templates and photos, and collections."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -136,6 +136,11 @@ class Galleries:
         """Returns the receipt of a deletion. Raises ErasureNotFound."""
         with self._database.read() as session:
             return erasures.get_receipt(session, erasure_id)
+
+    def erasures(self, limit: int, collections: Set[str] | None) -> list[Erasure]:
+        """Returns at most `limit` receipts, newest first; None for `collections` means all."""
+        with self._database.read() as session:
+            return erasures.latest_receipts(session, limit, collections)
 
     def delete_photo(self, person_id: str, template_id: str) -> Erasure:
         """Deletes a template and its photo. Raises PersonNotFound, PhotoNotFound."""

@@ -99,16 +99,18 @@ class AuditLog:
 
     def entries(self, wanted: AuditFilter) -> Iterator[AuditEntry]:
         """Yields events in order, as far as they are stored when their block is read."""
-        query = select(*_COLUMNS)
-        if wanted.since is not None:
-            query = query.where(AuditRow.time >= wanted.since)
-        if wanted.until is not None:
-            query = query.where(AuditRow.time < wanted.until)
-        if wanted.collection is not None:
-            query = query.where(AuditRow.collection == wanted.collection)
-        if wanted.action is not None:
-            query = query.where(AuditRow.action == wanted.action)
-        return self._read(query, 0)
+        return self._read(_filtered(wanted), 0)
+
+    def page(self, wanted: AuditFilter, before: int | None, limit: int) -> list[AuditEntry]:
+        """Returns at most `limit` events, newest first; with `before`, those of lower numbers.
+
+        Raises AuditLogDamaged.
+        """
+        query = _filtered(wanted).order_by(AuditRow.sequence.desc()).limit(limit)
+        if before is not None:
+            query = query.where(AuditRow.sequence < before)
+        with self._database.read() as session:
+            return list(_entries(session, query))
 
     def prune(self, before: datetime, checked: bool = True) -> int:
         """Deletes the events before the first one at or after `before`; returns their number.
@@ -188,6 +190,19 @@ def prune_expired(database: Database, lifetime: timedelta) -> None:
         oldest = session.scalar(select(AuditRow.time).order_by(AuditRow.sequence).limit(1))
     if oldest is not None and oldest < expired - _PRUNED_EVERY:
         AuditLog(database).prune(expired)
+
+
+def _filtered(wanted: AuditFilter) -> Select[*tuple[Any, ...]]:
+    query = select(*_COLUMNS)
+    if wanted.since is not None:
+        query = query.where(AuditRow.time >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(AuditRow.time < wanted.until)
+    if wanted.collection is not None:
+        query = query.where(AuditRow.collection == wanted.collection)
+    if wanted.action is not None:
+        query = query.where(AuditRow.action == wanted.action)
+    return query
 
 
 def _entries(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[AuditEntry]:

@@ -6,7 +6,7 @@ Every function uses the caller's session.
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -113,6 +113,14 @@ def get_receipt(session: Session, erasure_id: str) -> Erasure:
     if row is None:
         raise ErasureNotFound("there is no receipt with this id")
     return _erasure(row)
+
+
+def latest_receipts(session: Session, limit: int, collections: Set[str] | None) -> list[Erasure]:
+    """Returns at most `limit` receipts, newest first; None for `collections` means all."""
+    query = select(ErasureRow).order_by(ErasureRow.erased_at.desc(), ErasureRow.id).limit(limit)
+    if collections is not None:
+        query = query.where(ErasureRow.collection.in_(collections))
+    return [_erasure(row) for row in session.scalars(query)]
 
 
 def incomplete_receipts(session: Session) -> list[str]:

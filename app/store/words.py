@@ -212,6 +212,24 @@ def frequent_words(
     )
 
 
+def words_with_prefix(
+    session: Session, collection: Collection, prefix: str, max_rank: int, limit: int
+) -> list[tuple[str, int]]:
+    """At most `limit` words up to `max_rank` that begin with `prefix`, with their ranks, most
+    frequent first. They are compared as they are stored, whatever the collation of the database."""
+    query = (
+        select(EntryRow.name, EntryRow.rank)
+        .where(
+            EntryRow.collection_id == collection.row_id,
+            EntryRow.rank <= max_rank,
+            func.substr(EntryRow.name, 1, len(prefix)) == prefix,
+        )
+        .order_by(EntryRow.rank)
+        .limit(limit)
+    )
+    return [(name, rank or 0) for name, rank in session.execute(query)]
+
+
 def frequent_texts(session: Session, collection: Collection, max_rank: int) -> list[str]:
     """The texts, without vectors, of the words up to `max_rank`, most frequent first."""
     query = (

@@ -39,10 +39,13 @@ from app.faces.visitors import VisitorService
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
+from app.store.audit_log import AuditLog
 from app.store.audit_queue import AuditQueue
 from app.store.db.database import Database
+from app.store.gallery_files import GalleryFiles
 from app.store.housekeeping import Housekeeper
 from app.store.index_sync import IndexSync
+from app.store.key_administration import KeyAdministrator
 from app.store.readiness import Readiness
 from app.texts.embeddings import TextEmbedder
 from app.texts.spaces import TextSpaceRegistry
@@ -81,6 +84,9 @@ class Services:
     text_embedder: TextEmbedder
     zero_shot: ZeroShotService
     audit: AuditQueue
+    audit_log: AuditLog
+    api_keys: KeyAdministrator
+    gallery_files: GalleryFiles
     event_sender: EventSender | None
     housekeeper: Housekeeper
     readiness: Readiness
@@ -146,6 +152,9 @@ def build_services(settings: Settings) -> Services:
         text_embedder=TextEmbedder(vocabularies, spaces),
         zero_shot=ZeroShotService(database, spaces, pipeline),
         audit=AuditQueue(database),
+        audit_log=AuditLog(database),
+        api_keys=KeyAdministrator(database),
+        gallery_files=GalleryFiles(database, settings.data_dir / "signing.key"),
         event_sender=open_sender(settings, database),
         housekeeper=housekeeper,
         readiness=Readiness(database, index_sync, DEFAULT_COLLECTION, embedder.space),

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.store.collections import Collection, get_collection, list_collections
 from app.store.db.database import Database
 from app.store.db.tables import VOCABULARY
 from app.store.index_sync import IndexSync
-from app.store.words import Word, WordTable, frequent_words
+from app.store.words import Word, WordTable, find_words, frequent_words, words_with_prefix
 from app.words.analogies import Term, build_query
 from app.words.lookup import Canonical, Lookup, look_up_in
+from app.words.maps import WordMap, map_of
 from app.words.neighbors import Filters, Method, NeighborSearch, WordNeighbor
 from app.words.policies import WordPolicy
 from app.words.similarities import (
@@ -23,6 +26,7 @@ from app.words.similarities import (
 from app.words.text_vectors import TextVector, embed_texts
 
 _ALL_RANKS = 2**31 - 1
+_COMPLETED_RANKS = 50_000  # most frequent words that completions are chosen from
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,32 @@ class VocabularyService:
             }
             search = NeighborSearch(session, self._index_sync, collection, filters, hidden)
             return NearestWords(search.nearest(query, method), lookup.canonical)
+
+    def map(self, word: str, k: int, vocabulary: str) -> WordMap:
+        """The k words nearest to a word, placed in the plane of their principal components."""
+        with self._database.read() as session:
+            collection, lookup = look_up_in(session, vocabulary, [word])
+            [center] = lookup.known
+            hidden = {center.text, *WordPolicy.of(collection.options).spellings(word)}
+            query = build_query(collection, [Term(word)], [], lookup)
+            search = NeighborSearch(session, self._index_sync, collection, Filters(k), hidden)
+            neighbors = search.nearest(query, "3cosadd")
+            found = find_words(session, collection, [one.word for one in neighbors])
+        present = [one for one in neighbors if one.word in found]
+        vectors = np.stack([center.vector, *(found[one.word].vector for one in present)])
+        return map_of(WordNeighbor(center.text, 1.0, center.rank), present, vectors)
+
+    def complete(self, prefix: str, limit: int, vocabulary: str) -> list[tuple[str, int]]:
+        """At most `limit` words that begin with `prefix`, with their ranks, most frequent first.
+
+        They are among the 50,000 most frequent words, which bounds the work.
+        """
+        with self._database.read() as session:
+            collection = get_collection(session, vocabulary, VOCABULARY)
+            found: list[tuple[str, int]] = []
+            for form in WordPolicy.of(collection.options).spellings(prefix):
+                found += words_with_prefix(session, collection, form, _COMPLETED_RANKS, limit)
+        return sorted(set(found), key=lambda one: one[1])[:limit]
 
     def pair_similarities(self, pairs: Sequence[tuple[str, str]], vocabulary: str) -> Similarities:
         """The cosine similarity of each pair of words."""

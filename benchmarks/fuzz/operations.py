@@ -15,6 +15,10 @@ _NAMES = {
 """Which names the parameter or field `name` of a path takes."""
 
 
+_LEFT_OUT = frozenset({("delete", "/api-keys/{key_id}")})
+"""It would revoke the keys of the run itself: `GET /audit` names them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter; `place` is path, query or header; `kind` is the field of `Known` with values."""
@@ -57,7 +61,7 @@ def operations_of(document: Mapping[str, Any]) -> list[Operation]:
         )
         for path, item in document["paths"].items()
         for method, operation in item.items()
-        if method in _METHODS
+        if method in _METHODS and (method, path) not in _LEFT_OUT
     ]
 
 

@@ -18,6 +18,7 @@ from app.api.route_table import COMPAT_ROUTES, ROUTES
 from app.crypto.keyring import new_key
 from app.store.audit_log import AuditFilter, AuditLog
 from tests.conftest import MakeClient, enroll, services_of, upload
+from tests.store.galleries import add_people, made_up_people
 
 Photos = dict[str, bytes]
 GLOVE = b"king 1 0 0\nqueen 0.9 0.1 0\nman 0 1 0\n"
@@ -76,15 +77,15 @@ class Caller:
     """Sends requests, and collects the route and what it recorded."""
 
     def __init__(self, client: TestClient) -> None:
-        self._client = client
+        self.client = client
         self.found: dict[str, set[str]] = {}
 
     def send(self, method: str, route: str, status: int, **more: Any) -> Any:
         path = route.replace(":path}", "}").format(**more.pop("at", {}))
-        before = len(recorded(self._client))
-        answer = self._client.request(method, path, **more)
+        before = len(recorded(self.client))
+        answer = self.client.request(method, path, **more)
         assert answer.status_code == status, answer.text
-        self.found[f"{method} {route}"] = {action for action, _ in acts(self._client, before)}
+        self.found[f"{method} {route}"] = {action for action, _ in acts(self.client, before)}
         return answer
 
 
@@ -116,6 +117,23 @@ def visit(calls: Caller, photo: bytes) -> None:
         calls.send(method, url + path, status, at={**lobby, **visitor}, **body)
 
 
+def administer(calls: Caller) -> None:
+    """Exports, imports and calibrates galleries, and creates, lists and revokes a key."""
+    send, lobby = calls.send, {"name": "lobby"}
+    archive = send("GET", "/collections/{name}/export", 200, at=lobby).content
+    copy = {"data": {"name": "copy"}, "files": {"file": ("a.sima", archive)}}
+    send("POST", "/collections/import", 201, **copy)
+    crowd = made_up_people(150, 1, services_of(calls.client).embedder.space.dimension)
+    add_people(services_of(calls.client).database, "copy", crowd)
+    for method, status in (("POST", 200), ("DELETE", 204)):
+        send(method, "/collections/{name}/calibration", status, at={"name": "copy"})
+    key = send("POST", "/api-keys", 201, json={"name": "a", "role": "read"}).json()
+    send("GET", "/api-keys", 200)
+    send("DELETE", "/api-keys/{key_id}", 204, at={"key_id": key["id"]})
+    send("GET", "/erasures", 200)
+    send("GET", "/audit", 200)
+
+
 def test_requests_record_the_action_of_their_route(service: TestClient, photos: Photos) -> None:
     calls = Caller(service)
     send, face = calls.send, upload(photos["astronaut"])
@@ -139,6 +157,7 @@ def test_requests_record_the_action_of_their_route(service: TestClient, photos: 
     send("DELETE", "/persons/{person_id}/photos/{template_id}", 204, at=at)
     send("DELETE", "/persons/{person_id}", 204, at=at)
     visit(calls, photos["obama"])
+    administer(calls)
     send("DELETE", "/collections/{name}", 204, at={"name": "lobby"})
     file = {"file": ("v.txt", io.BytesIO(GLOVE))}
     send("POST", "/vocabularies", 201, files=file, data={"name": "small"})

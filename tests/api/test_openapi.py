@@ -34,10 +34,14 @@ OPERATIONS = [
 ]
 
 
+KEY = {"X-API-Key": "the-writing-key"}
+"""Requests of a service without keys may make one, and the next ones would be refused."""
+
+
 @pytest.fixture(scope="module")
 def live(make_client: MakeClient) -> TestClient:
     """An application with an empty store."""
-    return make_client()
+    return make_client(api_keys={KEY["X-API-Key"]: "write"})
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,6 @@ def test_responses_conform_to_the_document(
         suppress_health_check=list(HealthCheck),
     )
     def run(case: schemathesis.Case) -> None:
-        case.call_and_validate(checks=CHECKS)
+        case.call_and_validate(checks=CHECKS, headers=KEY)
 
     run()

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from app.api.schemas.base import CollectionName, FixedThreshold, Rate, Request, example
+from app.faces.decisions.gallery_table import ClosePair
 from app.faces.decisions.options import DecisionOptions
 from app.faces.gallery_decisions import GalleryState
 from app.faces.gallery_decisions import Operation as OperationState
@@ -269,6 +270,38 @@ class CollectionDetails(Collection):
             shadow=Shadow(model=shadow.model, missing=shadow.missing) if shadow else None,
             decisions=Decisions.of(decisions) if decisions else None,
         )
+
+
+class NewImport(Request):
+    """The form fields of `POST /collections/import`, without the file.
+
+    `signer` is the public key of the installation that exported the archive, in hexadecimal; it is
+    not needed for archives of this one.
+    """
+
+    name: CollectionName
+    signer: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class ClosePairOut(BaseModel):
+    """Two people and the similarity of their most similar photos; `suspected` if they may be one
+    person who is enrolled twice."""
+
+    person_a: str
+    person_b: str
+    similarity: float
+    suspected: bool
+
+    @classmethod
+    def of(cls, pair: ClosePair) -> "ClosePairOut":
+        return cls.model_validate(pair, from_attributes=True)
+
+
+class Calibrated(BaseModel):
+    """The gallery with its new calibration, and its most similar pairs of people, best first."""
+
+    collection: CollectionDetails
+    closest: list[ClosePairOut]
 
 
 class CollectionList(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from app.api.schemas.base import CollectionName, Request, VocabularyField, example
 from app.store.words import Word
 from app.words.analogies import Term
+from app.words.maps import WordMap
 from app.words.neighbors import Filters
 from app.words.policies import Normalisation, Unknown, WordPolicy
 from app.words.vocabularies import NearestWords
@@ -55,6 +56,27 @@ class NearestQuery(Request):
     def filters(self) -> Filters:
         """The filters as the service takes them."""
         return Filters(self.k, self.min_similarity, self.max_rank)
+
+
+class CompletionQuery(Request):
+    """The query parameters of `GET /words`."""
+
+    prefix: Annotated[
+        Text, Field(description="How the words begin.", examples=["oran"], max_length=100)
+    ]
+    limit: Annotated[
+        int, Field(ge=1, le=50, description="The number of words to return.", examples=[10])
+    ] = 10
+    vocabulary: VocabularyField = None
+
+
+class MapQuery(Request):
+    """The query parameters of `GET /words/{word}/map`."""
+
+    k: Annotated[
+        int, Field(ge=2, le=200, description="The number of words around the word.", examples=[60])
+    ] = 60
+    vocabulary: VocabularyField = None
 
 
 class NearestRequest(NearestQuery):
@@ -190,6 +212,52 @@ class Neighbors(BaseModel):
             for neighbor in found.neighbors
         ]
         return cls(word=word, neighbors=neighbors, canonical=found.canonical, vocabulary=vocabulary)
+
+
+class Completion(BaseModel):
+    word: str
+    rank: int
+
+
+class Completions(BaseModel):
+    """Words that begin with the prefix, most frequent first, among the 50,000 most frequent."""
+
+    words: list[Completion]
+    vocabulary: str
+
+
+class MapPoint(BaseModel):
+    """A word at a position in the plane; `similarity` is that to the word of the request."""
+
+    word: str
+    rank: int
+    similarity: float
+    x: float
+    y: float
+
+
+class WordMapOut(BaseModel):
+    """The word of the request, as the vocabulary spells it, and the words nearest to it.
+
+    The plane is that of the two principal components of their unit vectors; `explained_variance`
+    are the shares of the variance along x and y. The first point is the word itself.
+    """
+
+    points: list[MapPoint]
+    explained_variance: tuple[float, float]
+    vocabulary: str
+
+    @classmethod
+    def of(cls, found: WordMap, vocabulary: str) -> "WordMapOut":
+        points = [
+            MapPoint(
+                word=one.word, rank=one.rank, similarity=min(one.similarity, 1.0), x=one.x, y=one.y
+            )
+            for one in found.points
+        ]
+        return cls(
+            points=points, explained_variance=found.explained_variance, vocabulary=vocabulary
+        )
 
 
 class Similarities(BaseModel):
