@@ -13,6 +13,10 @@ PAGES = {
     "try/verify": "Try it",
     "people": "People",
     "people?show=duplicates": "People",
+    "bulk": "Bulk",
+    "collections/default": "default",
+    "words/labels": "Words",
+    "system": "System",
 }
 """Page -> its English heading."""
 

