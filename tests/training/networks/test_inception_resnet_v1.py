@@ -61,11 +61,9 @@ def test_weights_of_another_network_are_refused() -> None:
         deep.load_shallower(InceptionResnetV1(32, 0.25, repeats=(1, 2, 1)).state_dict())
 
 
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_a_pointwise_convolution_and_its_gradients_equal_those_of_torch(
-    layout: torch.memory_format,
-) -> None:
-    x = torch.randn(4, 24, 5, 5).contiguous(memory_format=layout).requires_grad_()
+@pytest.mark.parametrize("layout", ["channels_last", "contiguous_format"])
+def test_a_pointwise_convolution_and_its_gradients_equal_those_of_torch(layout: str) -> None:
+    x = torch.randn(4, 24, 5, 5).contiguous(memory_format=getattr(torch, layout)).requires_grad_()
     weight = torch.randn(16, 24, 1, 1, requires_grad=True)
     gradient = torch.randn(4, 16, 5, 5)
     ours, theirs = pointwise(x, weight), functional.conv2d(x, weight)
