@@ -6,17 +6,17 @@ For batches of small grids in bfloat16, oneDNN takes 2 to 13 times as long for t
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, library
 from torch.autograd.function import FunctionCtx
 
 
-@torch.library.custom_op("sima::pointwise", mutates_args=())
+@library.custom_op("sima::pointwise", mutates_args=())
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
     """Convolve x (n, inputs, h, w), channels last, with weight (outputs, inputs, 1, 1)."""
     return _to_grid(_to_rows(x) @ weight.flatten(1).t(), x)
 
 
-@torch.library.custom_op("sima::pointwise_backward", mutates_args=())
+@library.custom_op("sima::pointwise_backward", mutates_args=())
 def pointwise_backward(gradient: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of `pointwise` by x and weight."""
     rows = _to_rows(gradient)

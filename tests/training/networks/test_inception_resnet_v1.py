@@ -6,6 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="requires the extra `train`")
 
+from torch import library
 from torch.nn import functional
 
 from training.networks.inception_resnet_v1 import InceptionResnetV1
@@ -74,7 +75,7 @@ def test_a_pointwise_convolution_and_its_gradients_equal_those_of_torch(layout: 
         strict=True,
     ):
         assert torch.allclose(mine, other, atol=1e-4)
-    torch.library.opcheck(pointwise, (x, weight))
+    library.opcheck(pointwise, (x, weight))
 
 
 def test_training_and_serving_compute_the_same() -> None:
