@@ -115,7 +115,7 @@ def test_the_system_is_shown_and_keys_are_made(page: Page, server: Server) -> No
     expect(page.get_by_text(re.compile("caught up|changes? behind"))).to_be_visible()
     assert violations(page) == []
     page.goto("#/system/requests")
-    expect(page.get_by_role("row").filter(has_text="GET /metrics")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="GET /console/")).to_be_visible()
     assert violations(page) == []
     page.goto("#/system/keys")
     page.get_by_role("button", name="New key").click()
