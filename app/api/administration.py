@@ -30,6 +30,7 @@ async def create_api_key(ctx: Ctx, new: schemas.NewApiKey) -> schemas.CreatedApi
     key, text = await ctx.write(
         lambda: ctx.services.api_keys.create(new.name, new.rights(), new.lifetime())
     )
+    ctx.authenticator.key_created()
     return schemas.CreatedApiKey(**schemas.ApiKeyOut.of(key).model_dump(), key=text.text)
 
 

@@ -41,6 +41,10 @@ class ApiKeyAuthenticator:
             return True
         return await self._stored.exist()
 
+    def key_created(self) -> None:
+        """Requires keys from now on: this process has created one in the store."""
+        self._stored.created()
+
     async def identify(self, key: str | None) -> Caller:
         """Raises Unauthorized for a missing, unknown, expired or revoked key and an invalid token;
         Forbidden for a token without a role; NotReady.

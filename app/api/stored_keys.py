@@ -45,14 +45,19 @@ class StoredKeys:
         return _caller(key)
 
     async def exist(self) -> bool:
-        """Whether a key was ever created, as of at most half a second ago. Raises NotReady.
+        """Whether a key was ever created; by other processes as of at most half a second ago.
 
-        Without keys every request asks this, and a query takes a tenth of a short request.
+        Raises NotReady. Without keys every request asks this, and a query takes a tenth of a short
+        request.
         """
         if not self._exist and time.monotonic() >= self._open_until:  # keys are never deleted
             self._exist = await anyio.to_thread.run_sync(self._any, limiter=self._threads)
             self._open_until = time.monotonic() + _OPEN_SECONDS
         return self._exist
+
+    def created(self) -> None:
+        """Makes `exist` true at once, after this process has created a key."""
+        self._exist = True
 
     def _find(self, text: ApiKeyText) -> ApiKey | None:
         with self._database.read() as session:

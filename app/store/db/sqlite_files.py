@@ -7,6 +7,7 @@ when the last connection is closed.
 import shutil
 from collections import Counter
 from pathlib import Path
+from threading import Lock
 from typing import TypeAlias
 
 from sqlalchemy import URL
@@ -25,12 +26,14 @@ class SqliteFiles:
     """The database file and its write-ahead log, as they were when they were opened.
 
     The write-ahead log is identified per connection: SQLite deletes it with the last connection.
+    Thread-safe: connections are opened and closed in many threads.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()  # a later change of the working directory has no effect
         self._opened: FileId | None = None
         self._logs: Counter[FileId] = Counter()  # those of the connections that are open now
+        self._counting = Lock()
 
     @classmethod
     def of(cls, url: URL) -> "SqliteFiles | None":
@@ -59,26 +62,31 @@ class SqliteFiles:
         """Remembers the database file; returns the id of the log of the connection just opened."""
         if self._opened is None:
             self._opened = _identify(self._path)
-        log = _identify(self._log_path())
-        if log is not None:
-            self._logs[log] += 1
+        with self._counting:
+            log = _identify(self._log_path())
+            if log is not None:
+                self._logs[log] += 1
         return log
 
     def connection_closed(self, log: FileId | None) -> None:
         """Forgets the log of one connection."""
         if log is not None:
-            self._logs -= Counter([log])
+            with self._counting:
+                self._logs -= Counter([log])
 
     def check_new_connection(self) -> None:
         """Like `check`, before a connection is opened: it must find the log of the open ones."""
         self.check()
-        if self._logs and _identify(self._log_path()) not in self._logs:
+        with self._counting:
+            lost = self._logs and _identify(self._log_path()) not in self._logs
+        if lost:
             self._fail(self._log_path())
 
     def closed(self) -> None:
         """Forgets the database file: the next connection may open another."""
-        self._opened = None
-        self._logs.clear()
+        with self._counting:
+            self._opened = None
+            self._logs.clear()
 
     def check(self, log: FileId | None = None) -> None:
         """Raises NotReady if the path is no longer the opened file, or the log is not `log`."""
