@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app.errors import NotReady
+from app.store.db.sqlite_files import SqliteFiles
 from tests.conftest import MakeClient, enroll, services_of, upload
 
 Photos = dict[str, bytes]
@@ -113,3 +115,22 @@ def test_photo_requests_do_not_delay_the_readiness_check(
         assert client.get("/ready").status_code == 200
         assert not all(request.done() for request in waiting), "the check did not wait for them"
     assert {request.result() for request in waiting} == {200}
+
+
+def test_a_log_that_is_replaced_while_a_connection_is_opened_is_detected(tmp_path: Path) -> None:
+    """Such a connection was counted as one more with the right log, and enrollments were lost."""
+    database = tmp_path / "sima.db"
+    log = tmp_path / "sima.db-wal"
+    files = SqliteFiles(database)
+    for file in (database, log):
+        file.touch()
+    files.check_new_connection()
+    first = files.opened()
+    files.check_new_connection()  # a second connection
+    log.rename(tmp_path / "original")
+    log.touch()
+    with pytest.raises(NotReady, match="deleted or replaced"):
+        files.opened()
+    with pytest.raises(NotReady, match="deleted or replaced"):
+        files.check_new_connection()
+    files.connection_closed(first)

@@ -59,13 +59,20 @@ class SqliteFiles:
         return free >= times * self._path.stat().st_size
 
     def opened(self) -> FileId | None:
-        """Remembers the database file; returns the id of the log of the connection just opened."""
+        """Remembers the database file; returns the id of the log of the connection just opened.
+
+        Raises NotReady if it is not that of the open connections: it may have been replaced after
+        `check_new_connection`.
+        """
         if self._opened is None:
             self._opened = _identify(self._path)
         with self._counting:
             log = _identify(self._log_path())
-            if log is not None:
+            lost = bool(self._logs) and log not in self._logs
+            if log is not None and not lost:
                 self._logs[log] += 1
+        if lost:
+            self._fail(self._log_path())
         return log
 
     def connection_closed(self, log: FileId | None) -> None:
