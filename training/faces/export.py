@@ -23,6 +23,7 @@ from app.inference.manifest import (
 )
 from app.inference.session import OnnxSession
 from training.faces.config import NetworkConfig
+from training.faces.half_storage import round_weights, store_half
 from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1, ResidualBlock
 
 _PARITY = 1e-4
@@ -30,7 +31,11 @@ _FILE = "model.onnx"
 
 
 def folded(network: InceptionResnetV1) -> InceptionResnetV1:
-    """A copy in eval mode with normalisations and residual scales folded into the layers before."""
+    """A copy in eval mode, as it is exported.
+
+    Normalisations and residual scales are folded into the layers before them; large weights are
+    rounded to half precision.
+    """
     plain = copy.deepcopy(network).eval()
     for module in plain.modules():
         if isinstance(module, ResidualBlock):
@@ -40,6 +45,7 @@ def folded(network: InceptionResnetV1) -> InceptionResnetV1:
             module.bn = nn.Identity()
     plain.last_linear = fuse_linear_bn_eval(plain.last_linear, plain.last_bn)
     plain.last_bn = nn.Identity()
+    round_weights(plain)
     return plain
 
 
@@ -57,6 +63,7 @@ def export_onnx(network: InceptionResnetV1, size: int, folder: Path) -> bytes:
     )
     assert program is not None, "the exporter returns the program if no file name is given"
     model = _without_metadata(program.model_proto)
+    store_half(model)
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()
     (folder / _FILE).write_bytes(content)
@@ -69,11 +76,13 @@ def parity(
 ) -> float:
     """Largest absolute difference between the embeddings of torch and of ONNX Runtime.
 
+    Torch computes the network as it was exported, with rounded weights.
+
     Raises ValueError if it is above 1e-4.
     """
     batch = np.stack(crops).transpose(0, 3, 1, 2).astype(np.float32)
     batch = np.ascontiguousarray((batch - net.mean) / net.std, dtype=np.float32)
-    expected = network.eval()(torch.from_numpy(batch)).numpy()
+    expected = folded(network)(torch.from_numpy(batch)).numpy()
     found = OnnxSession(exported, ["CPUExecutionProvider"]).run(batch)[0]
     worst = float(np.abs(found - expected).max())
     if worst > _PARITY:

@@ -14,7 +14,6 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from app.inference.manifest import read_manifest, read_verified
@@ -23,6 +22,7 @@ from training.faces.augment import Augmentation, CropSpec
 from training.faces.checkpoint import save_weights
 from training.faces.config import NetworkConfig
 from training.faces.crops import CropSet, held_out
+from training.faces.half_storage import stored_weights
 from training.faces.pixels import cut, to_network
 from training.faces.targets import distillation_targets
 from training.faces.teacher import TeacherFiles, template_of
@@ -84,7 +84,7 @@ def load_folded(network: InceptionResnetV1, content: bytes) -> None:
     Raises ValueError if the file is not an export of the same architecture.
     """
     graph = onnx.load_from_string(content).graph
-    stored = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+    stored = stored_weights(graph)
     try:
         network.load_state_dict(_unfolded_state(network, stored), strict=True)
     except (KeyError, RuntimeError) as error:
