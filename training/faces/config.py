@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from training.faces.augment import Augmentation
-from training.networks.inception_resnet_v1 import REPEATS, InceptionResnetV1
+from training.networks.inception_resnet_v1 import REPEATS, Additions, InceptionResnetV1
 
 Config = TypeVar("Config", bound="RunConfig")
 
@@ -22,13 +22,17 @@ class NetworkConfig(_Part):
     `mirror` and `equalize` do not affect training: the exported manifest requests the mean of the
     embeddings of a crop and of its mirror image, and the exported network omits the differences
     between the mean embeddings of groups, where the data names groups (`group_axes`). `repeats` are
-    the residual blocks of the three grids; weights of a network with fewer can be loaded.
+    the residual blocks of the three grids, `fine_blocks`, `local_17` and `local_35` further layers
+    (see `Additions`); weights of a network with fewer can be loaded.
     """
 
     dimension: int = 256
     width: float = 0.5
     size: int = 112
     repeats: tuple[int, int, int] = REPEATS
+    fine_blocks: int = 0
+    local_17: int = 0
+    local_35: int = 0
     dropout: float = 0.0
     mean: float = 127.5
     std: float = 128.0
@@ -37,7 +41,10 @@ class NetworkConfig(_Part):
 
     def build(self) -> InceptionResnetV1:
         """The network with random weights."""
-        return InceptionResnetV1(self.dimension, self.width, self.dropout, self.repeats)
+        additions = Additions(self.fine_blocks, self.local_17, self.local_35)
+        return InceptionResnetV1(
+            self.dimension, self.width, self.dropout, self.repeats, additions, self.size
+        )
 
 
 class RunConfig(_Part):

@@ -1,11 +1,13 @@
 """Inception-ResNet v1 (Szegedy et al. 2016) as FaceNet used it, with a width multiplier.
 
 At width 1 and 512 dimensions the parameter names and shapes equal those of facenet-pytorch, so
-its published state dicts can be loaded unchanged.
+its published state dicts can be loaded unchanged. Two additions are off by default: residual blocks
+on the finer grid before the first reduction, and features that keep their position.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ _BN_EPS = 1e-3
 _SCALE_35, _SCALE_17, _SCALE_8 = 0.17, 0.10, 0.20  # residual scaling, section 3.3 of the paper
 
 
-_REPEATED_BLOCK = re.compile(r"repeat_[123]\.[0-9]+(?=\.)")
+_REPEATED_BLOCK = re.compile(r"repeat_[0-3]\.[0-9]+(?=\.)")
 
 REPEATS = (5, 10, 5)
 """Residual blocks of the three grids in FaceNet."""
@@ -95,11 +97,39 @@ class ReductionBlock(nn.Module):
         )
 
 
+class LocalFeatures(nn.Module):
+    """A few channels of each cell of a grid, in the order of the cells; none for 0 channels."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.reduce = BasicConv2d(inputs, channels, 1) if channels else None
+
+    def forward(self, grid: Tensor) -> list[Tensor]:
+        """Features (n, channels * cells) of the grid (n, inputs, h, w), or an empty list."""
+        return [] if self.reduce is None else [self.reduce(grid).flatten(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """What the network has beyond FaceNet's.
+
+    `fine_blocks` residual blocks on the grid before the first one of FaceNet (24x24 cells for crops
+    of 112 pixels). `local_17` and `local_35` are the numbers of channels that are read from each
+    cell of the second and of the first grid of residual blocks and passed to the last layer beside
+    the pooled features, which do not keep their position.
+    """
+
+    fine_blocks: int = 0
+    local_17: int = 0
+    local_35: int = 0
+
+
 class InceptionResnetV1(nn.Module):
     """Maps crops (n, 3, size, size) to unit vectors (n, dimension).
 
     `width` scales every channel count; `repeats` are the numbers of residual blocks of the three
-    grids; `size` is at least 80 pixels (160 in FaceNet).
+    grids; `size` is at least 80 pixels (160 in FaceNet). Only a network with local features is
+    limited to crops of `size`.
     """
 
     def __init__(
@@ -108,6 +138,8 @@ class InceptionResnetV1(nn.Module):
         width: float = 1.0,
         dropout: float = 0.6,
         repeats: tuple[int, int, int] = REPEATS,
+        additions: Additions = Additions(),
+        size: int = 160,
     ) -> None:
         super().__init__()
 
@@ -120,6 +152,9 @@ class InceptionResnetV1(nn.Module):
         self.maxpool_3a = nn.MaxPool2d(3, stride=2)
         self.conv2d_3b = BasicConv2d(c(64), c(80), 1)
         self.conv2d_4a = BasicConv2d(c(80), c(192), 3)
+        self.repeat_0 = nn.Sequential(
+            *[_block35(c(192), c(32)) for _ in range(additions.fine_blocks)]
+        )
         self.conv2d_4b = BasicConv2d(c(192), c(256), 3, stride=2)
         grid35 = c(256)
         self.repeat_1 = nn.Sequential(*[_block35(grid35, c(32)) for _ in range(repeats[0])])
@@ -132,7 +167,11 @@ class InceptionResnetV1(nn.Module):
         self.block8 = _block8(grid8, c(192), scale=1.0, relu=False)
         self.avgpool_1a = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
-        self.last_linear = nn.Linear(grid8, dimension, bias=False)
+        first, second = _grids(size)
+        self.local_35 = LocalFeatures(grid35, additions.local_35)
+        self.local_17 = LocalFeatures(grid17, additions.local_17)
+        local = first**2 * additions.local_35 + second**2 * additions.local_17
+        self.last_linear = nn.Linear(grid8 + local, dimension, bias=False)
         self.last_bn = nn.BatchNorm1d(dimension, eps=_BN_EPS, momentum=0.1)
         self._stem_frozen = False
 
@@ -156,15 +195,18 @@ class InceptionResnetV1(nn.Module):
 
     @torch.no_grad()
     def load_shallower(self, state: Mapping[str, Tensor]) -> None:
-        """Load the weights of a network with as many or fewer residual blocks.
+        """Load the weights of a network with as many or fewer residual blocks and local features.
 
         The blocks that it lacks keep their random branches and get a last convolution of zeros, so
         that the network computes the same as before and learns to use them (Chen et al. 2016,
-        Net2Net, with the residual form of Zhang et al. 2019). Raises RuntimeError for weights of
-        another network.
+        Net2Net, with the residual form of Zhang et al. 2019); local features that it lacks get
+        weights of zero in the last layer. Raises RuntimeError for weights of another network.
         """
-        lacking = self.load_state_dict(state, strict=False)
-        blocks = [_REPEATED_BLOCK.match(key) for key in lacking.missing_keys]
+        lacking = self.load_state_dict(self._widened(state), strict=False)
+        missing = [
+            key for key in lacking.missing_keys if not key.startswith(("local_35", "local_17"))
+        ]
+        blocks = [_REPEATED_BLOCK.match(key) for key in missing]
         if lacking.unexpected_keys or not all(blocks):
             self.load_state_dict(state)  # raises, and names the difference
         for name in {found.group() for found in blocks if found}:
@@ -174,25 +216,46 @@ class InceptionResnetV1(nn.Module):
             block.conv2d.weight.zero_()
             block.conv2d.bias.zero_()
 
+    def _widened(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """`state` with zeros for the local features that its last layer lacks."""
+        widened = dict(state)
+        last = widened.get("last_linear.weight")
+        if last is not None and not any(key.startswith("local_") for key in state):
+            lacking = self.last_linear.in_features - last.shape[1]
+            widened["last_linear.weight"] = functional.pad(last, (0, max(0, lacking)))
+        return widened
+
     def _stem(self) -> list[nn.Module]:
-        return [
+        layers = [
             self.conv2d_1a,
             self.conv2d_2a,
             self.conv2d_2b,
             self.conv2d_3b,
             self.conv2d_4a,
-            self.conv2d_4b,
         ]
+        return layers if len(self.repeat_0) else [*layers, self.conv2d_4b]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x)))
         x = self.conv2d_3b(self.maxpool_3a(x))
-        x = self.conv2d_4b(self.conv2d_4a(x))
-        x = self.mixed_6a(self.repeat_1(x))
-        x = self.mixed_7a(self.repeat_2(x))
-        x = self.block8(self.repeat_3(x))
-        x = self.dropout(self.avgpool_1a(x)).flatten(1)
-        return functional.normalize(self.last_bn(self.last_linear(x)), dim=1)
+        x = self.conv2d_4b(self.repeat_0(self.conv2d_4a(x)))
+        grid35 = self.repeat_1(x)
+        grid17 = self.repeat_2(self.mixed_6a(grid35))
+        x = self.block8(self.repeat_3(self.mixed_7a(grid17)))
+        pooled = self.dropout(self.avgpool_1a(x)).flatten(1)
+        parts = [pooled, *self.local_35(grid35), *self.local_17(grid17)]
+        features = torch.cat(parts, dim=1) if len(parts) > 1 else pooled
+        return functional.normalize(self.last_bn(self.last_linear(features)), dim=1)
+
+
+def _grids(size: int) -> tuple[int, int]:
+    """Cells a side of the first and of the second grid of residual blocks, for crops of `size`."""
+
+    def halved(cells: int) -> int:  # by a convolution or pool of 3x3 without padding
+        return (cells - 3) // 2 + 1
+
+    first = halved(halved(halved(size) - 2) - 2)
+    return first, halved(first)
 
 
 def _block35(channels: int, narrow: int) -> ResidualBlock:

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch", reason="requires the extra `train`")
 
 from app.inference.manifest import Training, write_manifest
+from app.inference.session import OnnxSession
 from app.vectors import Matrix
 from tests.models import SHIPPED
 from tests.training.faces.patterns import SPEC, TEMPLATE, synthetic_crops
 from training.faces.checkpoint import read_average
 from training.faces.config import NetworkConfig
 from training.faces.crops import CropSet
-from training.faces.export import export_onnx, manifest_for
+from training.faces.export import export_onnx, manifest_for, parity
 from training.faces.measure import embed_with
 from training.faces.targets import distillation_targets
 from training.faces.teacher import TeacherFiles
@@ -23,7 +24,9 @@ from training.faces.unfold import unfold
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 CPU = torch.device("cpu")
-NET = NetworkConfig(dimension=16, width=0.25, size=80)
+NET = NetworkConfig(
+    dimension=16, width=0.25, size=80, repeats=(1, 1, 1), fine_blocks=1, local_17=8, local_35=4
+)
 TEACHERS = TeacherFiles((SHIPPED,))
 
 
@@ -31,7 +34,7 @@ TEACHERS = TeacherFiles((SHIPPED,))
 def network() -> InceptionResnetV1:
     """A random network whose normalisations have measured statistics and random parameters."""
     torch.manual_seed(1)
-    made = InceptionResnetV1(NET.dimension, NET.width, dropout=0.0).train()
+    made = NET.build().train()
     with torch.no_grad():
         for _ in range(30):
             made(torch.randn(8, 3, NET.size, NET.size))
@@ -57,7 +60,7 @@ def pixels() -> NDArray[np.float32]:
 
 
 def restored(start: Path) -> InceptionResnetV1:
-    network = InceptionResnetV1(NET.dimension, NET.width)
+    network = NET.build()
     network.load_state_dict(read_average(start)[0])
     return network.eval()
 
@@ -75,9 +78,27 @@ def test_an_unfolded_export_computes_the_same_embeddings(
     again = restored(start)
     shown = torch.from_numpy(pixels())
     with torch.no_grad():
-        assert torch.allclose(again(shown), network(shown), atol=1e-4)
+        assert torch.allclose(again(shown), network(shown), atol=2e-3), "stored in half precision"
     assert again.conv2d_4b.bn.running_mean.abs().max() > 1e-3, "statistics are measured"
     assert not (tmp_path / "targets-sima-face-8.npz").exists(), "no teacher is needed"
+
+
+@pytest.mark.slow
+def test_an_export_stores_large_weights_in_half_precision(
+    network: InceptionResnetV1, model: Path
+) -> None:
+    content = (model / "model.onnx").read_bytes()
+    weights = sum(weight.numel() for weight in network.parameters())
+    assert len(content) < 2.5 * weights + 200_000, "about two bytes for each weight"
+    with torch.no_grad():
+        expected = network(torch.from_numpy(pixels())).numpy()
+    found = OnnxSession(content, ["CPUExecutionProvider"]).run(pixels())[0]
+    assert (found * expected).sum(axis=1).min() > 0.9999
+    shown = [
+        np.zeros((NET.size, NET.size, 3), np.uint8),
+        np.full((NET.size,) * 2 + (3,), 255, "u1"),
+    ]
+    assert parity(network, content, shown, NET) < 1e-4
 
 
 @pytest.mark.slow

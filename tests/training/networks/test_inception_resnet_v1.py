@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="requires the extra `train`")
 from torch import library
 from torch.nn import functional
 
-from training.networks.inception_resnet_v1 import InceptionResnetV1
+from training.networks.inception_resnet_v1 import Additions, InceptionResnetV1
 from training.networks.pointwise import pointwise
 from training.networks.published import published_network
 
@@ -47,6 +47,43 @@ def test_a_deeper_network_computes_the_same_until_it_is_trained() -> None:
     (deep(torch.randn(4, 3, 80, 80)) - deep(torch.randn(4, 3, 80, 80))).square().sum().backward()
     optimizer.step()
     assert not torch.equal(deep.repeat_2[2].conv2d.weight, before), "the new block learns"
+
+
+def test_further_layers_change_nothing_until_they_are_trained() -> None:
+    plain = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1)).eval()
+    additions = Additions(fine_blocks=2, local_17=8, local_35=4)
+    richer = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1), additions=additions, size=80).eval()
+    richer.load_shallower(plain.state_dict())
+    crops = torch.randn(2, 3, 80, 80)
+    assert torch.allclose(richer(crops), plain(crops), atol=1e-6)
+
+    pooled = plain.last_linear.in_features
+    richer.freeze_stem()
+    richer.train()
+    optimizer = torch.optim.SGD([w for w in richer.parameters() if w.requires_grad], 0.1)
+    for _ in range(2):  # zeros hide the layers before them from the first gradient
+        optimizer.zero_grad()
+        loss = (richer(torch.randn(4, 3, 80, 80)) - richer(torch.randn(4, 3, 80, 80))).square()
+        loss.sum().backward()
+        optimizer.step()
+    assert richer.last_linear.weight[:, pooled:].abs().max() > 0, "local features count"
+    reduce = richer.local_17.reduce
+    assert reduce is not None
+    assert reduce.conv.weight.grad is not None
+    assert reduce.conv.weight.grad.abs().max() > 0
+    assert richer.repeat_0[1].conv2d.weight.abs().max() > 0
+    assert richer.conv2d_4a.conv.weight.grad is None, "the stem is frozen"
+
+    again = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1), additions=additions, size=80).eval()
+    again.load_shallower(richer.state_dict())
+    assert torch.allclose(again(crops), richer.eval()(crops), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [80, 96, 112, 160])
+def test_local_features_fit_the_grids_of_their_crop_size(size: int) -> None:
+    additions = Additions(local_17=8, local_35=4)
+    network = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1), additions=additions, size=size).eval()
+    assert network(torch.randn(2, 3, size, size)).shape == (2, 16)
 
 
 def test_weights_of_another_network_are_refused() -> None:
