@@ -13,6 +13,7 @@ Action = Literal[
     "person.delete",
     "person.merge",
     "photo.read",
+    "crop.read",
     "photo.delete",
     "photo.move",
     "visitor.promote",

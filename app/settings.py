@@ -125,15 +125,19 @@ class Settings(BaseSettings):
 
     encryption_keys: SecretStr | None = None
     """32 random bytes in base64 (`sima keys new`), several separated by commas, newest first.
-    The first encrypts templates, metadata, photos and index snapshots of people."""
+    The first encrypts templates, metadata, images and index snapshots of people."""
     encryption_key_file: Path | None = None
     """A file with one encryption key per line, instead of `encryption_keys`."""
     store_photos: bool = False
     """Store the photos of enrollments, encrypted; requires an encryption key."""
     photo_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days after which a stored photo is deleted."""
+    store_crops: bool = False
+    """Store the crops of enrolled faces, which the console shows; requires an encryption key."""
+    crop_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """Days after which a stored crop is deleted."""
     housekeeping_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
-    """Interval in which expired photos are deleted and deleted data is purged from index snapshots
+    """Interval in which expired images are deleted and deleted data is purged from index snapshots
     and logs."""
 
     audit: bool = True

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,8 @@ import skimage.data
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from harness.servers import running
+from app.crypto.keyring import new_key
+from harness.servers import Server, running
 from training.faces.synthetic import write_people
 
 _NAMES = (
@@ -29,7 +31,7 @@ _COLOURS = 160  # of the palette, so that a picture is below 150 kB
 
 def main(folder: Path) -> None:
     """Starts a service, enrolls generated people and writes the pictures."""
-    with tempfile.TemporaryDirectory() as work, running(Path(work) / "data") as server:
+    with tempfile.TemporaryDirectory() as work, _service(Path(work) / "data") as server:
         photos = Path(work) / "people"
         write_people(photos, len(_NAMES), 2, seed=7)
         portrait = Path(work) / "portrait.jpg"
@@ -51,6 +53,11 @@ def main(folder: Path) -> None:
                 width=400,
             )
             browser.close()
+
+
+def _service(data: Path) -> AbstractContextManager[Server]:
+    """A service that stores crops, which the page People shows."""
+    return running(data, SIMA_STORE_CROPS="true", SIMA_ENCRYPTION_KEYS=new_key())
 
 
 class _View:
@@ -106,7 +113,8 @@ def _compare(page: Page, pair: list[Path]) -> None:
 
 def _people(page: Page) -> None:
     page.goto("#/people")
-    page.wait_for_selector(".people-grid li")
+    page.wait_for_selector(".people-grid img")
+    page.wait_for_load_state("networkidle")
 
 
 if __name__ == "__main__":

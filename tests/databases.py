@@ -11,6 +11,7 @@ from app.store.db import (  # noqa: F401 - declare tables
     audit_tables,
     detection_table,
     event_tables,
+    image_tables,
     rejection_table,
     visitor_table,
 )

@@ -49,6 +49,7 @@ AUDIT_DECISIONS: dict[str, AuditDecision] = {
     "PATCH /persons/{person_id}/photos/{template_id}": Audited("photo.move"),
     "DELETE /persons/{person_id}/photos/{template_id}": Audited("photo.delete"),
     "GET /persons/{person_id}/photos/{template_id}/image": Audited("photo.read"),
+    "GET /persons/{person_id}/photos/{template_id}/crop": Audited("crop.read"),
     "GET /erasures": _NO_TEMPLATE,
     "GET /erasures/{erasure_id}": _NO_TEMPLATE,
     "GET /collections": _NO_DATA,

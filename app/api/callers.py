@@ -18,7 +18,7 @@ _RANKS: dict[Role, int] = {"read": 0, "enroll": 1, "admin": 2}
 _SHOWN = 10
 
 Permission = Literal["embeddings", "photos"]
-"""What a role alone does not grant: to receive embeddings of faces, or stored photos."""
+"""What a role alone does not grant: to receive embeddings of faces, or stored photos and crops."""
 
 
 @dataclass(frozen=True, slots=True)

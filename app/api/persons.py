@@ -1,5 +1,6 @@
 """Endpoints for enrolled people, their photos and erasure receipts."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -21,16 +22,17 @@ RECEIPT = "Sima-Erasure"
 """The response header with the id of the erasure receipt."""
 
 _ERRORS = describe(404)
-_IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The image file.",
-        "content": {
-            f"image/{kind}": {"schema": {"type": "string", "format": "binary"}}
-            for kind in ("jpeg", "png", "webp")
-        },
-    },
-    **_ERRORS,
-}
+
+
+def _file(description: str, media_types: Iterable[str]) -> dict[int | str, dict[str, Any]]:
+    """The responses of an endpoint that answers with a file."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content = dict.fromkeys(media_types, binary)
+    return {200: {"description": description, "content": content}, **_ERRORS}
+
+
+_IMAGE_RESPONSES = _file("The image file.", ("image/jpeg", "image/png", "image/webp"))
+_CROP_RESPONSES = _file("The crop.", ("image/jpeg",))
 
 
 @router.get("", responses=_ERRORS)
@@ -49,6 +51,7 @@ async def list_persons(
     )
     return schemas.PersonPage(
         persons=[schemas.Person.of(person) for person in page.people],
+        crops=page.crops,
         next_cursor=None if page.next_after is None else encode_cursor(page.next_after),
     )
 
@@ -114,7 +117,7 @@ async def delete_photo(
     person_id: PersonId,
     template_id: TemplateId,
 ) -> Response:
-    """Delete one template of a person, with its photo."""
+    """Delete one template of a person, with its photo and crop."""
     await require_person(ctx, caller, person_id)
     receipt = await ctx.write(lambda: ctx.services.galleries.delete_photo(person_id, template_id))
     note_collection(request, receipt.collection)
@@ -135,9 +138,29 @@ async def get_photo(
 ) -> Response:
     """Get the stored photo as it was sent, if SIMA_STORE_PHOTOS is set and it has not expired."""
     await require_person(ctx, caller, person_id)
-    image = await ctx.write(lambda: ctx.services.galleries.image(person_id, template_id))
+    image = await ctx.write(lambda: ctx.services.galleries.image("photo", person_id, template_id))
     note_collection(request, image.collection)
     return Response(image.content, media_type=image.media_type)
+
+
+@router.get(
+    "/{person_id}/photos/{template_id}/crop",
+    responses=_CROP_RESPONSES,
+    response_class=Response,
+)
+async def get_crop(
+    request: Request,
+    ctx: Ctx,
+    caller: CurrentCaller,
+    person_id: PersonId,
+    template_id: TemplateId,
+) -> Response:
+    """Get the face of a template, aligned, as a JPEG of 112 x 112 pixels, if SIMA_STORE_CROPS was
+    set at its enrollment and it has not expired."""
+    await require_person(ctx, caller, person_id)
+    crop = await ctx.write(lambda: ctx.services.galleries.image("crop", person_id, template_id))
+    note_collection(request, crop.collection)
+    return Response(crop.content, media_type=crop.media_type)
 
 
 @receipts.get("", responses=describe())

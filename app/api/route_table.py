@@ -60,6 +60,7 @@ ROUTES = {
     "PATCH /persons/{person_id}/photos/{template_id}": Access("enroll", "collection"),
     "DELETE /persons/{person_id}/photos/{template_id}": Access("enroll", "collection"),
     "GET /persons/{person_id}/photos/{template_id}/image": Access("read", "collection", "photos"),
+    "GET /persons/{person_id}/photos/{template_id}/crop": Access("read", "collection", "photos"),
     "GET /erasures": Access("read", "list"),
     "GET /erasures/{erasure_id}": Access("read", "either"),
     "GET /collections": Access("read", "list"),

@@ -65,7 +65,7 @@ def create(
         bool,
         typer.Option(
             "--embeddings",
-            help="Permit to receive embeddings of faces and stored photos; admin always may.",
+            help="Permit to receive embeddings of faces, photos and crops; admin always may.",
         ),
     ] = False,
     as_json: AsJson = False,

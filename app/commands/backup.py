@@ -29,7 +29,7 @@ SignerOption = Annotated[
 
 @backup.command("create")
 def create(file: File, as_json: AsJson = False) -> None:
-    """Write people, templates, photos and words to one signed file; the service may be running.
+    """Write people, templates, images and words to one signed file; the service may be running.
 
     The file is encrypted if there are encryption keys. The keys are not in it: keep them elsewhere.
     """

@@ -36,12 +36,16 @@ def list_persons(
     """List the people of a gallery in order of enrollment. Names are compared without case."""
     search = PersonSearch(name, part, external_id)
     with open_services() as services:
-        found, after = [], 0
-        while page := services.galleries.persons(collection, search, after, _PAGE):
-            found += page
-            after = page[-1].row_id
+        found, crops = list[people.Person](), dict[str, str]()
+        after: int | None = 0
+        while after is not None:
+            page = services.galleries.page(collection, search, after, _PAGE)
+            found += page.people
+            crops |= page.crops
+            after = page.next_after
     if as_json:
-        print_model(PersonPage(persons=[Person.of(p) for p in found], next_cursor=None))
+        listed = [Person.of(person) for person in found]
+        print_model(PersonPage(persons=listed, crops=crops, next_cursor=None))
     else:
         rows = [(p.person_id, p.name, p.photos, f"{p.created_at:%Y-%m-%d %H:%M}") for p in found]
         print_table(("person_id", "name", "photos", "enrolled"), rows)

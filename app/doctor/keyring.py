@@ -1,4 +1,4 @@
-"""Checks which keys the stored templates, photos, detections and names are encrypted with."""
+"""Checks which keys templates, photos, crops, detections and names are encrypted with."""
 
 import base64
 from collections import Counter
@@ -11,6 +11,7 @@ from app.crypto.keyring import KEY_ID_BYTES, OVERHEAD, Keyring
 from app.doctor.findings import Finding, ok, problem, warning
 from app.store.db.detection_table import DetectionRow
 from app.store.db.encryption import keyring_of
+from app.store.db.image_tables import CropRow, ImageRow, PhotoRow
 from app.store.db.tables import (
     GALLERY,
     SHADOW,
@@ -18,7 +19,6 @@ from app.store.db.tables import (
     CollectionRow,
     EmbeddingSpaceRow,
     EntryRow,
-    PhotoRow,
     TemplateRow,
 )
 
@@ -28,11 +28,12 @@ _ROTATE = "run `sima keys rotate`"
 
 
 def check_keys(session: Session) -> Iterator[Finding]:
-    """Yields findings about the keys of templates, photos, detections and names, by the key ids in
-    the rows. The other fields of a person are encrypted together with the name."""
+    """Yields findings about the keys of templates, photos, crops, detections and names, by the key
+    ids in the rows. The other fields of a person are encrypted together with the name."""
     keyring = keyring_of(session)
     used = _count(session, _template_keys())
-    used += _count(session, _photo_keys()) + _count(session, _detection_keys())
+    used += _count(session, _image_keys(PhotoRow)) + _count(session, _image_keys(CropRow))
+    used += _count(session, _detection_keys())
     people = _count_people(session)
     if not keyring and set(used) | set(people) <= {_PLAIN}:
         yield warning(
@@ -47,7 +48,7 @@ def check_keys(session: Session) -> Iterator[Finding]:
         )
     if keyring and people[_PLAIN]:
         yield warning("encryption", f"people with unencrypted names: {people[_PLAIN]}", _ROTATE)
-    yield from _check("templates, photos and detections", used, keyring)
+    yield from _check("templates, images and detections", used, keyring)
     yield from _check("names of people", people, keyring)
 
 
@@ -106,9 +107,9 @@ def _template_keys() -> Select[bytes, int]:
     )
 
 
-def _photo_keys() -> Select[bytes, int]:
-    key = func.substr(PhotoRow.ciphertext, 2, KEY_ID_BYTES)
-    return select(key.label("key"), func.count()).select_from(PhotoRow).group_by("key")
+def _image_keys(table: type[ImageRow]) -> Select[bytes, int]:
+    key = func.substr(table.ciphertext, 2, KEY_ID_BYTES)
+    return select(key.label("key"), func.count()).select_from(table).group_by("key")
 
 
 def _detection_keys() -> Select[bytes, int]:

@@ -6,7 +6,6 @@ added to, and an external id that another person has.
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -24,6 +23,7 @@ from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import EVERY_FACE, FaceChoice, FaceFilter, ImageAnalysis
 from app.faces.pipeline.types import Face
 from app.faces.stored_detections import stored_detection
+from app.faces.stored_images import NO_IMAGES, ImageStorage
 from app.store.collections import (
     Collection,
     get_collection,
@@ -31,7 +31,7 @@ from app.store.collections import (
 )
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
-from app.store.db.tables import GALLERY, now
+from app.store.db.tables import GALLERY
 from app.store.detections import add_detection
 from app.store.idempotency import StoredEnrollment, add_key, find_enrollment
 from app.store.imports import ImportedPhoto, add_imported, find_imported_face
@@ -44,7 +44,6 @@ from app.store.people import (
     require_unused_external_id,
 )
 from app.store.person_fields import require_valid_person, require_valid_texts
-from app.store.photos import add_photo
 from app.store.templates import Template, add_template
 from app.timings import Timings
 from app.vectors import Matrix
@@ -113,17 +112,17 @@ class ExaminedPhoto:
 
 
 class Enroller:
-    """Adds people and templates to galleries. `photo_lifetime` is None if photos are not stored."""
+    """Adds people and templates to galleries, with the images that `storage` stores."""
 
     def __init__(
         self,
         pipeline: FacePipeline,
         database: Database,
         checks: EnrollmentChecks,
-        photo_lifetime: timedelta | None = None,
+        storage: ImageStorage = NO_IMAGES,
     ) -> None:
         self._pipeline, self._database, self._checks = pipeline, database, checks
-        self._photo_lifetime = photo_lifetime
+        self._storage = storage
 
     def enroll(self, image: bytes, order: EnrollOrder, timings: Timings) -> Enrollment:
         """Examines one photo and adds it. Raises the errors of `examine` and `add`."""
@@ -206,8 +205,7 @@ class Enroller:
             template = add_template(session, gallery, person, probe[0], face.quality.score)
             detection = stored_detection(face, photo.image_size, order.source, order.image_id)
             add_detection(session, template, detection)
-            if self._photo_lifetime is not None:
-                add_photo(session, template, image, now() + self._photo_lifetime)
+            self._storage.add(session, template, image, face)
             if order.key is not None:
                 add_key(session, order.key, digest, template)
             if order.imported is not None:

@@ -16,6 +16,7 @@ from app.audit_events import AuditEvent
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.types import Face
 from app.faces.stored_detections import stored_detection
+from app.faces.stored_images import NO_IMAGES, ImageStorage
 from app.store import erasures
 from app.store.collections import (
     Collection,
@@ -25,7 +26,7 @@ from app.store.collections import (
 )
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
-from app.store.db.tables import GALLERY, now
+from app.store.db.tables import GALLERY
 from app.store.detections import add_detection
 from app.store.faces import (
     FacePage,
@@ -37,7 +38,6 @@ from app.store.faces import (
 )
 from app.store.people import NewPerson, Person, add_person, get_person
 from app.store.person_fields import require_valid_texts
-from app.store.photos import add_photo
 from app.store.templates import add_template
 from app.timings import Timings
 from app.vectors import Matrix
@@ -110,8 +110,7 @@ class FaceCounts:
 class FaceIndex:
     """Adds, lists and deletes the faces of galleries. Each method is at most one transaction.
 
-    `purge_within` is the longest time until deleted bytes are purged; `photo_lifetime` is None if
-    photos are not stored.
+    `purge_within` is the longest time until deleted bytes are purged; `storage` stores images.
     """
 
     def __init__(
@@ -119,10 +118,10 @@ class FaceIndex:
         pipeline: FacePipeline,
         database: Database,
         purge_within: timedelta,
-        photo_lifetime: timedelta | None = None,
+        storage: ImageStorage = NO_IMAGES,
     ) -> None:
         self._pipeline, self._database = pipeline, database
-        self._purge_within, self._photo_lifetime = purge_within, photo_lifetime
+        self._purge_within, self._storage = purge_within, storage
 
     def examine(self, image: bytes, order: IndexOrder, timings: Timings) -> ExaminedImage:
         """Detects, selects and embeds faces; does not use the database. Raises the image errors."""
@@ -200,8 +199,7 @@ class FaceIndex:
         template = add_template(session, gallery, person, image.vectors[number], face.quality.score)
         detection = stored_detection(face, image.image_size, *labels)
         add_detection(session, template, detection)
-        if self._photo_lifetime is not None:
-            add_photo(session, template, image.image, now() + self._photo_lifetime)
+        self._storage.add(session, template, image.image, face)
         record(session, AuditEvent("enroll", "enrolled", gallery.name, person.person_id))
         return StoredFace(template, person, detection)
 

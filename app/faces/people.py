@@ -1,13 +1,13 @@
 """Manages people, their templates and photos, and collections."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.audit_events import AuditEvent
+from app.audit_events import Action, AuditEvent
 from app.errors import InvalidRequest, SpaceMismatch
 from app.faces.decisions.options import DecisionOptions
 from app.faces.enrollment import DEFAULT_COLLECTION
@@ -19,14 +19,15 @@ from app.store.calibrations import change_options
 from app.store.collections import Collection, get_collection, lock_collection
 from app.store.db.audit_chain import record
 from app.store.db.database import Database
+from app.store.db.encryption import ImageKind
 from app.store.db.tables import GALLERY
 from app.store.detections import StoredDetection, read_detections
 from app.store.erasures import Erasure
 from app.store.index_sync import IndexSync
 from app.store.people import Person, PersonPage
 from app.store.person_search import PersonSearch
-from app.store.photos import read_photo
 from app.store.shadow import ShadowState, shadow_state
+from app.store.template_images import crops_of_people, read_image, templates_with_crop
 from app.store.templates import Template
 from app.validation import RESOURCE_NAME_RULE, is_resource_name
 from app.vectors import EmbeddingSpace
@@ -46,15 +47,19 @@ class CollectionState:
 
 @dataclass(frozen=True, slots=True)
 class DetectedTemplate:
-    """A template and the face that it was made from; None for templates of earlier versions."""
+    """A template and the face that it was made from; None for templates of earlier versions.
+
+    `has_crop` is whether the crop of the face is stored.
+    """
 
     template: Template
     detection: StoredDetection | None
+    has_crop: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image file as it was sent, its media type, and the collection of its person."""
+    """An image file, its media type, and the collection of its person."""
 
     content: bytes
     media_type: str
@@ -80,17 +85,16 @@ class Galleries:
         self._decisions = decisions
         self._purge_within = purge_within
 
-    def persons(
-        self, collection: str, search: PersonSearch, after: int, limit: int
-    ) -> list[Person]:
-        """Returns at most `limit` people with a row_id above `after`. Raises CollectionNotFound."""
+    def page(self, collection: str, search: PersonSearch, after: int, limit: int) -> PersonPage:
+        """Returns at most `limit` people with a row_id above `after`, with their crops.
+
+        Raises CollectionNotFound.
+        """
         with self._database.read() as session:
             gallery = get_collection(session, collection, GALLERY)
-            return people.list_persons(session, gallery, search, after, limit)
-
-    def page(self, collection: str, search: PersonSearch, after: int, limit: int) -> PersonPage:
-        """Returns up to `limit` people, and where the next page starts."""
-        return PersonPage.of(self.persons(collection, search, after, limit + 1), limit)
+            found = people.list_persons(session, gallery, search, after, limit + 1)
+            page = PersonPage.of(found, limit)
+            return replace(page, crops=crops_of_people(session, page.people))
 
     def person(self, person_id: str) -> Person:
         """Returns a person. Raises PersonNotFound."""
@@ -119,17 +123,22 @@ class Galleries:
         with self._database.read() as session:
             listed = templates.list_templates(session, person_id)
             found = read_detections(session, listed)
-        return [DetectedTemplate(one, found.get(one.template_id)) for one in listed]
+            crops = templates_with_crop(session, person_id)
+        return [
+            DetectedTemplate(one, found.get(one.template_id), one.template_id in crops)
+            for one in listed
+        ]
 
-    def image(self, person_id: str, template_id: str) -> StoredImage:
-        """Returns the stored file, after the audit log has recorded it.
+    def image(self, kind: ImageKind, person_id: str, template_id: str) -> StoredImage:
+        """Returns the stored photo or crop, after the audit log has recorded it.
 
         Raises PhotoNotFound, DecryptionFailed.
         """
+        action: Action = "photo.read" if kind == "photo" else "crop.read"
         with self._database.read() as session:
-            content = read_photo(session, person_id, template_id)
+            content = read_image(session, kind, person_id, template_id)
             collection = people.get_person(session, person_id).collection
-        self._database.record(AuditEvent("photo.read", "read", collection, person_id))
+        self._database.record(AuditEvent(action, "read", collection, person_id))
         return StoredImage(content, media_type_of(content), collection)
 
     def erasure(self, erasure_id: str) -> Erasure:

@@ -23,8 +23,8 @@ class KeyRights:
     """What the holder of a key may do.
 
     `collections` and `vocabularies` are the names that the key is restricted to, None for all.
-    `embeddings` permits to receive embeddings of faces and stored photos; a key with the role
-    `admin` always may.
+    `embeddings` permits to receive embeddings of faces, stored photos and crops; a key with the
+    role `admin` always may.
     """
 
     role: Role

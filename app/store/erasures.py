@@ -18,8 +18,8 @@ from app.store import collections as collection_store
 from app.store.collections import Collection, change_size, get_collection, lock_with_shadow
 from app.store.db.tables import GALLERY, EntryRow, ErasureRow, TemplateRow, now
 from app.store.people import lock_person
-from app.store.photos import delete_photos
 from app.store.rejections import delete_rejections_of
+from app.store.template_images import delete_images
 from app.store.templates import delete_templates
 from app.store.visitors import Visitor, delete_entry, open_visitors
 
@@ -41,6 +41,7 @@ class Erasure:
     collection: str
     templates: int
     photos: int
+    crops: int
     erased_at: datetime
     complete_by: datetime
     completed_at: datetime | None
@@ -50,11 +51,12 @@ class Erasure:
 @dataclass(frozen=True, slots=True)
 class _Counts:
     templates: int
-    photos: int
+    photos: int = 0
+    crops: int = 0
 
 
 def delete_person(session: Session, person_id: str, purge_within: timedelta) -> Erasure:
-    """Deletes a person with all templates and photos. Raises PersonNotFound.
+    """Deletes a person with all templates, photos and crops. Raises PersonNotFound.
 
     `purge_within` is the expected time until their bytes are purged, for the receipt.
     """
@@ -69,7 +71,7 @@ def delete_person(session: Session, person_id: str, purge_within: timedelta) -> 
 def delete_template(
     session: Session, person_id: str, template_id: str, purge_within: timedelta
 ) -> Erasure:
-    """Deletes one template in every space, and its photo.
+    """Deletes one template in every space, with its photo and crop.
 
     Raises PersonNotFound, or PhotoNotFound if the person has no such template.
     """
@@ -92,7 +94,8 @@ def delete_collection(
     locked = lock_with_shadow(session, get_collection(session, name).row_id)
     inside = TemplateRow.collection_id.in_([collection.row_id for collection in locked])
     templates = session.scalar(select(func.count(TemplateRow.row_id)).where(inside)) or 0
-    counts = _Counts(templates, delete_photos(session, inside))
+    images = delete_images(session, inside)
+    counts = _Counts(templates, images.photos, images.crops)
     for collection in locked:
         collection_store.delete_collection(session, collection)
     return _add_receipt(session, name, name, counts, purge_within), locked
@@ -103,7 +106,7 @@ def delete_visitor(
 ) -> Erasure:
     """Deletes a visitor of a locked gallery."""
     inside = open_visitors(session, gallery)
-    counts = _Counts(delete_entry(session, inside, visitor.row_id), 0)
+    counts = _Counts(delete_entry(session, inside, visitor.row_id))
     return _add_receipt(session, visitor.visitor_id, gallery.name, counts, purge_within)
 
 
@@ -148,10 +151,11 @@ def digest_of(erasure: Erasure) -> str:
 def _delete(
     session: Session, collections: list[Collection], condition: ColumnElement[bool]
 ) -> _Counts:
-    """Deletes templates of locked collections in every space, with their photos."""
+    """Deletes templates of locked collections in every space, with their photos and crops."""
     delete_rejections_of(session, condition)
-    photos = delete_photos(session, condition)  # deleting the templates would cascade uncounted
-    return _Counts(delete_templates(session, collections, condition), photos)
+    images = delete_images(session, condition)  # deleting the templates would cascade uncounted
+    templates = delete_templates(session, collections, condition)
+    return _Counts(templates, images.photos, images.crops)
 
 
 def _add_receipt(
@@ -164,6 +168,7 @@ def _add_receipt(
         collection=collection,
         templates=counts.templates,
         photos=counts.photos,
+        crops=counts.crops,
         erased_at=moment,
         complete_by=moment + purge_within,
         digest="",
@@ -181,6 +186,7 @@ def _erasure(row: ErasureRow) -> Erasure:
         row.collection,
         row.templates,
         row.photos,
+        row.crops,
         row.erased_at,
         row.complete_by,
         row.completed_at,

@@ -11,7 +11,7 @@ from app.store.db.database import Database
 from app.store.erasures import complete_receipts, incomplete_receipts
 from app.store.idempotency import delete_expired_keys
 from app.store.index_sync import IndexSync
-from app.store.photos import delete_expired_photos
+from app.store.template_images import delete_expired_images
 from app.store.visitors import delete_expired_visitors
 
 _RETRY_SECONDS = 10.0
@@ -46,14 +46,14 @@ class Housekeeper:
         return timedelta(seconds=2 * self.seconds)
 
     def run(self) -> bool:
-        """Deletes expired photos, keys, visitors; purges deleted rows from snapshots and the log.
+        """Deletes expired images, keys, visitors; purges deleted rows from snapshots and the log.
 
         Completes the receipts of what was deleted before the round, after an SQLite file was
         rewritten. Returns False, and leaves them incomplete, if a transaction or a lack of disk
         space prevented it.
         """
         with self._database.write() as session:
-            delete_expired_photos(session)
+            delete_expired_images(session)
             delete_expired_keys(session)
             delete_expired_visitors(session)
         self._prune_audit_log()

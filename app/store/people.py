@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -61,10 +61,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class PersonPage:
-    """People in order of enrollment; `next_after` is None on the last page."""
+    """People in order of enrollment; `next_after` is None on the last page.
+
+    `crops` has, by person_id, a template whose crop is stored; people without one are absent.
+    """
 
     people: list[Person]
     next_after: int | None
+    crops: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, found: list[Person], limit: int) -> "PersonPage":

@@ -7,8 +7,8 @@ A shadow collection has its own templates, journal and index; its people belong 
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.errors import ShadowExists, ShadowNotFound
 from app.store.calibrations import options_after_swap
@@ -25,10 +25,10 @@ from app.store.db.tables import (
     SHADOW,
     CollectionRow,
     EntryRow,
-    PhotoRow,
     TemplateRow,
 )
 from app.store.shadow_templates import count_people_without_template, same_photo
+from app.store.template_images import reassign_images
 from app.store.visitors import delete_visitors
 from app.vectors import EmbeddingSpace
 
@@ -121,25 +121,16 @@ def roll_back(session: Session, name: str) -> tuple[Collection, Collection]:
 def delete_shadow(session: Session, name: str) -> Collection:
     """Deletes the shadow collection and returns it. Raises CollectionNotFound, ShadowNotFound.
 
-    A photo is reassigned to the gallery template that shows it; without one, it is deleted.
+    A photo or a crop is reassigned to the gallery template of the same photo; without one, it is
+    deleted.
     """
     gallery, shadow = _lock_both(session, name)
-    of_shadow = PhotoRow.template_row_id.in_(
-        select(TemplateRow.row_id).where(TemplateRow.collection_id == shadow.row_id)
-    )
-    in_gallery = (
-        same_photo(gallery)
-        .where(TemplateRow.row_id == PhotoRow.template_row_id)
-        .correlate(PhotoRow)
-        .scalar_subquery()
-    )
-    session.execute(
-        update(PhotoRow)
-        .where(of_shadow, in_gallery.is_not(None))
-        .values(template_row_id=in_gallery)
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(delete(PhotoRow).where(of_shadow).execution_options(synchronize_session=False))
+
+    def in_gallery(template_row_id: InstrumentedAttribute[int]) -> ColumnElement[int | None]:
+        same = same_photo(gallery).where(TemplateRow.row_id == template_row_id)
+        return same.correlate(template_row_id.class_).scalar_subquery()
+
+    reassign_images(session, TemplateRow.collection_id == shadow.row_id, in_gallery)
     delete_collection(session, shadow)
     return shadow
 

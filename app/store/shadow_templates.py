@@ -13,12 +13,12 @@ from app.store.collections import (
     raise_largest_support_set,
     write_journal,
 )
-from app.store.db.encryption import decrypt_photo, encrypt_vector
+from app.store.db.encryption import decrypt_image, encrypt_vector
+from app.store.db.image_tables import PhotoRow
 from app.store.db.person_texts import decrypt_name
 from app.store.db.tables import (
     UPSERT,
     EntryRow,
-    PhotoRow,
     TemplateRow,
     now,
 )
@@ -71,7 +71,11 @@ def photos_to_embed(
         .limit(limit)
     )
     return [
-        StoredPhoto(row_id, str(template_id), decrypt_photo(session, str(template_id), encrypted))
+        StoredPhoto(
+            row_id,
+            str(template_id),
+            decrypt_image(session, "photo", str(template_id), encrypted),
+        )
         for row_id, template_id, encrypted in session.execute(query)
     ]
 

@@ -35,6 +35,7 @@ from app.faces.pipeline.yunet import YuNet
 from app.faces.reassignment import Reassigner
 from app.faces.recognition import Recognizer
 from app.faces.rejections import Rejecter
+from app.faces.stored_images import ImageStorage
 from app.faces.visitors import VisitorService
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
@@ -119,7 +120,7 @@ def build_services(settings: Settings) -> Services:
     )
     rates = EnrollmentRates(settings.duplicate_fpir, settings.mismatch_fmr)
     checks = EnrollmentChecks(policies, index_sync, rates)
-    photo_lifetime = timedelta(days=settings.photo_days) if settings.store_photos else None
+    storage = _image_storage(settings)
     return Services(
         settings=settings,
         database=database,
@@ -128,7 +129,7 @@ def build_services(settings: Settings) -> Services:
         pipeline=pipeline,
         recognizer=Recognizer(pipeline, policies, database, index_sync, settings.ambiguity_margin),
         comparer=Comparer(pipeline, policies, database),
-        enroller=Enroller(pipeline, database, checks, photo_lifetime),
+        enroller=Enroller(pipeline, database, checks, storage),
         galleries=Galleries(
             database,
             index_sync,
@@ -143,7 +144,7 @@ def build_services(settings: Settings) -> Services:
             database, index_sync, policies, embedder.space, settings.duplicate_fpir
         ),
         visitors=VisitorService(database, index_sync, policies, housekeeper.purge_within),
-        face_index=FaceIndex(pipeline, database, housekeeper.purge_within, photo_lifetime),
+        face_index=FaceIndex(pipeline, database, housekeeper.purge_within, storage),
         face_searcher=FaceSearcher(pipeline, policies, database, index_sync),
         face_users=FaceUsers(database, policies, embedder.space, housekeeper.purge_within),
         gallery_calibrator=GalleryCalibrator(database, policies),
@@ -179,10 +180,12 @@ def open_database(settings: Settings) -> Database:
     """Opens the database with its encryption keys. Raises InvalidSetting."""
     secret = settings.encryption_keys
     keys = read_keys(secret.get_secret_value() if secret else None, settings.encryption_key_file)
-    if settings.store_photos and not keys:
-        raise InvalidSetting(
-            "SIMA_STORE_PHOTOS: photos are stored only encrypted; set SIMA_ENCRYPTION_KEYS"
-        )
+    for kind, wanted in (("photos", settings.store_photos), ("crops", settings.store_crops)):
+        if wanted and not keys:
+            raise InvalidSetting(
+                f"SIMA_STORE_{kind.upper()}: {kind} are stored only encrypted; set "
+                "SIMA_ENCRYPTION_KEYS"
+            )
     return Database(
         settings.effective_database_url,
         Keyring(keys),
@@ -207,6 +210,13 @@ def available_models(settings: Settings) -> list[Manifest]:
 def concurrency(settings: Settings) -> int:
     """Returns the number of requests that process photos or read at the same time."""
     return settings.concurrency or os.cpu_count() or 1
+
+
+def _image_storage(settings: Settings) -> ImageStorage:
+    return ImageStorage(
+        photos=timedelta(days=settings.photo_days) if settings.store_photos else None,
+        crops=timedelta(days=settings.crop_days) if settings.store_crops else None,
+    )
 
 
 def _audit_lifetime(settings: Settings) -> timedelta | None:

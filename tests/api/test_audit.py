@@ -58,6 +58,7 @@ def service(make_client: MakeClient) -> TestClient:
         api_keys={WRITER["X-API-Key"]: "write"},
         default_vocabulary="small",
         store_photos=True,
+        store_crops=True,
         compat=("compreface", "deepstack", "rekognition"),
         encryption_keys=new_key(),
     )
@@ -152,6 +153,7 @@ def test_requests_record_the_action_of_their_route(service: TestClient, photos: 
     send("GET", "/persons/{person_id}", 200, at=at)
     send("GET", "/persons/{person_id}/photos", 200, at=at)
     send("GET", "/persons/{person_id}/photos/{template_id}/image", 200, at=at)
+    send("GET", "/persons/{person_id}/photos/{template_id}/crop", 200, at=at)
     send("PATCH", "/persons/{person_id}", 200, at=at, json={"name": "E. Collins"})
     correct(calls, at)
     send("DELETE", "/persons/{person_id}/photos/{template_id}", 204, at=at)

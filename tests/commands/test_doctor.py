@@ -107,12 +107,12 @@ def test_a_missing_key_and_an_unencrypted_snapshot_are_problems(
     assert "people with unencrypted names: 1" in texts
     assert CliRunner().invoke(app, ["keys", "rotate"]).exit_code == 0
     monkeypatch.setenv("SIMA_ENCRYPTION_KEYS", new_key())
-    assert missing_keys(doctor(code=1)) == [("templates, photos and detections", 1), (NAMES, 1)]
+    assert missing_keys(doctor(code=1)) == [("templates, images and detections", 1), (NAMES, 1)]
     monkeypatch.delenv("SIMA_ENCRYPTION_KEYS")
-    assert missing_keys(doctor(code=1)) == [("templates, photos and detections", 1), (NAMES, 1)]
+    assert missing_keys(doctor(code=1)) == [("templates, images and detections", 1), (NAMES, 1)]
     monkeypatch.setenv("SIMA_ENCRYPTION_KEYS", f"{new_key()},{first}")
     texts = [one["text"] for one in doctor(code=0)["findings"]]
-    assert "templates, photos and detections encrypted with an older key: 1" in texts
+    assert "templates, images and detections encrypted with an older key: 1" in texts
     assert "names of people encrypted with an older key: 1" in texts
 
 
@@ -166,7 +166,7 @@ def test_the_checks_and_repairs_work_on_postgresql(
     assert list(problems(doctor(code=1))) == ["metadata"]
     assert f"person {person_id}: metadata.note" in doctor("--repair", code=0)["repairs"][0]
     monkeypatch.setenv("SIMA_ENCRYPTION_KEYS", new_key())
-    assert missing_keys(doctor(code=1)) == [("templates, photos and detections", 1), (NAMES, 2)]
+    assert missing_keys(doctor(code=1)) == [("templates, images and detections", 1), (NAMES, 2)]
 
 
 def test_a_damaged_database_file_is_a_problem(settings: Settings) -> None:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text, update
 
 from app.crypto.keyring import new_key
-from app.store.db.tables import PhotoRow, now
+from app.store.db.image_tables import PhotoRow
+from app.store.db.tables import now
 from tests.conftest import MakeClient, enroll, services_of
 from tests.store.data_folder import (
     run_housekeeping,

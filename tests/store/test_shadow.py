@@ -15,8 +15,9 @@ from app.crypto.keyring import new_key
 from app.errors import ShadowExists, ShadowNotFound, SpaceMismatch
 from app.store.collections import get_collection, lock_collection
 from app.store.db.database import Database
+from app.store.db.image_tables import PhotoRow
 from app.store.db.schema import downgrade, upgrade
-from app.store.db.tables import PhotoRow, TemplateRow, now
+from app.store.db.tables import TemplateRow, now
 from app.store.erasures import delete_person
 from app.store.people import get_person
 from app.store.search import nearest_people

@@ -22,12 +22,12 @@ CREATED = datetime(2026, 1, 2, 3, 4, 5, 600000, tzinfo=UTC)
 WORDS = {"king": (1.0, 0.0, 0.0), "queen": (0.8, 0.6, 0.0), "apple": (0.0, 0.0, 1.0)}
 IDEMPOTENCY_KEY = "sent before the upgrade"
 RECEIPT, COMPLETED_RECEIPT = "receipt1", "receipt2"
-PHOTO = b"the bytes of a photo"
+PHOTO, CROP = b"the bytes of a photo", b"the bytes of a crop"
 METADATA = {"party": "D", "born": {"city": "Honolulu", "year": 1961}}
 
 _GALLERY, _LOBBY, _VOCABULARY, _SHADOW, _LOBBY_VISITORS = 1, 2, 3, 4, 5
 # The revisions that introduced them.
-_KEYS, _SHADOWS, _COMPLETIONS, _BLIND_INDEXES = "0005", "0007", "0013", "0019"
+_KEYS, _SHADOWS, _COMPLETIONS, _BLIND_INDEXES, _CROPS = "0005", "0007", "0013", "0019", "0024"
 _WITH_SERIAL_ID = (
     "embedding_spaces",
     "collections",
@@ -94,7 +94,8 @@ def _rows(revision: str, data: EarlierData, visitors: bool) -> dict[str, list[_R
         "calibrations": [_calibration()],
         "projections": [_projection(data.space)],
         "enroll_keys": [_idempotency_key()],
-        "photos": [_photo(data.keyring)],
+        "photos": [_image(data.keyring, "photo", PHOTO)],
+        "crops": [_image(data.keyring, "crop", CROP)],
         "erasures": [_receipt(revision, name, completed) for name, completed in receipts],
         "imported_photos": [_imported_photo()],
         "rejections": [_rejection(data)],
@@ -277,8 +278,8 @@ def _idempotency_key() -> _Row:
     return {**key, "template_id": 3, "created_at": now}
 
 
-def _photo(keyring: Keyring) -> _Row:
-    sealed = keyring.encrypt(PHOTO, "photo t4")
+def _image(keyring: Keyring, kind: str, content: bytes) -> _Row:
+    sealed = keyring.encrypt(content, f"{kind} t4")
     return {"template_id": 4, "sealed": sealed, "kept_until": datetime(2100, 1, 1, tzinfo=UTC)}
 
 
@@ -294,6 +295,8 @@ def _receipt(revision: str, receipt: str, completed_at: datetime | None) -> _Row
     }
     if revision >= _COMPLETIONS:
         fields["completed_at"] = completed_at
+    if revision >= _CROPS:
+        fields["crops"] = 1
     text = json.dumps(fields, sort_keys=True, default=datetime.isoformat)
     return {**fields, "digest": hashlib.sha256(text.encode()).hexdigest()}
 

@@ -29,9 +29,11 @@ from app.store.db.tables import EntryRow
 from harness.servers import running
 from tests.conftest import MakeClient, encode, make_settings, upload
 from tests.models import SHIPPED
+from tests.store.receipts import digest_of_answer
 from tests.upgrades.earlier_rows import (
     COMPLETED_RECEIPT,
     CREATED,
+    CROP,
     IDEMPOTENCY_KEY,
     METADATA,
     PHOTO,
@@ -196,7 +198,13 @@ def _require_photo_and_receipts(client: TestClient, revision: str) -> None:
         receipt = client.get(f"/erasures/{name}").json()
         assert (receipt["collection"], receipt["templates"], receipt["photos"]) == ("default", 3, 1)
         assert receipt["subject"] == hashlib.sha256(b"somebody").hexdigest()
+        assert receipt["crops"] == (1 if revision >= "0024" else 0)
         assert receipt["erased_at"] == CREATED.isoformat().replace("+00:00", "Z")
+        assert receipt["digest"] == digest_of_answer(receipt)
+    crop = client.get("/persons/ada/photos/t4/crop")
+    assert (crop.status_code, crop.content == CROP) == (
+        (200, True) if revision >= "0024" else (404, False)
+    )
     if revision >= "0013":
         assert receipt["completed_at"].startswith("2026-01-02T03:04:35")
 

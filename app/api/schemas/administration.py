@@ -18,8 +18,8 @@ Names = Annotated[list[CollectionName], Field(min_length=1, max_length=100)]
 class NewApiKey(Request):
     """A key to create. Without `collections` and `vocabularies` it may use all of them.
 
-    `embeddings` permits to receive embeddings of faces and stored photos; the role `admin` always
-    may. Without `valid_days` the key is valid until it is revoked.
+    `embeddings` permits to receive embeddings of faces, stored photos and crops; the role `admin`
+    always may. Without `valid_days` the key is valid until it is revoked.
     """
 
     model_config = example(

@@ -98,9 +98,17 @@ class Person(BaseModel):
 
 
 class PersonPage(BaseModel):
-    """One page of people; `next_cursor` is null on the last page."""
+    """One page of people; `next_cursor` is null on the last page.
+
+    `crops` has, by person_id, the template of the best quality whose crop is stored; people without
+    one are absent.
+    """
 
     persons: list[Person]
+    crops: Annotated[
+        dict[str, str],
+        Field(examples=[{"5d0f3a0b8c1e4f27a9b6c3d1": "9b1c5e7f2a4d6080c3e5a7b9"}]),
+    ]
     next_cursor: str | None
 
 
@@ -108,7 +116,8 @@ class Photo(BaseModel):
     """A template of a person, without its embedding; `quality` is 0 to 1.
 
     `face` is the face that the template was made from; null for templates of earlier versions and
-    of imported archives. `source` and `image_id` are null unless the enrollment named them.
+    of imported archives. `source` and `image_id` are null unless the enrollment named them. `crop`
+    is whether the crop of the face is stored.
     """
 
     template_id: str
@@ -117,6 +126,7 @@ class Photo(BaseModel):
     face: Face | None
     source: str | None
     image_id: str | None
+    crop: bool
 
     @classmethod
     def of(cls, listed: DetectedTemplate) -> "Photo":
@@ -128,6 +138,7 @@ class Photo(BaseModel):
             face=Face.of_stored(detection, template.quality or 0.0) if detection else None,
             source=detection.source if detection else None,
             image_id=detection.image_id if detection else None,
+            crop=listed.has_crop,
         )
 
 
@@ -149,6 +160,7 @@ class ErasureReceipt(BaseModel):
     collection: str
     templates: int
     photos: int
+    crops: int
     erased_at: datetime
     complete_by: datetime
     completed_at: datetime | None

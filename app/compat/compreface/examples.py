@@ -95,7 +95,7 @@ async def _image(request: Request, ctx: Context, image_id: str) -> Response:
     collection, services = collection_of(request), ctx.services
     template_id = template_id_of(image_id)
     owner = await ctx.run(lambda: services.named_people.owner(collection, template_id))
-    image = await ctx.write(lambda: services.galleries.image(owner.person_id, template_id))
+    image = await ctx.write(lambda: services.galleries.image("photo", owner.person_id, template_id))
     return Response(image.content, media_type=image.media_type)
 
 

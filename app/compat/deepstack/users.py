@@ -54,10 +54,11 @@ class Users:
 
     def _people(self, search: PersonSearch) -> list[Person]:
         found: list[Person] = []
-        after = 0
-        while page := self._galleries.persons(DEFAULT_COLLECTION, search, after, _PAGE):
-            found += page
-            after = page[-1].row_id
+        after: int | None = 0
+        while after is not None:
+            page = self._galleries.page(DEFAULT_COLLECTION, search, after, _PAGE)
+            found += page.people
+            after = page.next_after
         return found
 
 

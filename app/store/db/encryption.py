@@ -1,4 +1,4 @@
-"""Encrypts personal data before it is stored: templates, metadata and photos of galleries.
+"""Encrypts personal data before it is stored: templates, metadata, photos and crops of galleries.
 
 The session carries the keyring. With an empty keyring data is stored unencrypted; data that was
 stored before there were keys remains readable.
@@ -7,7 +7,7 @@ stored before there were keys remains readable.
 import base64
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,9 @@ from app.store.db.vector_bytes import to_bytes, to_matrix
 from app.vectors import Matrix, Vector
 
 _FLOAT_BYTES = 4
+ImageKind = Literal["photo", "crop"]
+"""The stored images of templates: the file as it was sent, and the aligned face."""
+
 StoredVector = tuple[str | None, bytes]
 """The public id of a template (None for a word) and its column `vector`."""
 
@@ -87,14 +90,14 @@ def metadata_ciphertext(stored: Any) -> bytes | None:
     return base64.b64decode(stored) if isinstance(stored, str) else None
 
 
-def encrypt_photo(session: Session, template_id: str, image: bytes) -> bytes:
-    """The column `ciphertext` of a photo; photos are stored only if there are keys."""
-    return keyring_of(session).encrypt(image, _photo(template_id))
+def encrypt_image(session: Session, kind: ImageKind, template_id: str, image: bytes) -> bytes:
+    """The column `ciphertext` of a photo or a crop; they are stored only if there are keys."""
+    return keyring_of(session).encrypt(image, _image(kind, template_id))
 
 
-def decrypt_photo(session: Session, template_id: str, ciphertext: bytes) -> bytes:
+def decrypt_image(session: Session, kind: ImageKind, template_id: str, ciphertext: bytes) -> bytes:
     """The image file. Raises DecryptionFailed."""
-    return keyring_of(session).decrypt(ciphertext, _photo(template_id))
+    return keyring_of(session).decrypt(ciphertext, _image(kind, template_id))
 
 
 def encrypt_detection(session: Session, template_id: str, content: bytes) -> bytes:
@@ -125,5 +128,5 @@ def _detection(template_id: str) -> str:
     return f"detection {template_id}"
 
 
-def _photo(template_id: str) -> str:
-    return f"photo {template_id}"
+def _image(kind: ImageKind, template_id: str) -> str:
+    return f"{kind} {template_id}"

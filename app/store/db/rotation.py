@@ -11,17 +11,19 @@ from app.errors import InvalidSetting
 from app.store.db.database import Database
 from app.store.db.detection_table import DetectionRow
 from app.store.db.encryption import (
+    ImageKind,
     decrypt_detection,
+    decrypt_image,
     decrypt_metadata,
-    decrypt_photo,
     decrypt_vectors,
     encrypt_detection,
+    encrypt_image,
     encrypt_metadata,
-    encrypt_photo,
     encrypt_vector,
     keyring_of,
     metadata_ciphertext,
 )
+from app.store.db.image_tables import CropRow, ImageRow, PhotoRow
 from app.store.db.person_texts import decrypt_texts, encrypt_texts, text_ciphertexts
 from app.store.db.rejection_table import RejectionRow
 from app.store.db.tables import (
@@ -32,7 +34,6 @@ from app.store.db.tables import (
     CollectionRow,
     EmbeddingSpaceRow,
     EntryRow,
-    PhotoRow,
     TemplateRow,
 )
 
@@ -48,6 +49,7 @@ class Reencrypted:
     templates: int
     people: int
     photos: int
+    crops: int
     detections: int
     rejections: int
 
@@ -80,6 +82,7 @@ def rotate(database: Database, progress: Callable[[int], None]) -> Reencrypted:
         templates=_all(database, _templates, progress),
         people=_all(database, _people, progress),
         photos=_all(database, partial(_template_column, _PHOTOS), progress),
+        crops=_all(database, partial(_template_column, _CROPS), progress),
         detections=_all(database, partial(_template_column, _DETECTIONS), progress),
         rejections=_all(database, _rejections, progress),
     )
@@ -194,9 +197,18 @@ class _TemplateColumn:
     encrypt: Callable[[Session, str, bytes], bytes]
 
 
-_PHOTOS = _TemplateColumn(
-    PhotoRow, PhotoRow.template_row_id, PhotoRow.ciphertext, decrypt_photo, encrypt_photo
-)
+def _images(table: type[ImageRow], kind: ImageKind) -> _TemplateColumn:
+    def decrypt(session: Session, template_id: str, ciphertext: bytes) -> bytes:
+        return decrypt_image(session, kind, template_id, ciphertext)
+
+    def encrypt(session: Session, template_id: str, image: bytes) -> bytes:
+        return encrypt_image(session, kind, template_id, image)
+
+    return _TemplateColumn(table, table.template_row_id, table.ciphertext, decrypt, encrypt)
+
+
+_PHOTOS = _images(PhotoRow, "photo")
+_CROPS = _images(CropRow, "crop")
 _DETECTIONS = _TemplateColumn(
     DetectionRow,
     DetectionRow.template_row_id,

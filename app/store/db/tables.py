@@ -118,7 +118,8 @@ class EntryRow(Base):
 
     `attributes` are the metadata of a person, see `app.store.db.encryption`. `name_index` and
     `external_id_index` are set where the text beside them is encrypted, see
-    `app.store.db.person_texts`; words are never encrypted.
+    `app.store.db.person_texts`; words are never encrypted. `name_folded` is set for people
+    whose name is not encrypted.
     """
 
     __tablename__ = "entries"
@@ -152,6 +153,7 @@ class EntryRow(Base):
     collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(1200))
     name_index: Mapped[str | None] = mapped_column(String(32))
+    name_folded: Mapped[str | None] = mapped_column(String(1200))
     external_id: Mapped[str | None] = mapped_column(String(1200))
     external_id_index: Mapped[str | None] = mapped_column(String(32))
     rank: Mapped[int | None]
@@ -194,19 +196,6 @@ class TemplateRow(Base):
         return func.coalesce(cls.origin, cls.public_id)
 
 
-class PhotoRow(Base):
-    """The encrypted image file of a template. It is deleted with the template, or on expiry."""
-
-    __tablename__ = "photos"
-    __table_args__ = (Index("ix_photos_kept_until", "kept_until"),)
-
-    template_row_id: Mapped[int] = mapped_column(
-        "template_id", ForeignKey("templates.id", ondelete="CASCADE"), primary_key=True
-    )
-    ciphertext: Mapped[bytes] = mapped_column("sealed", LargeBinary)
-    expires_at: Mapped[datetime] = mapped_column("kept_until")
-
-
 class ImportedPhotoRow(Base):
     """The file of a bulk import that a template was made from. It is deleted with the template.
 
@@ -242,6 +231,7 @@ class ErasureRow(Base):
     collection: Mapped[str] = mapped_column(String(100))
     templates: Mapped[int]
     photos: Mapped[int]
+    crops: Mapped[int] = mapped_column(server_default="0")
     erased_at: Mapped[datetime]
     complete_by: Mapped[datetime]
     completed_at: Mapped[datetime | None]

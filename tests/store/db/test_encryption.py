@@ -61,7 +61,7 @@ def test_with_a_key_all_personal_data_is_encrypted(
     vector = template_bytes(client, photos["obama"])
     write_snapshot(client)
     assert snapshot_file(folder).is_file()
-    texts = (b"blue-folder", b"Hussein", b"Renamed", b"EXT-4711")
+    texts = (b"blue-folder", b"Hussein", b"hussein", b"Renamed", b"renamed", b"EXT-4711")
     for secret in (vector, vector[64:128], *texts, photos["obama"][1000:1100]):
         assert files_with(folder, secret) == []
     again = make_client(folder, **changes)  # from the encrypted snapshot

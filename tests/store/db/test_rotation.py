@@ -47,6 +47,7 @@ def test_keys_are_rotated_while_the_service_is_running(
             "templates": 1,
             "people": 1,
             "photos": 0,
+            "crops": 0,
             "detections": 1,
             "rejections": 1,
         }
@@ -55,7 +56,7 @@ def test_keys_are_rotated_while_the_service_is_running(
         assert (person["name"], person["external_id"]) == ("Barack Hussein", "EXT-4711")
         assert person["metadata"] == {"note": "blue-folder"}
         services_of(client).close()
-        for secret in (vector, b"blue-folder", b"green-door", b"Hussein", b"EXT-4711"):
+        for secret in (vector, b"blue-folder", b"green-door", b"Hussein", b"hussein", b"EXT-4711"):
             assert files_with(folder, secret) == []
     final = make_client(folder, encryption_keys=new, default_vocabulary="")
     [photo] = final.get(f"/persons/{body['person_id']}/photos").json()["photos"]

@@ -5,6 +5,7 @@ import { el, replace } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { announce, attempt, button, field } from "../../widgets.js";
 import { avatar } from "./avatar.js";
+import { cropLoader } from "./crops.js";
 
 const PAGE = 60;
 const TYPING_MILLISECONDS = 150;
@@ -14,6 +15,7 @@ export async function openList(root, { gallery, query, signal }) {
   const message = el("div");
   const end = el("div", { class: "people-end" });
   const search = el("input", { type: "search", value: query.get("q") ?? "", autocomplete: "off", placeholder: t("people.searchHint") });
+  const showCrop = cropLoader(signal);
   const state = { cursor: null, done: false, asked: new AbortController() };
 
   const load = async (first) => {
@@ -22,7 +24,7 @@ export async function openList(root, { gallery, query, signal }) {
     if (!page || asked.aborted) return;
     state.cursor = page.next_cursor;
     state.done = page.next_cursor === null;
-    const cards = page.persons.map(personCard);
+    const cards = page.persons.map((one) => personCard(one, showCrop(avatar(one), one.person_id, page.crops[one.person_id])));
     if (first) replace(grid, cards);
     else grid.append(...cards);
     const nobody = first && cards.length === 0;
@@ -67,8 +69,8 @@ function near(element) {
   return element.isConnected && element.getBoundingClientRect().top < window.innerHeight + 800;
 }
 
-function personCard(person) {
+function personCard(person, picture) {
   const facts = [t("people.photos", { count: person.photos }), person.external_id].filter(Boolean).join(" · ");
   const link = el("a", { href: `#/people/${encodeURIComponent(person.person_id)}` }, person.name);
-  return el("li", { class: "person-card" }, avatar(person), el("div", {}, link, el("p", { class: "hint" }, facts)));
+  return el("li", { class: "person-card" }, picture, el("div", {}, link, el("p", { class: "hint" }, facts)));
 }

@@ -5,6 +5,7 @@ import { el, replace } from "../../dom.js";
 import { dateTime, t } from "../../i18n.js";
 import { announce, attempt, button, card, confirm, field, form, notice, pageHeader, problemText } from "../../widgets.js";
 import { avatar } from "./avatar.js";
+import { bestCrop, cropLoader } from "./crops.js";
 import { personPhotos } from "./photos.js";
 import { pickPerson } from "./picker.js";
 import { showReceipt } from "./receipt.js";
@@ -18,14 +19,25 @@ export async function openPerson(root, personId, signal) {
     return;
   }
   const heading = el("div", { class: "person-heading" });
-  const title = (one) => replace(heading, avatar(one, "large"), pageHeader(one.name, t("people.in", { collection: one.collection, date: dateTime(one.created_at) }), ...actions(one, message, signal)));
+  const showCrop = cropLoader(signal);
+  const shown = { person, crop: null };
+  const picture = () => showCrop(avatar(shown.person, "large"), person.person_id, shown.crop);
+  const header = (one) => pageHeader(one.name, t("people.in", { collection: one.collection, date: dateTime(one.created_at) }), ...actions(one, message, signal));
+  const title = (one) => {
+    shown.person = one;
+    replace(heading, picture(), header(one));
+  };
+  const photosChanged = (photos) => {
+    shown.crop = bestCrop(photos);
+    heading.querySelector(".avatar").replaceWith(picture());
+  };
   title(person);
   root.append(
     el("p", {}, el("a", { href: `#/people?${new URLSearchParams({ collection: person.collection })}` }, t("people.all"))),
     heading,
     message,
     el("div", { class: "columns" }, card(t("people.data"), dataForm(person, title, signal)), card(t("people.rejections"), rejectedFaces(person, signal))),
-    await personPhotos(person, signal),
+    await personPhotos(person, { showCrop, photosChanged, signal }),
   );
 }
 

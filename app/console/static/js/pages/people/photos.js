@@ -9,14 +9,15 @@ import { attempt, button, card, confirm, field, form, notice, problemNotice, pro
 import { pickPerson } from "./picker.js";
 import { showReceipt } from "./receipt.js";
 
-/** The section with the photos. */
-export async function personPhotos(person, signal) {
+/** The section with the photos. `photosChanged` receives them whenever they were loaded. */
+export async function personPhotos(person, { showCrop, photosChanged, signal }) {
   const message = el("div");
   const list = el("ul", { class: "photo-list" });
   const reload = async () => {
     const found = await attempt(null, message, () => get(`/persons/${part(person.person_id)}/photos`, {}, { signal }));
     if (!found) return;
-    const entries = found.photos.map((photo) => photoEntry(person, photo, { message, reload, signal }));
+    const entries = found.photos.map((photo) => photoEntry(person, photo, { message, reload, showCrop, signal }));
+    photosChanged(found.photos);
     replace(list, entries, entries.length === 0 && el("li", { class: "empty" }, t("people.noPhotos")));
   };
   const results = el("ul", { class: "upload-results", "aria-live": "polite" });
@@ -49,17 +50,19 @@ async function addPhoto(person, photo, results, reload, signal) {
   await enroll("reject");
 }
 
-function photoEntry(person, photo, { message, reload, signal }) {
+function photoEntry(person, photo, { message, reload, showCrop, signal }) {
   const path = `/persons/${part(person.person_id)}/photos/${part(photo.template_id)}`;
   const picture = el("div", { class: "stored-photo" });
   const show = button(t("people.showPhoto"), () => showPhoto(path, picture, show, signal), { kind: "plain" });
   const move = button(t("people.move"), () => movePhoto(person, path, message, reload, signal), { kind: "plain" });
   const remove = button(t("people.remove"), () => removePhoto(path, message, reload, signal), { kind: "plain", icon: "trash" });
+  const crop = photo.crop && showCrop(el("div", { class: "photo-crop" }), person.person_id, photo.template_id, t("people.crop"));
   const reasons = photo.face?.quality.reasons ?? [];
   return el(
     "li",
     { class: "photo-entry", dataset: { template: photo.template_id } },
-    el("div", {}, photo.quality !== null && qualityBar(photo.quality), el("p", { class: "hint" }, [dateTime(photo.created_at), photo.source, photo.image_id].filter(Boolean).join(" · "))),
+    crop,
+    el("div", { class: "photo-facts" }, photo.quality !== null && qualityBar(photo.quality), el("p", { class: "hint" }, [dateTime(photo.created_at), photo.source, photo.image_id].filter(Boolean).join(" · "))),
     reasons.length > 0 && el("ul", { class: "hint" }, reasons.map((reason) => el("li", {}, reasonText(reason)))),
     el("div", { class: "actions" }, show, move, remove),
     picture,

@@ -5,6 +5,7 @@ import { el, replace } from "../../dom.js";
 import { t } from "../../i18n.js";
 import { attempt, dialog, field } from "../../widgets.js";
 import { avatar } from "./avatar.js";
+import { cropLoader } from "./crops.js";
 
 /** Resolves to the picked person, undefined if the dialog was closed. `more(close)` adds a choice. */
 export function pickPerson(title, text, person, signal, more = () => null) {
@@ -12,6 +13,7 @@ export function pickPerson(title, text, person, signal, more = () => null) {
     const search = el("input", { type: "search", autocomplete: "off" });
     const message = el("div");
     const found = el("ul", { class: "picker" });
+    const showCrop = cropLoader(signal);
     let asked = new AbortController();
     const load = async () => {
       asked.abort();
@@ -19,7 +21,7 @@ export function pickPerson(title, text, person, signal, more = () => null) {
       const query = { collection: person.collection, q: search.value.trim(), limit: 8 };
       const page = await attempt(null, message, () => get("/persons", query, { signal: asked.signal }));
       const others = (page?.persons ?? []).filter((one) => one.person_id !== person.person_id);
-      if (page) replace(found, others.map((one) => el("li", {}, choice(one, close))), others.length === 0 && el("li", { class: "empty" }, t("people.nobodyFound")));
+      if (page) replace(found, others.map((one) => el("li", {}, choice(one, showCrop(avatar(one), one.person_id, page.crops[one.person_id]), close))), others.length === 0 && el("li", { class: "empty" }, t("people.nobodyFound")));
     };
     search.addEventListener("input", load);
     signal.addEventListener("abort", () => close(undefined));
@@ -28,7 +30,7 @@ export function pickPerson(title, text, person, signal, more = () => null) {
   });
 }
 
-function choice(person, close) {
+function choice(person, picture, close) {
   const facts = t("people.photos", { count: person.photos });
-  return el("button", { type: "button", class: "button button-plain", on: { click: () => close(person) } }, avatar(person), el("span", {}, person.name), el("span", { class: "hint" }, facts));
+  return el("button", { type: "button", class: "button button-plain", on: { click: () => close(person) } }, picture, el("span", {}, person.name), el("span", { class: "hint" }, facts));
 }

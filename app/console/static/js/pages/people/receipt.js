@@ -11,6 +11,7 @@ export function showReceipt(receipt) {
     ["receipt.collection", receipt.collection],
     ["receipt.templates", number(receipt.templates)],
     ["receipt.photos", number(receipt.photos)],
+    ["receipt.crops", number(receipt.crops)],
     ["receipt.erasedAt", dateTime(receipt.erased_at)],
     receipt.completed_at ? ["receipt.completedAt", dateTime(receipt.completed_at)] : ["receipt.completeBy", dateTime(receipt.complete_by)],
     ["receipt.subject", el("code", {}, receipt.subject)],
