@@ -4,7 +4,8 @@ python -m benchmarks.person_search [--people 10000] [--repeat 20]
 
 The gallery is in a new database, on SQLite and on PostgreSQL. *Exact* lookups use an index, of the
 texts or of their keyed digests. A search by the beginning or a part of a name compares all names
-that precede the last one that it returns; here it finds the last person, which is the worst case.
+that precede the last one that it returns, in the database if they are not encrypted; here it finds
+the last person, which is the worst case.
 The time is the least CPU time of `--repeat` runs, that of this process, whatever else the machine
 does, without the server of PostgreSQL.
 """

@@ -6,6 +6,7 @@ for a ciphertext. Only whole texts can be looked up.
 """
 
 import base64
+import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
@@ -28,7 +29,10 @@ _COLUMNS: dict[
 def encrypt_texts(
     session: Session, person_id: str, name: str, external_id: str | None
 ) -> dict[str, str | None]:
-    """The columns of EntryRow for the texts of a person; not encrypted with an empty keyring."""
+    """The columns of EntryRow for the texts of a person; not encrypted with an empty keyring.
+
+    `name_folded` is the folded name if the name is not encrypted.
+    """
     texts: dict[PersonText, str | None] = {"name": name, "external_id": external_id}
     keyring, columns = keyring_of(session), dict[str, str | None]()
     for field, text in texts.items():
@@ -38,7 +42,13 @@ def encrypt_texts(
             stored = base64.b64encode(ciphertext).decode()
             index = keyring.blind_indexes(text, field)[0]
         columns |= {field: stored, f"{field}_index": index}
+    columns["name_folded"] = None if keyring else fold(name)
     return columns
+
+
+def fold(text: str) -> str:
+    """The text without differences of case, with composed letters (NFC), for comparisons."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def decrypt_name(session: Session, person_id: str, stored: str, index: str | None) -> str:
