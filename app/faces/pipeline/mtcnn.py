@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.faces.pipeline.detect import Boxes, largest_first, suppress
-from app.faces.pipeline.mtcnn_weights import Stage, build_stage
+from app.faces.pipeline.detect import Boxes, largest_first, suppress, suppress_by_smaller
+from app.faces.pipeline.mtcnn_graphs import build_stage
+from app.faces.pipeline.mtcnn_weights import Stage
 from app.faces.pipeline.types import Box, Detection, Image
 from app.inference.session import OnnxSession
 
@@ -63,32 +64,32 @@ class Mtcnn:
         scored: list[Scores] = []
         for scale, level in _pyramid(image, self._settings.min_face):
             offsets, scores = self._propose.run(level[None])
-            boxes, kept = _windows(offsets[0], scores[0, 1], scale, self._settings.proposal_score)
-            keep = suppress(boxes, kept, 0.5, by_smaller=False)
-            found.append(boxes[keep])
-            scored.append(kept[keep])
+            threshold = self._settings.proposal_score
+            boxes, confident = _windows(offsets[0], scores[0, 0], scale, threshold)
+            found.append(boxes)
+            scored.append(confident)
         if not found:
             return np.empty((0, 4))
+        levels = np.repeat(np.arange(len(found)), [len(boxes) for boxes in found])
         boxes, confident = np.concatenate(found), np.concatenate(scored)
-        best = np.argsort(-confident, kind="stable")[: self._settings.max_proposals]
+        best = suppress(boxes, confident, 0.5, levels)[: self._settings.max_proposals]
         boxes, confident = boxes[best], confident[best]
-        return _square(boxes[suppress(boxes, confident, 0.7, by_smaller=False)])
+        return _square(boxes[suppress(boxes, confident, 0.7)])
 
     def _refined(self, image: Image, boxes: Boxes) -> Boxes:
         offsets, scores = self._refine.run(_patches(image, boxes, 24))
-        good = scores[:, 1] > self._settings.refined_score
+        good = scores[:, 0] > self._settings.refined_score
         boxes = _move(boxes[good], offsets[good])
-        kept = suppress(boxes, scores[good, 1].astype(np.float64), 0.7, by_smaller=False)
-        return _square(boxes[kept])
+        return _square(boxes[suppress(boxes, scores[good, 0].astype(np.float64), 0.7)])
 
     def _final(self, image: Image, boxes: Boxes) -> list[Detection]:
         offsets, landmarks, scores = self._output.run(_patches(image, boxes, 48))
-        best = float(scores[:, 1].max(initial=0.0))
+        best = float(scores[:, 0].max(initial=0.0))
         settings = self._settings
         clear = best > settings.final_score
-        good = scores[:, 1] > (settings.final_score if clear else settings.faint_score)
+        good = scores[:, 0] > (settings.final_score if clear else settings.faint_score)
         boxes, offsets, landmarks = boxes[good], offsets[good], landmarks[good]
-        confident = scores[good, 1].astype(np.float64)
+        confident = scores[good, 0].astype(np.float64)
         sides = boxes[:, None, 2:] - boxes[:, None, :2] + 1.0
         # Five x, then five y, as fractions of the box.
         fractions = np.stack([landmarks[:, :5], landmarks[:, 5:]], axis=2)
@@ -96,7 +97,7 @@ class Mtcnn:
         boxes = _move(boxes, offsets)
         return [
             Detection(_to_box(boxes[row]), points[row].astype(np.float64), float(confident[row]))
-            for row in suppress(boxes, confident, 0.7, by_smaller=True)
+            for row in suppress_by_smaller(boxes, confident, 0.7)
         ]
 
 
@@ -127,11 +128,12 @@ def _windows(
     offsets: NDArray[np.float32], scores: NDArray[np.float32], scale: float, threshold: float
 ) -> tuple[Boxes, Scores]:
     """Returns boxes in pixels of the original image and scores of the windows above `threshold`."""
-    rows, columns = np.nonzero(scores > threshold)
+    found = np.flatnonzero(scores > threshold)
+    rows, columns = np.divmod(found, scores.shape[1])
     corner = np.stack([columns, rows], axis=1) * _STRIDE
     window = np.concatenate([corner, corner + _CELL], axis=1)
-    moved: Boxes = window + offsets[:, rows, columns].T.astype(np.float64) * _CELL
-    return moved / scale, scores[rows, columns].astype(np.float64)
+    moved: Boxes = window + offsets.reshape(4, -1)[:, found].T.astype(np.float64) * _CELL
+    return moved / scale, scores.ravel()[found].astype(np.float64)
 
 
 def _move(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:

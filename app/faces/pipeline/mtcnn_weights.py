@@ -1,9 +1,8 @@
-"""Builds MTCNN's three networks as ONNX graphs from the weights of the pip package `mtcnn`.
+"""Reads the weights of MTCNN's three networks from the pip package `mtcnn`.
 
 The package (MIT) contains arrays in TensorFlow's axis order; neither its code nor TensorFlow is
 used. Its files are pickles, compressed with LZ4, and are not unpickled: the values of every array
-are copied from their place in the file, whose digest is verified first. The input of each network
-is uint8 RGB, shape (n, height, width, 3); the graph scales the pixels by `(x - 127.5) / 128`.
+are copied from their place in the file, whose digest is verified first.
 """
 
 import hashlib
@@ -15,10 +14,8 @@ from typing import Literal
 import lz4.frame
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from app.errors import ModelError
-from app.inference.graph_builder import GraphBuilder
 
 Array = NDArray[np.float32]
 Stage = Literal["pnet", "rnet", "onet"]
@@ -54,29 +51,13 @@ _ARRAYS: dict[Stage, tuple[tuple[int, tuple[int, ...]], ...]] = {
 }
 """(offset in bytes in the decompressed file, shape) of every array, float32 in row-major order: for
 each layer the kernel, the bias and, before a PReLU, its slopes; then the heads."""
-_POOLS: dict[Stage, tuple[tuple[int, str] | None, ...]] = {
-    "pnet": ((2, "SAME_UPPER"), None, None),
-    "rnet": ((3, "SAME_UPPER"), (3, "VALID"), None),
-    "onet": ((3, "SAME_UPPER"), (3, "VALID"), (2, "SAME_UPPER"), None),
-}
-_HEADS: dict[Stage, tuple[str, ...]] = {
-    "pnet": ("offsets", "scores"),
-    "rnet": ("offsets", "scores"),
-    "onet": ("offsets", "landmarks", "scores"),
-}
 
 
-def build_stage(stage: Stage) -> bytes:
-    """Returns the serialized ONNX graph of one stage.
+def read_weights(stage: Stage) -> list[Array]:
+    """Copies the arrays of a stage from the package's file, in the order of its layers.
 
-    The outputs are `offsets`, `landmarks` (O-Net only) and `scores`, in this order.
     Raises ModelError if the package is missing or its weights are not those of mtcnn 1.0.0.
     """
-    return _StageGraph(stage, _read_weights(stage)).serialize()
-
-
-def _read_weights(stage: Stage) -> list[Array]:
-    """Copies the arrays of a stage from the package's file. Raises ModelError if it is another."""
     package = importlib.util.find_spec("mtcnn")
     if package is None or not package.submodule_search_locations:
         raise ModelError("the pip package mtcnn is not installed; install mtcnn==1.0.0")
@@ -94,57 +75,3 @@ def _read_weights(stage: Stage) -> list[Array]:
 def _array(content: bytes, offset: int, shape: tuple[int, ...]) -> Array:
     values = np.frombuffer(content, "<f4", count=math.prod(shape), offset=offset)
     return values.astype(np.float32).reshape(shape)
-
-
-class _StageGraph:
-    """Adds the layers of one stage in order; each takes the next arrays of the weights."""
-
-    def __init__(self, stage: Stage, weights: list[Array]) -> None:
-        self._stage: Stage = stage
-        self._weights = iter(weights)
-        self._graph = GraphBuilder()
-
-    def serialize(self) -> bytes:
-        x = self._scaled_pixels()
-        for pool in _POOLS[self._stage]:
-            x = self._prelu(self._convolution(x), (-1, 1, 1))
-            if pool is not None:
-                side, padding = pool
-                x = self._graph.add(
-                    "MaxPool", [x], kernel_shape=[side] * 2, strides=[2, 2], auto_pad=padding
-                )
-        dense = self._stage != "pnet"
-        if dense:  # the original Matlab code flattens in the order width, height, channel
-            x = self._graph.add("Transpose", [x], perm=[0, 3, 2, 1])
-            x = self._prelu(self._linear(self._graph.add("Flatten", [x])), (-1,))
-        for head in _HEADS[self._stage]:
-            out = self._linear(x) if dense else self._convolution(x)
-            if head == "scores":
-                out = self._graph.add("Softmax", [out], axis=1)
-            self._graph.add("Identity", [out], output=head)
-        image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "h", "w", 3])
-        return self._graph.serialize(self._stage, [image], _HEADS[self._stage])
-
-    def _scaled_pixels(self) -> str:
-        graph = self._graph
-        pixels = graph.add("Cast", ["image"], to=TensorProto.FLOAT)
-        centred = graph.add("Sub", [pixels, graph.constant(np.float32(127.5))])
-        scaled = graph.add("Div", [centred, graph.constant(np.float32(128.0))])
-        return graph.add("Transpose", [scaled], perm=[0, 3, 1, 2])
-
-    def _convolution(self, x: str) -> str:
-        kernel = next(self._weights).transpose(3, 2, 0, 1)  # HWIO -> OIHW
-        bias = next(self._weights)
-        return self._graph.add(
-            "Conv", [x, self._graph.constant(kernel), self._graph.constant(bias)]
-        )
-
-    def _linear(self, x: str) -> str:
-        weights, bias = next(self._weights), next(self._weights)
-        return self._graph.add(
-            "Gemm", [x, self._graph.constant(weights), self._graph.constant(bias)]
-        )
-
-    def _prelu(self, x: str, shape: tuple[int, ...]) -> str:
-        slope = next(self._weights).reshape(shape)
-        return self._graph.add("PRelu", [x, self._graph.constant(slope)])

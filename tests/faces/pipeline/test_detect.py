@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import ModelError
-from app.faces.pipeline.detect import Detector, suppress
+from app.faces.pipeline.detect import Detector, suppress, suppress_by_smaller
 from app.faces.pipeline.mtcnn import Mtcnn, MtcnnSettings
 from app.faces.pipeline.yunet import YuNet
 from tests.conftest import SHARED
@@ -86,5 +87,28 @@ def test_an_invalid_yunet_file_raises_model_error(tmp_path: Path) -> None:
 def test_suppression_keeps_the_best_of_overlapping_boxes() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [2, 2, 5, 5]], dtype=float)
     scores = np.array([0.8, 0.9, 0.7, 0.6])
-    assert suppress(boxes, scores, 0.5, by_smaller=False) == [1, 2, 3]
-    assert suppress(boxes, scores, 0.5, by_smaller=True) == [1, 2]
+    assert suppress(boxes, scores, 0.5).tolist() == [1, 2, 3]
+    assert suppress_by_smaller(boxes, scores, 0.5).tolist() == [1, 2]
+    assert suppress(boxes[:0], scores[:0], 0.5).tolist() == []
+
+
+def test_suppression_compares_boxes_of_one_group_only() -> None:
+    """With many boxes, some of them left of and above the image, as a loop over all pairs."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(-30, 120, (300, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(20, 60, (300, 2))], axis=1)
+    scores, groups = rng.uniform(0.6, 1.0, 300), rng.integers(0, 4, 300)
+    kept: list[int] = []
+    for row in np.argsort(-scores):
+        if all(groups[row] != groups[k] or overlap(boxes[row], boxes[k]) <= 0.5 for k in kept):
+            kept.append(int(row))
+    assert suppress(boxes, scores, 0.5, groups).tolist() == kept
+    assert 10 < len(kept) < 290
+
+
+def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = float(np.prod(np.maximum(sides, 0.0)))
+    whole = sum(float(np.prod(box[2:] - box[:2])) for box in (a, b)) - shared
+    return shared / whole
