@@ -61,7 +61,7 @@ def test_a_photo_without_a_face_identifies_no_one(
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_identify_turns_a_photo_without_a_face_on_request(
+def test_identify_turns_a_photo_on_request(
     gallery: TestClient, photos: Photos, quarters: int
 ) -> None:
     person = enroll(gallery, photos["biden"], "Joe Biden")
@@ -70,7 +70,8 @@ def test_identify_turns_a_photo_without_a_face_on_request(
     )
     plain = gallery.post("/identify", files=upload(turned)).json()
     found = gallery.post("/identify?rotate=auto", files=upload(turned)).json()["faces"][0]
-    assert plain["faces"] == []
+    # MTCNN finds no face in two of the turned photos, and a faint one with wrong landmarks in one.
+    assert all(face["decision"] == "unknown" for face in plain["faces"])
     assert found["person"]["person_id"] == person["person_id"]
 
 

@@ -99,8 +99,10 @@ class FacePipeline:
         detection = rescale(in_preview, 1.0 / image.scale)
         side = min(in_preview.box.width, in_preview.box.height)
         source, located = preview, in_preview
-        if image.scale < 1.0 and side < self.embedder.manifest.input.size:
-            source, located = turned(image.full(), quarters), detection
+        size = self.embedder.manifest.input.size
+        if image.scale < 1.0 and side < size:
+            larger, scale = image.at_least(min(1.0, image.scale * size / max(side, 1.0)))
+            source, located = turned(larger, quarters), rescale(detection, scale)
         grey = quality_crop(source, located.landmarks)
         return _Cut(detection, self.embedder.crop(source, located), grey)
 
