@@ -55,7 +55,7 @@ def main(
     cv2.setNumThreads(1)
     hits: dict[str, list[tuple[int, bool]]] = {name: [] for name in detectors}
     spent: dict[str, list[float]] = {name: [] for name in detectors}
-    for number, (row, encoded) in enumerate(_held_out(data, crops, rng)):
+    for number, (row, encoded) in enumerate(read_held_out(data, crops, rng)):
         sample = _paste(row, encoded, SIZES[number % len(SIZES)], rng)
         for name, detector in detectors.items():
             began = time.perf_counter()
@@ -77,8 +77,8 @@ def main(
         )
 
 
-def _held_out(folder: Path, number: int, rng: Generator) -> list[tuple[dict[str, str], bytes]]:
-    """Index rows and encoded crops, without the video frames of dfdc."""
+def read_held_out(folder: Path, number: int, rng: Generator) -> list[tuple[dict[str, str], bytes]]:
+    """Index rows and encoded crops, chosen at random, without the video frames of dfdc."""
     with (folder / "index.csv").open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["source"] != "dfdc"]
     rows = [row for row in rows if zlib.crc32((row["identity"] or row["file"]).encode()) % 8 == 0]
@@ -115,14 +115,16 @@ def _paste(row: dict[str, str], encoded: bytes, size: int, rng: Generator) -> Sa
 
 
 def _background(rng: Generator) -> Image:
-    picture = cv2.resize(_picture(_FACELESS[int(rng.integers(len(_FACELESS)))]), (900, 700))
+    name = _FACELESS[int(rng.integers(len(_FACELESS)))]
+    picture = cv2.resize(faceless_picture(name), (900, 700))
     height, width = _SHAPE
     top, left = int(rng.integers(0, 700 - height)), int(rng.integers(0, 900 - width))
     part = picture[top : top + height, left : left + width]
     return np.asarray(cv2.GaussianBlur(part, (0, 0), float(rng.uniform(1, 8))), dtype=np.uint8)
 
 
-def _picture(name: str) -> Image:
+def faceless_picture(name: str) -> Image:
+    """A photo of scikit-image as RGB."""
     image = np.asarray(getattr(skimage_data, name)(), dtype=np.uint8)
     return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
 
@@ -132,7 +134,7 @@ def _faceless(rng: Generator) -> list[Image]:
     height, width = _SHAPE
     images = []
     for name in _FACELESS:
-        picture = _picture(name)
+        picture = faceless_picture(name)
         images.append(cv2.resize(picture, (width, height)))
         for _ in range(7):
             side = int(rng.integers(min(picture.shape[:2]) // 3, min(picture.shape[:2])))

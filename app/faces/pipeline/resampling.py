@@ -1,6 +1,6 @@
 """Samples pyramid levels and patches of a photo for the detector, without aliasing.
 
-A sample is the mean of the pixels that it covers, as in OpenCV's INTER_AREA. That takes 5 ns per
+A sample is the mean of the pixels that it covers, as in OpenCV's INTER_AREA. That takes 4 ns per
 pixel of the source unless the ratio is an integer, so that most reductions here are two steps that
 OpenCV vectorises: bilinear sampling at twice the size, then the mean of each 2 x 2 pixels. The
 source is an image that was halved until it is 2 to 4 times as large as the result.
