@@ -34,7 +34,10 @@ async def reject_face(
     fields, images = await read_images(request, schemas.RejectionFields, IMAGE)
     await require_person(ctx, caller, person_id)
     sample, rejecter = choose_samples(images, fields, ("",))[""], ctx.services.rejecter
-    rejected = await ctx.run(lambda: rejecter.examine(person_id, sample, fields.face, timings))
+    turn = fields.rotate == "auto"
+    rejected = await ctx.run(
+        lambda: rejecter.examine(person_id, sample, fields.face, timings, turn)
+    )
     stored = await ctx.write(lambda: rejecter.reject(rejected))
     return schemas.CreatedRejection(
         **schemas.Rejection.of(stored).model_dump(),

@@ -17,7 +17,7 @@ from app.faces.pipeline.selection import FaceChoice, FaceSelection
 from app.faces.recognition import Identification, IdentifyOrder
 from app.timings import Timings
 
-Photo = Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP photo.")]
+Photo = Annotated[Path, typer.Argument(help="An image file, such as a JPEG.")]
 Gallery = Annotated[str, typer.Option("--collection", help="The gallery.")]
 Choice = Annotated[
     FaceChoice,
@@ -31,6 +31,11 @@ Selection = Annotated[
     typer.Option("--faces", help="all; subject: the most prominent face; largest."),
 ]
 
+Rotate = Annotated[
+    bool,
+    typer.Option("--rotate", help="Examine a photo without a face in three more orientations."),
+]
+
 
 def enroll(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command
     file: Photo,
@@ -42,6 +47,7 @@ def enroll(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
     external_id: ExternalId = None,
     metadata: MetadataText = None,
     face: Choice = "subject",
+    rotate: Rotate = False,
     allow_duplicate: Annotated[
         bool, typer.Option(help="Enroll the face even if it matches another person.")
     ] = False,
@@ -72,6 +78,7 @@ def enroll(  # noqa: PLR0913, PLR0917 - each parameter is an option of the comma
         allow_duplicate=allow_duplicate,
         allow_mismatch=allow_mismatch,
         dry_run=dry_run,
+        rotate=rotate,
     )
     with open_services() as services:
         done = services.enroller.enroll(file.read_bytes(), order, Timings())
@@ -97,10 +104,7 @@ def identify(
     target_fpir: TargetFpir = None,
     threshold: Threshold = None,
     faces: Selection = "all",
-    rotate: Annotated[
-        bool,
-        typer.Option("--rotate", help="Examine a photo without a face in three more orientations."),
-    ] = False,
+    rotate: Rotate = False,
     as_json: AsJson = False,
 ) -> None:
     """Identify the people in a photo: match, unknown or ambiguous for each face.

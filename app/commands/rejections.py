@@ -8,7 +8,7 @@ import typer
 from app.api.schemas import rejections as schemas
 from app.api.schemas.detections import Face
 from app.commands.output import AsJson, open_services, print_model, print_table
-from app.commands.people import Choice
+from app.commands.people import Choice, Rotate
 from app.faces.probes import TemplateSample
 from app.timings import Timings
 
@@ -22,6 +22,7 @@ def not_this(
         str | None, typer.Option(help="A template of somebody else, in place of the photo.")
     ] = None,
     face: Choice = "subject",
+    rotate: Rotate = False,
     as_json: AsJson = False,
 ) -> None:
     """Record that a face is not this person, so that the two are never a match again."""
@@ -29,7 +30,7 @@ def not_this(
         raise typer.BadParameter("pass either a photo or --template-id")
     with open_services() as services:
         sample = TemplateSample(template_id) if template_id else Path(str(file)).read_bytes()
-        rejected = services.rejecter.examine(person_id, sample, face, Timings())
+        rejected = services.rejecter.examine(person_id, sample, face, Timings(), rotate)
         stored = services.rejecter.reject(rejected)
     if as_json:
         found = Face.of(rejected.face) if rejected.face else None

@@ -61,7 +61,8 @@ class EnrollOrder:
     of the first, and stores nothing; so does an order of a bulk import for a face that was
     `imported` from the same file. `source` and `image_id` are stored with the template.
     `allow_poor_quality` enrolls a face that fails quality checks; they are stored in any case.
-    `by_name` without a `person_id` adds the photo to the oldest person of this name, if any.
+    `by_name` without a `person_id` adds the photo to the oldest person of this name, if any. With
+    `rotate`, an image without a face is also examined turned by 90, 180 and 270 degrees.
     """
 
     name: str | None
@@ -78,7 +79,16 @@ class EnrollOrder:
     source: str | None = None
     image_id: str | None = None
     allow_poor_quality: bool = False
-    by_name: bool = field(default=False, repr=False)  # idempotency keys depend on the repr
+    by_name: bool = field(default=False, repr=False)
+    rotate: bool = field(default=False, repr=False)
+
+    def digest(self, image: bytes) -> str:
+        """The SHA-256 of the order and its image, which is stored with an idempotency key.
+
+        It is that of earlier versions for what they could order.
+        """
+        added = " rotate" if self.rotate else ""
+        return hashlib.sha256(image + (repr(self) + added).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +156,7 @@ class Enroller:
             )
         require_valid_person(order.name or None, order.external_id, order.metadata)
         require_valid_texts(source=order.source, image_id=order.image_id)
-        analysis = self._pipeline.analyze(image, timings).filtered(accepted)
+        analysis = self._pipeline.analyze(image, timings, order.rotate).filtered(accepted)
         face = _choose(analysis, order.face)
         if face.quality.reasons and not order.allow_poor_quality:
             raise PoorQuality(face.quality.reasons)
@@ -187,7 +197,7 @@ class Enroller:
 
     def _store(self, photo: ExaminedPhoto, order: EnrollOrder) -> Enrollment:
         image, face, probe = photo.image, photo.face, photo.probe
-        digest = hashlib.sha256(image + repr(order).encode()).hexdigest()
+        digest = order.digest(image)
         with self._database.write() as session:
             # The lock blocks other writers, so nothing can be added between the checks and the
             # commit.

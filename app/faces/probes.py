@@ -67,6 +67,7 @@ class ProbeReader:
         which: FaceChoice,
         collection: str,
         timings: Timings,
+        rotate: bool = False,
     ) -> list[Probe]:
         """One probe per sample, in order; `which` chooses the face of an image.
 
@@ -81,7 +82,9 @@ class ProbeReader:
             if not isinstance(sample, bytes)
         }
         faces = {
-            suffix: _choose(self._pipeline.analyze(sample, timings), which, f"image{suffix}")
+            suffix: _choose(
+                self._pipeline.analyze(sample, timings, rotate), which, f"image{suffix}"
+            )
             for suffix, sample in samples.items()
             if isinstance(sample, bytes)
         }

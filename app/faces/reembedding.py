@@ -180,10 +180,13 @@ class ModelSwitch:
 def _embed(
     pipeline: FacePipeline, photo: StoredPhoto, refused: Counter[str]
 ) -> ShadowTemplate | None:
-    """Embeds the largest face, or counts the error code in `refused` and returns None."""
+    """Embeds the largest face, or counts the error code in `refused` and returns None.
+
+    The photo may have been enrolled with `rotate`, so it is examined in all orientations.
+    """
     timings = Timings()
     try:
-        face = pipeline.analyze(photo.image, timings).largest()
+        face = pipeline.analyze(photo.image, timings, rotate=True).largest()
         vector = pipeline.embed([face], timings)[0]
     except DecryptionFailed:
         raise

@@ -40,7 +40,12 @@ class Rejecter:
         self._probes = ProbeReader(pipeline, database)
 
     def examine(
-        self, person_id: str, sample: Sample, which: FaceChoice, timings: Timings
+        self,
+        person_id: str,
+        sample: Sample,
+        which: FaceChoice,
+        timings: Timings,
+        rotate: bool = False,
     ) -> RejectedFace:
         """Reads the face of an image, or an embedding; a template is used as it is stored.
 
@@ -50,7 +55,7 @@ class Rejecter:
             person = get_person(session, person_id)
         if isinstance(sample, TemplateSample):
             return RejectedFace(person_id, sample.template_id)
-        [probe] = self._probes.read({"": sample}, which, person.collection, timings)
+        [probe] = self._probes.read({"": sample}, which, person.collection, timings, rotate)
         return RejectedFace(person_id, probe)
 
     def reject(self, rejected: RejectedFace) -> Rejection:

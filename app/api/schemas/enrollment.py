@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.api.schemas.base import GalleryField, Identifier, MetadataField, Name, Request
 from app.api.schemas.detections import Face
+from app.api.schemas.face_requests import Rotation
 from app.api.schemas.problems import EnrolledPerson, Problem
 from app.faces.enrollment import Enrollment, EnrollOrder
 from app.faces.enrollment_checks import PossibleDuplicate
@@ -53,6 +54,7 @@ class EnrollFields(Request):
             examples=["subject"],
         ),
     ] = "subject"
+    rotate: Rotation = "no"
     on_duplicate: Annotated[
         Literal["reject", "allow"],
         Field(
@@ -105,6 +107,7 @@ class EnrollFields(Request):
             key=key,
             source=self.source,
             image_id=self.image_id,
+            rotate=self.rotate == "auto",
         )
 
 

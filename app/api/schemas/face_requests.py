@@ -45,6 +45,16 @@ TemplateId = Annotated[
 ]
 
 
+Rotation = Annotated[
+    Literal["no", "auto"],
+    Field(
+        description="`auto`: an image without a face is examined again, turned by 90, 180 and "
+        "270 degrees.",
+        examples=["auto"],
+    ),
+]
+
+
 class NoFields(Request):
     """No fields except the image."""
 
@@ -139,14 +149,7 @@ class IdentifyFields(SampleFields):
         FixedThreshold | None, Field(description=FIXED_THRESHOLD, examples=[0.45])
     ] = None
     faces: Annotated[FaceSelection, Field(description=_SELECTION, examples=["all"])] = "all"
-    rotate: Annotated[
-        Literal["no", "auto"],
-        Field(
-            description="`auto`: an image without a face is examined again, turned by 90, 180 and "
-            "270 degrees.",
-            examples=["auto"],
-        ),
-    ] = "no"
+    rotate: Rotation = "no"
 
     def order(self) -> IdentifyOrder:
         """The identification that the fields describe."""

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.api.schemas.detections import Face
-from app.api.schemas.face_requests import FaceEmbedding, SampleFields, TemplateId
+from app.api.schemas.face_requests import FaceEmbedding, Rotation, SampleFields, TemplateId
 from app.faces.pipeline.selection import FaceChoice
 from app.store import rejections
 
@@ -24,6 +24,7 @@ class RejectionFields(SampleFields):
             examples=["subject"],
         ),
     ] = "subject"
+    rotate: Rotation = "no"
 
 
 class Rejection(BaseModel):

@@ -74,7 +74,7 @@ async function enrollPhoto(photo, name, collection, known, signal) {
   const image = await contentId(photo.file);
   if (known.images.has(image)) return { kind: "before" };
   const send = (person) => {
-    const query = { ...(person ? { person_id: person } : { name }), collection, source: SOURCE, image_id: image };
+    const query = { ...(person ? { person_id: person } : { name }), collection, source: SOURCE, image_id: image, rotate: "auto" };
     const headers = { "Idempotency-Key": `${SOURCE}-${textId(collection, name, person, image)}` };
     return again(() => sendPhoto("/enroll", photo.file, query, { headers, signal }), signal);
   };

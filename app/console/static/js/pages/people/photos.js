@@ -35,7 +35,7 @@ async function addPhoto(person, photo, results, reload, signal) {
   results.prepend(entry);
   const enroll = async (mismatch) => {
     const sent = new FormData();
-    for (const [name, value] of Object.entries({ collection: person.collection, person_id: person.person_id, on_mismatch: mismatch })) sent.set(name, value);
+    for (const [name, value] of Object.entries({ collection: person.collection, person_id: person.person_id, on_mismatch: mismatch, rotate: "auto" })) sent.set(name, value);
     sent.set("image", photo);
     try {
       await request("POST", "/enroll", { form: sent, signal });

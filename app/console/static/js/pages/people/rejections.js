@@ -21,6 +21,7 @@ export function rejectedFaces(person, signal) {
   };
   const add = ([photo]) => {
     const sent = new FormData();
+    sent.set("rotate", "auto");
     sent.set("image", photo);
     attempt(null, message, () => request("POST", path, { form: sent, signal })).then((added) => added && reload());
   };

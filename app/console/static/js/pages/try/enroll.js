@@ -22,6 +22,7 @@ export function enrollForm({ collection, face, signal, photo, image, alone, done
       const sent = new FormData();
       for (const [key, value] of Object.entries({ collection, ...fields })) if (value) sent.set(key, value);
       sent.set("face", "largest");
+      sent.set("rotate", "auto"); // as it was identified
       sent.set("image", alone ? photo : await cutOut(image, face.face.box), "photo.jpg");
       const enrolled = await request("POST", "/enroll", { form: sent, signal });
       announce(t("enroll.done", { name: enrolled.name }));
