@@ -9,6 +9,7 @@ import { problemNotice } from "./widgets.js";
 const app = document.getElementById("app");
 let main = null;
 let leaving = new AbortController();
+let kept = {}; // what the page finds again when it is built in another language
 
 function build() {
   const shell = buildShell(build);
@@ -37,7 +38,7 @@ async function showPage() {
   try {
     const [module] = await Promise.all([page.load(), page.styles && loadStyles(page.styles)]);
     if (signal.aborted) return;
-    await module.open(root, { parts, query, signal });
+    await module.open(root, { parts, query, signal, kept });
   } catch (error) {
     if (error.name === "AbortError") return;
     root.append(problemNotice(error));
@@ -64,6 +65,7 @@ function loadStyles(path) {
 
 window.addEventListener("hashchange", () => {
   moved = true;
+  kept = {};
   showPage();
 });
 

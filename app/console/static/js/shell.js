@@ -47,8 +47,9 @@ function languageSelect(rebuild) {
   const change = async (id) => {
     await chooseLanguage(id);
     rebuild();
+    document.getElementById("language").focus(); // the one that was used is gone
   };
-  return select(options, language(), change, { "aria-label": t("shell.language"), title: t("shell.language") });
+  return select(options, language(), change, { id: "language", "aria-label": t("shell.language"), title: t("shell.language") });
 }
 
 function themeSelect() {

@@ -10,7 +10,7 @@ import { attempt, button, card, field, notice, pageHeader, select } from "../wid
 import { progressView } from "./bulk/progress.js";
 import { enrollPeople } from "./bulk/run.js";
 
-export async function open(root, { signal }) {
+export async function open(root, { signal, kept }) {
   const problem = el("div");
   const plan = el("div");
   const work = el("div");
@@ -24,6 +24,7 @@ export async function open(root, { signal }) {
     setPreference("collection", name);
   };
   const take = (photos) => {
+    kept.photos = photos;
     replace(work);
     replace(plan, photos.length === 0 ? notice("info", t("bulk.noPhotos")) : planCard(photos, start));
   };
@@ -37,6 +38,7 @@ export async function open(root, { signal }) {
   root.append(
     el("div", { class: "bulk" }, field(t("try.collection"), select(galleries.map((name) => [name, name]), state.collection, choose)), dropFolder(take), plan, work),
   );
+  if (kept.photos) take(kept.photos);
 }
 
 function dropFolder(take) {

@@ -13,7 +13,7 @@ import { faceCard, faceLabel } from "./faces.js";
 import { liveCamera } from "./live.js";
 
 /** The parts of the page for one gallery. */
-export function openIdentify({ collection, signal }) {
+export function openIdentify({ collection, signal, kept }) {
   const message = el("div");
   const stage = el("div", { class: "stage" });
   const results = el("div", { class: "results" });
@@ -29,6 +29,7 @@ export function openIdentify({ collection, signal }) {
   };
   const slider = rateSlider(t("try.targetFpir"), () => {
     state.moved = true;
+    kept.rate = slider.rate();
     show();
   });
   slider.input.disabled = true;
@@ -40,6 +41,7 @@ export function openIdentify({ collection, signal }) {
   const rejection = (face) => async () => {
     const sent = new FormData();
     sent.set("face", "largest");
+    sent.set("rotate", "auto");
     sent.set("image", state.answer.faces.length === 1 ? state.photo : await cutOut(state.view.image, face.face.box), "photo.jpg");
     const path = `/persons/${part(face.person.person_id)}/not-this`;
     if (await attempt(null, message, () => call("POST", path, { form: sent, signal }))) await identify(state.photo);
@@ -47,7 +49,7 @@ export function openIdentify({ collection, signal }) {
 
   let asked = new AbortController();
   signal.addEventListener("abort", () => asked.abort());
-  const identify = async (photo) => {
+  const identify = async (photo, before = null) => {
     asked.abort(); // of an earlier photo, whose answer would replace this one's
     asked = new AbortController();
     const { signal: own } = asked;
@@ -55,11 +57,12 @@ export function openIdentify({ collection, signal }) {
     replace(stage, view.element);
     replace(results);
     results.setAttribute("aria-busy", "true");
-    const answered = await attempt(null, message, () => request(photo, collection, view.image, own));
+    const answered = await attempt(null, message, () => request(photo, collection, view.image, own, before));
     if (own.aborted) return;
     results.removeAttribute("aria-busy");
     if (!answered) return;
     Object.assign(state, { answer: answered.answer, photo, view });
+    Object.assign(kept, { photo, collection, answered });
     state.curve ??= await curveOf(collection, signal);
     adjust();
     replace(timings, timingList(answered.timings, answered.answer));
@@ -72,19 +75,29 @@ export function openIdentify({ collection, signal }) {
     slider.input.disabled = target === null || !state.curve;
     if (!state.moved && target !== null) slider.set(target);
   };
+  if (kept.rate) {
+    slider.set(kept.rate);
+    state.moved = true;
+  }
 
   const take = ([photo]) => identify(photo);
   const camera = button(t("photos.camera"), () => replace(stage, liveCamera({ collection, signal, take: identify, message })), { icon: "camera" });
   takePhotosOfPage(take, signal);
+  if (kept.photo) identify(kept.photo, kept.collection === collection ? kept.answered : null);
   const input = dropArea(t("photos.drop"), take, { more: [cameraAvailable() && camera] });
   return el("div", { class: "try-grid" }, el("div", { class: "try-photo" }, input, message, stage, timings), el("div", { class: "try-answer" }, card(t("try.answer"), slider.element, results)));
 }
 
-async function request(photo, collection, image, signal) {
-  const response = await sendPhoto("/identify", photo, { collection, rotate: "auto" }, { signal });
-  const answer = await response.json();
+/** The answer with its timings; `before` is that of the photo before the page was built again. */
+async function request(photo, collection, image, signal, before) {
+  const answered = before ?? (await ask(photo, collection, signal));
   await image.decode().catch(() => null); // a format that only the service can read
-  return { answer, timings: timingsOf(response) };
+  return answered;
+}
+
+async function ask(photo, collection, signal) {
+  const response = await sendPhoto("/identify", photo, { collection, rotate: "auto" }, { signal });
+  return { answer: await response.json(), timings: timingsOf(response) };
 }
 
 /** The calibration curve in force, null if the key may not read it. */

@@ -11,7 +11,7 @@ import { announce, attempt, button, card } from "../../widgets.js";
 const SIDES = ["a", "b"];
 
 /** The parts of the page. */
-export function openVerify({ signal }) {
+export function openVerify({ signal, kept }) {
   const message = el("div");
   const result = el("div", { class: "verdict" });
   const state = { photos: {}, views: {}, answer: null, curve: null, moved: false };
@@ -32,6 +32,7 @@ export function openVerify({ signal }) {
   };
   const slider = rateSlider(t("try.targetFmr"), () => {
     state.moved = true;
+    kept.rate = slider.rate();
     show();
   });
   slider.input.disabled = true;
@@ -40,6 +41,7 @@ export function openVerify({ signal }) {
   const slots = Object.fromEntries(SIDES.map((side) => [side, el("div", { class: "slot" })]));
   const set = (side, photo) => {
     state.photos[side] = photo;
+    kept.photos = state.photos;
     state.answer = null;
     replace(result);
     const view = photoView(photoAddress(photo, signal), t(`try.side.${side}`));
@@ -73,8 +75,14 @@ export function openVerify({ signal }) {
     announce(t(`decisions.${answer.decision}`));
   };
 
+  const before = { ...kept.photos };
+  if (kept.rate) {
+    slider.set(kept.rate);
+    state.moved = true;
+  }
   for (const side of SIDES) {
-    clear(side);
+    if (before[side]) set(side, before[side]);
+    else clear(side);
     takeDrops(slots[side], ([photo]) => set(side, photo));
   }
   takePhotosOfPage((photos) => {

@@ -25,6 +25,15 @@ function unknownWord(target, error, choose) {
   replace(target, notice("info", el("p", {}, error.message), links.length > 0 && el("p", { class: "actions" }, t("words.meant"), links)));
 }
 
+/** A field with the text that it had before the page was built again. */
+export function keptField(kept, name, control) {
+  control.value = kept[name] ?? "";
+  control.addEventListener("input", () => {
+    kept[name] = control.value;
+  });
+  return control;
+}
+
 /** Words with their similarities as bars; a click calls `choose`. */
 export function wordBars(neighbors, choose, label) {
   const rows = neighbors.map(({ word, similarity }) => ({ name: word, share: similarity, text: number(similarity, 2), action: choose && (() => choose(word)) }));

@@ -6,20 +6,20 @@ import { el, replace } from "../../dom.js";
 import { number, percent, t } from "../../i18n.js";
 import { dropArea, photoAddress, takePhotosOfPage } from "../../photos.js";
 import { attempt, button, card, field, form, notice, select } from "../../widgets.js";
-import { ask, wordsOf } from "./common.js";
+import { ask, keptField, wordsOf } from "./common.js";
 
 const ENCODER = "all-minilm-l6-v2";
 const EXAMPLE = { text: "The striker scored twice in the second half.", labels: "sports, politics, science, cooking" };
 
 /** The parts of the page; `names` are the vocabularies and, if it is installed, the sentence encoder. */
-export function openLabels({ vocabulary, names, signal }) {
+export function openLabels({ vocabulary, names, signal, kept }) {
   const message = el("div");
   const results = el("div");
   const input = el("div");
-  const state = { photo: null, projection: null, kind: "text", take: null };
-  const text = el("textarea", { rows: 4, dir: "auto", maxlength: 20000 });
-  const labels = el("textarea", { rows: 3, dir: "auto" });
-  const multiple = el("input", { type: "checkbox", id: "several-labels" });
+  const state = { photo: kept.photo ?? null, projection: null, kind: "text", take: null };
+  const text = keptField(kept, "text", el("textarea", { rows: 4, dir: "auto", maxlength: 20000 }));
+  const labels = keptField(kept, "labels", el("textarea", { rows: 3, dir: "auto" }));
+  const multiple = el("input", { type: "checkbox", id: "several-labels", checked: kept.multiple, on: { change: () => (kept.multiple = multiple.checked) } });
   const submit = el("button", { class: "button button-primary", type: "submit" }, t("words.score"));
 
   const score = async () => {
@@ -46,17 +46,18 @@ export function openLabels({ vocabulary, names, signal }) {
   const tabs = el("div", { class: "tabs", role: "group", "aria-label": t("words.input") });
   const showInput = (kind) => {
     state.kind = kind;
+    kept.kind = kind;
     state.take = null;
     replace(tabs, ["text", "photo"].map((one) => button(t(`words.inputs.${one}`), () => showInput(one), { "aria-pressed": one === kind })));
     replace(message);
-    replace(input, kind === "text" ? field(t("words.text"), text) : photoInput(state, message, signal));
+    replace(input, kind === "text" ? field(t("words.text"), text) : photoInput(state, message, signal, kept));
   };
-  showInput("text");
+  showInput(kept.kind ?? "text");
   takePhotosOfPage((files) => state.take?.(files), signal);
   const fill = () => {
     showInput("text");
-    text.value = EXAMPLE.text;
-    labels.value = EXAMPLE.labels;
+    text.value = kept.text = EXAMPLE.text;
+    labels.value = kept.labels = EXAMPLE.labels;
     score();
   };
   const check = el("div", { class: "check" }, multiple, el("label", { for: multiple.id }, t("words.severalLabels")));
@@ -67,13 +68,15 @@ export function openLabels({ vocabulary, names, signal }) {
 }
 
 /** The drop area and the choice of the projection from faces to words, which the service must have. */
-function photoInput(state, message, signal) {
+function photoInput(state, message, signal, kept) {
   const shown = el("div");
   const take = ([photo]) => {
     state.photo = photo;
+    kept.photo = photo;
     replace(shown, el("img", { class: "words-photo", src: photoAddress(photo, signal), alt: t("words.photo") }));
   };
   state.take = take;
+  if (state.photo) take([state.photo]);
   const projections = el("div");
   attempt(null, message, () => get("/zero-shot/projections", {}, { signal })).then((listed) => {
     if (!listed) return;
