@@ -14,6 +14,7 @@ from app.api.problems import describe
 from app.api.schemas import persons as schemas
 from app.api.schemas.administration import ErasureList
 from app.api.scopes import require_person
+from app.faces.pipeline.image_header import IMAGE_TYPES
 
 router = APIRouter(route_class=AuthorizedRoute, prefix="/persons", tags=["persons"])
 receipts = APIRouter(route_class=AuthorizedRoute, prefix="/erasures", tags=["persons"])
@@ -31,7 +32,7 @@ def _file(description: str, media_types: Iterable[str]) -> dict[int | str, dict[
     return {200: {"description": description, "content": content}, **_ERRORS}
 
 
-_IMAGE_RESPONSES = _file("The image file.", ("image/jpeg", "image/png", "image/webp"))
+_IMAGE_RESPONSES = _file("The image file.", IMAGE_TYPES)
 _CROP_RESPONSES = _file("The crop.", ("image/jpeg",))
 
 

@@ -41,6 +41,6 @@ def _only(sent: Mapping[str, Sample], names: tuple[str, ...]) -> Sample:
         raise InvalidRequest(
             present[1] if present else image,
             f"{' and '.join(present) or 'nothing to compare'} was sent; send exactly one of "
-            f"{image} (a JPEG, PNG or WebP file), {embedding} and {template_id}",
+            f"{image} (an image file), {embedding} and {template_id}",
         )
     return sent[present[0]]

@@ -81,7 +81,7 @@ async def read_images(
     else:
         raise UnsupportedMediaType(
             "the content type is not supported; send multipart/form-data, application/json, or "
-            "one image as the raw body (image/jpeg, image/png, image/webp)"
+            f"one image as the raw body ({', '.join(RAW_TYPES)})"
         )
     for name, value in request.query_params.multi_items():
         parts.add_field(name, value)
@@ -91,7 +91,7 @@ async def read_images(
 def require_image(images: dict[str, bytes], name: str) -> bytes:
     """The image of that field. Raises InvalidRequest if it was not sent."""
     if name not in images:
-        raise InvalidRequest(name, "an image is required; send a JPEG, PNG or WebP file")
+        raise InvalidRequest(name, "an image is required; send an image file, such as a JPEG")
     return images[name]
 
 

@@ -10,10 +10,10 @@ from app.faces.decisions.measurement import Measurement, Population, measure, wr
 from app.faces.decisions.normalisation import load_normaliser
 from app.faces.decisions.scores import LabelledFaces
 from app.faces.pipeline.pipeline import FacePipeline
+from app.faces.sources import PHOTO_SUFFIXES
 from app.inference.manifest import read_manifest
 from app.timings import Timings
 
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _WITHOUT_GROUP = "everybody"
 
 Skipped = Callable[[Path, SimaError], None]
@@ -29,7 +29,7 @@ def photos_of_people(folder: Path) -> list[Path]:
         file
         for pattern in ("*/*", "*/*/*")
         for file in folder.glob(pattern)
-        if file.suffix.lower() in _IMAGE_SUFFIXES
+        if file.suffix.lower() in PHOTO_SUFFIXES
     )
     if not found:
         raise ModelError(

@@ -45,7 +45,7 @@ def find_photos(path: Path) -> list[SourcePhoto]:
             "path", "the path is not supported; use a folder, a .csv file or a .sima archive"
         )
     if not found:
-        raise InvalidRequest("path", "no photos found; add JPEG, PNG or WebP files")
+        raise InvalidRequest("path", "no photos found; add JPEG, PNG, WebP, AVIF or HEIC files")
     for photo in found:
         _require_valid(photo)
     return found

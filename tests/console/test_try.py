@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from harness.servers import Server
+from tests.api.test_rotated_photos import turned
 from tests.conftest import upload
 from tests.console.photos import drop, paste, payload, pick
 
@@ -129,6 +130,25 @@ def test_a_wrong_match_is_corrected(page: Page, enrolled: Server, photos: Photos
     expect(card(page).get_by_role("heading")).to_have_text("Nobody who is enrolled")
 
 
+def test_a_photo_lying_sideways_is_enrolled_rejected_and_added(
+    page: Page, enrolled: Server, photos: Photos
+) -> None:
+    page.goto("#/try")
+    pick(page, turned(photos["biden"]))
+    expect(card(page).get_by_role("heading")).to_have_text("Nobody who is enrolled")
+    card(page).get_by_role("button", name="Enroll this face").click()
+    card(page).get_by_label("Name").fill("Joe Biden")
+    card(page).get_by_role("button", name="Enroll", exact=True).click()
+    expect(card(page).get_by_role("heading")).to_have_text("Joe Biden")
+    pick(page, turned(photos["obama3"]))
+    card(page).get_by_role("button", name="This is not Barack Obama").click()
+    expect(card(page).get_by_role("heading")).to_have_text("Nobody who is enrolled")
+    people = httpx2.get(f"{enrolled.url}/persons", params={"q": "joe"}).json()["persons"]
+    page.goto(f"#/people/{people[0]['person_id']}")
+    drop(page.locator(".drop"), turned(photos["biden"], 3))
+    expect(page.locator(".upload-results .notice-good")).to_have_text("1.jpg was added.")
+
+
 def test_two_photos_are_compared(page: Page, enrolled: Server, photos: Photos) -> None:
     page.goto("#/try/verify")
     first, second = page.locator(".slot").first, page.locator(".slot").last
@@ -151,7 +171,10 @@ def test_two_photos_are_compared(page: Page, enrolled: Server, photos: Photos) -
 @pytest.mark.parametrize(
     ("photo", "text"),
     [
-        (b"not a photo", "The file is not a JPEG, PNG or WebP photo."),
+        (
+            b"not a photo",
+            "The service does not read this kind of file. Send a JPEG, PNG, WebP or AVIF photo.",
+        ),
         (b"\xff\xd8\xff\xe0" + b"0" * 100, "The file cannot be read as a photo."),
     ],
 )

@@ -6,7 +6,7 @@ are known, and limited, before a decoder sees the file.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from app.errors import ImageTooLarge, InvalidImage
 from app.faces.pipeline.bitmap_header import bmp_size, gif_size
@@ -15,6 +15,8 @@ from app.faces.pipeline.jpeg_header import read_frame
 from app.faces.pipeline.tiff_header import SIGNATURES, read_tiff
 
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "AVIF", "HEIC", "BMP", "GIF", "TIFF"]
+IMAGE_TYPES = tuple(f"image/{kind.lower()}" for kind in get_args(ImageFormat))
+"""The media types of the formats."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 20_000

@@ -1,6 +1,6 @@
 // Photos of chosen or dropped folders, with the person that each of them shows.
 
-const PHOTO = /\.(jpe?g|png|webp)$/i;
+const PHOTO = /\.(jpe?g|png|webp|avif|heic)$/i;
 
 /** The photos of dropped items as {file, path}, folders included. */
 export async function droppedPhotos(transfer) {
