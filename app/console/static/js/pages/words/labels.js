@@ -9,6 +9,7 @@ import { attempt, button, card, field, form, notice, select } from "../../widget
 import { ask, keptField, wordsOf } from "./common.js";
 
 const ENCODER = "all-minilm-l6-v2";
+const OUTSIDE = /^[^\p{L}\p{M}\p{N}]+|[^\p{L}\p{M}\p{N}]+$/gu; // of a word: punctuation around it
 const EXAMPLE = { text: "The striker scored twice in the second half.", labels: "sports, politics, science, cooking" };
 
 /** The parts of the page; `names` are the vocabularies and, if it is installed, the sentence encoder. */
@@ -99,7 +100,8 @@ function answer(found, text) {
 
 /** The text with the words marked that speak for the best label, or against it. */
 function explained(text, { label, words }) {
-  const effects = new Map(words.map((one) => [one.name.toLowerCase(), one.effect]));
+  // The service separates words by spaces only. The strongest one is first: it stands for its repetitions.
+  const effects = new Map(words.toReversed().map((one) => [one.name.replace(OUTSIDE, "").toLowerCase(), one.effect]));
   const strongest = Math.max(...words.map((one) => Math.abs(one.effect)), 1e-9);
   const pieces = text.split(/([\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*)/u).map((piece) => {
     const effect = effects.get(piece.toLowerCase());
