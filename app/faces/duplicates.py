@@ -1,7 +1,7 @@
 """Finds people of a gallery who may be one person enrolled twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -15,19 +15,25 @@ from app.store.index_sync import IndexSync
 from app.store.people import Person, list_persons
 from app.store.person_search import EVERYBODY
 from app.store.search import NearestPerson, nearest_people
+from app.store.template_images import crops_of_people
 from app.store.templates import support_sets, with_mean
 from app.vectors import EmbeddingSpace
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """A person, the most similar other one, and a template of each."""
+    """A person, the most similar other one, and a template of each.
+
+    `crop` and `other_crop` are templates of the two whose crops are stored, None without one.
+    """
 
     person: Person
     other: Person
     template_id: str
     other_template_id: str
     judgement: Judgement
+    crop: str | None = None
+    other_crop: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,9 @@ class DuplicateFinder:
             gallery.require_space(self._space)
             found = list_persons(session, gallery, EVERYBODY, after, limit + 1)
             people = found[:limit]
-            pairs = self._pairs(session, gallery, people, fpir or self._fpir)
-        return DuplicatePage(
-            unique_pairs(pairs), len(people), people[-1].row_id if len(found) > limit else None
-        )
+            pairs = unique_pairs(self._pairs(session, gallery, people, fpir or self._fpir))
+            pairs = _with_crops(session, pairs)
+        return DuplicatePage(pairs, len(people), people[-1].row_id if len(found) > limit else None)
 
     def _pairs(
         self, session: Session, gallery: Collection, people: Sequence[Person], fpir: float
@@ -102,6 +107,19 @@ class DuplicateFinder:
                     DuplicatePair(person, other.person, template_id, other.template_id, judgement)
                 )
         return pairs
+
+
+def _with_crops(session: Session, pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+    people = {person.row_id: person for pair in pairs for person in (pair.person, pair.other)}
+    crops = crops_of_people(session, list(people.values()))
+    return [
+        replace(
+            pair,
+            crop=crops.get(pair.person.person_id),
+            other_crop=crops.get(pair.other.person_id),
+        )
+        for pair in pairs
+    ]
 
 
 def _first_other(candidates: Sequence[NearestPerson], person: Person) -> NearestPerson | None:

@@ -76,6 +76,17 @@ def test_a_person_shows_the_crop_of_every_photo_until_it_is_removed(
     expect(page.locator(".person-heading .avatar")).to_have_text("BO")
 
 
+def test_likely_duplicates_show_crops(
+    page: Page, server: Server, people: dict[str, str], photos: Photos
+) -> None:
+    data = {"name": "Obama", "on_duplicate": "allow"}
+    files = upload(photos["obama3"])
+    httpx2.post(f"{server.url}/enroll", files=files, data=data, timeout=60).raise_for_status()
+    page.goto("#/people?show=duplicates")
+    expect_crops(page.locator(".pair-people .avatar"), 2)
+    assert violations(page) == []
+
+
 def test_the_dialog_of_a_merge_shows_crops(page: Page, people: dict[str, str]) -> None:
     page.goto(f"#/people/{people['Barack Obama']}")
     page.get_by_role("button", name="Merge into").click()

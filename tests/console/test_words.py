@@ -153,12 +153,12 @@ def test_labels_are_scored_for_a_photo_by_a_projection(
     page.get_by_role("button", name="Photo", exact=True).click()
     expect(page.get_by_label("Projection")).to_have_value(projection)
     pick(page, photos["obama3"])
-    page.get_by_role("textbox", name="Labels").fill("minister, orbit")
+    page.get_by_role("textbox", name="Labels").fill("minister, station")
     page.get_by_role("button", name="Score").click()
     answer = httpx2.post(
         f"{server.url}/zero-shot/score",
         files=upload(photos["obama3"]),
-        data={"labels": '["minister", "orbit"]', "projection": projection},
+        data={"labels": '["minister", "station"]', "projection": projection},
         timeout=60,
     ).json()
     heading = page.get_by_role("heading", name=f"Best label: {answer['decision']}")
@@ -167,14 +167,14 @@ def test_labels_are_scored_for_a_photo_by_a_projection(
     assert violations(page) == []
     page.locator("#language").select_option("fa")
     expect(page.locator(".words-photo")).to_be_visible()
-    expect(page.get_by_role("textbox").last).to_have_value("minister, orbit")
+    expect(page.get_by_role("textbox").last).to_have_value("minister, station")
     assert violations(page) == []
     page.locator("#language").select_option("en")
     page.get_by_role("textbox", name="Labels").fill("catholic, minister")
     page.get_by_role("button", name="Score").click()
     expect(page.locator("main .notice-bad")).to_be_visible()
     pick(page, photos["coffee"])
-    page.get_by_role("textbox", name="Labels").fill("minister, orbit")
+    page.get_by_role("textbox", name="Labels").fill("minister, station")
     page.get_by_role("button", name="Score").click()
     expect(page.locator("main .notice-bad")).to_have_text("The photo shows no face.")
 

@@ -34,6 +34,7 @@ class DuplicateQuery(Request):
 class DuplicatePair(BaseModel):
     """Two people and a template of each; `similarity` reaches `threshold`.
 
+    `crop_a` and `crop_b` are the templates of the best quality whose crop is stored, or null.
     `estimated_fmr` is the false match rate of the threshold that this pair would just reach.
     """
 
@@ -41,6 +42,8 @@ class DuplicatePair(BaseModel):
     b: Person
     template_a: str
     template_b: str
+    crop_a: str | None
+    crop_b: str | None
     similarity: float
     threshold: float
     estimated_fmr: float
@@ -53,6 +56,8 @@ class DuplicatePair(BaseModel):
             b=Person.of(pair.other),
             template_a=pair.template_id,
             template_b=pair.other_template_id,
+            crop_a=pair.crop,
+            crop_b=pair.other_crop,
             similarity=judgement.similarity,
             threshold=judgement.threshold,
             estimated_fmr=judgement.estimated_fmr,

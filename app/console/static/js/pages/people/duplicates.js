@@ -6,6 +6,7 @@ import { gauge } from "../../gauge.js";
 import { t } from "../../i18n.js";
 import { announce, attempt, button, notice } from "../../widgets.js";
 import { avatar } from "./avatar.js";
+import { cropLoader } from "./crops.js";
 
 const PAGE = 100;
 const PEOPLE_PER_RUN = 5000;
@@ -14,6 +15,7 @@ const PAIRS_PER_RUN = 50;
 export async function openDuplicates(root, { gallery, signal }) {
   const path = `/collections/${part(gallery.name)}/duplicates`;
   const message = el("div");
+  const showCrop = cropLoader(signal);
   const progress = el("p", { class: "hint", role: "status" });
   const list = el("ul", { class: "pair-list" });
   const state = { cursor: null, examined: 0, known: new Set(), running: false };
@@ -28,7 +30,7 @@ export async function openDuplicates(root, { gallery, signal }) {
       state.cursor = page.next_cursor;
       state.examined += page.examined;
       progress.textContent = t("duplicates.examined", { count: state.examined, size: gallery.size });
-      list.append(...page.pairs.filter(isNew).map((pair) => pairEntry(pair, message, signal)));
+      list.append(...page.pairs.filter(isNew).map((pair) => pairEntry(pair, { message, showCrop, signal })));
       if (state.cursor === null) break;
     }
     state.running = false;
@@ -50,7 +52,7 @@ export async function openDuplicates(root, { gallery, signal }) {
   start();
 }
 
-function pairEntry(pair, message, signal) {
+function pairEntry(pair, { message, showCrop, signal }) {
   const { a, b } = pair;
   const entry = el("li", { class: "card pair-entry" });
   const decide = (action, text) => async () => {
@@ -64,13 +66,13 @@ function pairEntry(pair, message, signal) {
   };
   const same = decide(() => merge(b, a, signal), t("people.merged", { name: a.name }));
   const different = decide(() => reject(pair, signal), t("duplicates.kept", { a: a.name, b: b.name }));
-  replace(entry, el("div", { class: "pair-people" }, personLink(a), personLink(b)), gauge(pair), el("div", { class: "actions" }, button(t("duplicates.same"), same, { kind: "primary" }), button(t("duplicates.different"), different)));
+  replace(entry, el("div", { class: "pair-people" }, personLink(a, showCrop(avatar(a), a.person_id, pair.crop_a)), personLink(b, showCrop(avatar(b), b.person_id, pair.crop_b))), gauge(pair), el("div", { class: "actions" }, button(t("duplicates.same"), same, { kind: "primary" }), button(t("duplicates.different"), different)));
   return entry;
 }
 
-function personLink(person) {
+function personLink(person, picture) {
   const facts = t("people.photos", { count: person.photos });
-  return el("div", { class: "person-card" }, avatar(person), el("div", {}, el("a", { href: `#/people/${part(person.person_id)}` }, person.name), el("p", { class: "hint" }, facts)));
+  return el("div", { class: "person-card" }, picture, el("div", {}, el("a", { href: `#/people/${part(person.person_id)}` }, person.name), el("p", { class: "hint" }, facts)));
 }
 
 /** The pair matches as in /verify, which may be below what a merge asks for: the user has decided. */
