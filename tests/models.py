@@ -9,7 +9,7 @@ from app.faces.decisions.regression import Perceptron
 from app.inference.manifest import ScoreNormalisation, read_manifest, write_manifest
 from app.settings import PROJECT
 
-SHIPPED = PROJECT / "models" / "sima-face-8"
+SHIPPED = PROJECT / "models" / "sima-face-9"
 
 
 def with_other_mean(folder: Path) -> Path:

@@ -156,7 +156,7 @@ def test_collections(make_client: MakeClient) -> None:
         "gallery",
         0,
     )
-    assert created.json()["model"] == "sima-face-8"
+    assert created.json()["model"] == "sima-face-9"
 
     again = client.post("/collections", json={"name": "guests"})
     assert (again.status_code, again.json()["code"]) == (409, "collection_exists")

@@ -96,5 +96,5 @@ def test_on_the_command_line_and_after_a_change_of_the_model(
     [upright] = client.post("/embed", files=upload(photos["biden"])).json()["faces"]
     embedded = services_of(client).embedder.embed([pixels])[0]
     assert float(embedded @ np.array(upright["embedding"])) > 0.9, "the crop is upright"
-    migrate = ("collections", "migrate", "default", "--model", "sima-face-8-int8", "--json")
+    migrate = ("collections", "migrate", "default", "--model", "sima-face-9-int8", "--json")
     assert json.loads(sima(tmp_path, *migrate))["embedded"] == 1

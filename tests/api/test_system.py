@@ -10,7 +10,7 @@ def test_health_readiness_models_and_version(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     ready = client.get("/ready").json()
     assert ready["status"] == "ready"
-    assert ready["model"] == "sima-face-8"
+    assert ready["model"] == "sima-face-9"
     assert ready["detector"] == "mtcnn"
     assert ready["providers"][-1] == "CPUExecutionProvider"
     assert client.get("/version").json()["version"] == __version__

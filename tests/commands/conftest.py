@@ -15,7 +15,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An installation with one person in the gallery `people`, and a small model in force."""
     models = tmp_path / "models"
     models.mkdir()
-    shutil.copytree(PROJECT / "models" / "sima-face-8", models / "sima-face-8")
+    shutil.copytree(PROJECT / "models" / "sima-face-9", models / "sima-face-9")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SIMA_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("SIMA_MODELS_DIR", str(models))

@@ -127,7 +127,7 @@ def check(answers: Json) -> None:
         assert len(face["subjects"]) <= most
     assert len(face["landmarks"]) == 5
     assert len(face["embedding"]) == 256
-    assert answers["every option"]["plugins_versions"]["calculator"] == "sima-face-8"
+    assert answers["every option"]["plugins_versions"]["calculator"] == "sima-face-9"
     [stranger] = answers["stranger"]["result"]
     assert stranger["subjects"][0]["similarity"] < NO_MATCH
     assert answers["verified"]["result"][0]["similarity"] >= MATCH

@@ -40,7 +40,7 @@ from tests.commands.test_cli import sima
 from tests.conftest import MakeClient, enroll, services_of, upload
 from tests.store.galleries import SPACE, WITHIN, add, find, index_sync
 
-OLD, NEW = "sima-face-8", "sima-face-8-int8"
+OLD, NEW = "sima-face-9", "sima-face-9-int8"
 OTHER = EmbeddingSpace("other", "sha256:other", 6)
 
 

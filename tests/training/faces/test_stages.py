@@ -66,13 +66,13 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     config.write_text(CONFIG.format(steps=4))
     distil = ("faces", "distil", people, "--run", first, "--config", config, *teacher)
     assert "stopped at step 6" in run(*distil)
-    computed = (first / "targets-sima-face-8.npz").stat().st_mtime_ns
+    computed = (first / "targets-sima-face-9.npz").stat().st_mtime_ns
 
     (first / "checkpoint.pt").rename(tmp_path / "six.pt")
     config.write_text(CONFIG.format(steps=2))
     assert "stopped at step 4" in run(*distil)
     assert "stopped at step 4" in run(*distil), "a finished run is not continued"
-    targets = first / "targets-sima-face-8.npz"
+    targets = first / "targets-sima-face-9.npz"
     assert targets.stat().st_mtime_ns == computed, "targets are computed once"
     with (first / "log.csv").open() as log:
         assert [row["step"] for row in csv.DictReader(log)] == ["2", "4", "6", "2", "4"]
@@ -98,7 +98,7 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     printed = run("faces", "export", people, "--run", tuned, *out)
     assert "parity with torch" in printed
     manifest = read_manifest(model)
-    assert manifest.training.method.startswith("distilled from sima-face-8")
+    assert manifest.training.method.startswith("distilled from sima-face-9")
     assert isinstance(manifest.calibration, Calibration)
 
     for kind in ("int8", "fp16"):

@@ -29,10 +29,10 @@ def test_targets_and_reduction_are_computed_once(tmp_path: Path) -> None:
     assert np.array_equal(stored, reduction[:, ::-1]), "the stored basis is used"
     assert again == pytest.approx(targets[:, ::-1], abs=1e-6)
 
-    written = (tmp_path / "targets-sima-face-8.npz").stat().st_mtime_ns
+    written = (tmp_path / "targets-sima-face-9.npz").stat().st_mtime_ns
     renamed = replace(crops, files=np.array([f"other-{file}" for file in crops.files]))
     distillation_targets(tmp_path, teachers, renamed, 16)
-    assert (tmp_path / "targets-sima-face-8.npz").stat().st_mtime_ns > written
+    assert (tmp_path / "targets-sima-face-9.npz").stat().st_mtime_ns > written
 
 
 def test_a_later_stage_uses_the_basis_of_its_initial_weights(tmp_path: Path) -> None:

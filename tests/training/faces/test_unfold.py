@@ -80,7 +80,7 @@ def test_an_unfolded_export_computes_the_same_embeddings(
     with torch.no_grad():
         assert torch.allclose(again(shown), network(shown), atol=2e-3), "stored in half precision"
     assert again.conv2d_4b.bn.running_mean.abs().max() > 1e-3, "statistics are measured"
-    assert not (tmp_path / "targets-sima-face-8.npz").exists(), "no teacher is needed"
+    assert not (tmp_path / "targets-sima-face-9.npz").exists(), "no teacher is needed"
 
 
 @pytest.mark.slow
