@@ -1,6 +1,7 @@
 """Shared fixtures: photos, PostgreSQL servers, and applications on new data folders."""
 
 import io
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,14 @@ SHARED = PROJECT.parent / "shared"
 pytest_plugins = ["tests.databases"]
 
 MakeClient = Callable[..., TestClient]
+
+
+def pytest_configure() -> None:
+    """Switch off gRPC's fork handlers, which Milvus's client brings.
+
+    They have ended a forked `pg_ctl` with SIGSEGV in another test of the same process.
+    """
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 def encode(pixels: NDArray[Any] | Image.Image, kind: str = "JPEG", **options: object) -> bytes:

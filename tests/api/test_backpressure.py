@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import httpx2
-import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 from harness.servers import Server, running
@@ -23,10 +23,13 @@ IMAGE = {"Content-Type": "image/jpeg"}
 
 @pytest.fixture(scope="module")
 def slow() -> bytes:
-    """A photo without a face that takes half a second: 36 megapixels of blocks."""
-    blocks = np.random.default_rng(0).integers(0, 256, (1_500, 1_500, 3)).astype(np.uint8)
-    photo = Image.fromarray(blocks).resize((6_000, 6_000), Image.Resampling.NEAREST)
-    return encode(photo, quality=30, progressive=True)
+    """A photo of 100 faces, which is sent at once and takes a second or more."""
+    face = Image.fromarray(skimage.data.astronaut()[:220, 110:330]).resize((100, 100))
+    photo = Image.new("RGB", (1_000, 1_000))
+    for row in range(10):
+        for column in range(10):
+            photo.paste(face, (100 * column, 100 * row))
+    return encode(photo)
 
 
 @pytest.fixture(scope="module")

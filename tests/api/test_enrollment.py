@@ -146,7 +146,7 @@ def test_a_group_photo_is_refused_unless_the_largest_face_is_requested(
 def test_a_photo_of_poor_quality_is_refused_with_measured_reasons(
     gallery: TestClient, photos: Photos
 ) -> None:
-    dark = Image.open(io.BytesIO(photos["astronaut"])).point(lambda level: level // 12)
+    dark = Image.open(io.BytesIO(photos["astronaut"])).point(lambda level: level // 8)
     refused = gallery.post(
         "/enroll", files=upload(encode(dark, quality=95)), data={"name": "Night"}
     )

@@ -88,7 +88,7 @@ def test_enroll_identify_list_delete(photo_files: Path) -> None:
     assert "1" in sima(photo_files, "index", "rebuild")
     sima(photo_files, "persons", "delete", enrolled["person_id"])
     listed = json.loads(sima(photo_files, "persons", "list", "--json"))
-    assert listed == {"persons": [], "next_cursor": None}
+    assert listed == {"persons": [], "crops": {}, "next_cursor": None}
     events = [json.loads(line) for line in sima(photo_files, "audit", "export").splitlines()]
     person = enrolled["person_id"]
     assert [(e["key_id"], e["action"], e["decision"], e["person_id"]) for e in events] == [

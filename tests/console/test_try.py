@@ -145,6 +145,7 @@ def test_a_photo_lying_sideways_is_enrolled_rejected_and_added(
     expect(card(page).get_by_role("heading")).to_have_text("Nobody who is enrolled")
     people = httpx2.get(f"{enrolled.url}/persons", params={"q": "joe"}).json()["persons"]
     page.goto(f"#/people/{people[0]['person_id']}")
+    expect(page.get_by_role("heading", name="Joe Biden", level=1)).to_be_visible()
     drop(page.locator(".drop"), turned(photos["biden"], 3))
     expect(page.locator(".upload-results .notice-good")).to_have_text("1.jpg was added.")
 
