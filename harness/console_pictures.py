@@ -36,7 +36,8 @@ def main(folder: Path) -> None:
         write_people(photos, len(_NAMES), 2, seed=7)
         portrait = Path(work) / "portrait.jpg"
         Image.fromarray(skimage.data.astronaut()).save(portrait, quality=92)
-        _enroll(server.url, photos, portrait)
+        _enroll(server.url, {"Eileen Collins": portrait})
+        others = {name: photos / f"person-{row:03}" / "0.jpg" for row, name in enumerate(_NAMES)}
         pair = [portrait, photos / "person-003" / "1.jpg"]
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
@@ -45,13 +46,14 @@ def main(folder: Path) -> None:
             view = _View(browser, f"{server.url}/console/", folder)
             view.take("console-try", lambda page: _identify(page, portrait))
             view.take("console-compare-dark", lambda page: _compare(page, pair), scheme="dark")
-            view.take("console-people", _people)
             view.take(
                 "console-phone-persian",
                 lambda page: _identify(page, portrait, scroll=520),
                 language="fa",
                 width=400,
             )
+            _enroll(server.url, others)  # last: they are made from the portrait and resemble it
+            view.take("console-people", _people)
             browser.close()
 
 
@@ -89,9 +91,8 @@ class _View:
         context.close()
 
 
-def _enroll(url: str, photos: Path, portrait: Path) -> None:
-    files = [photos / f"person-{number:03}" / "0.jpg" for number in range(len(_NAMES))]
-    for name, file in zip((*_NAMES, "Eileen Collins"), (*files, portrait), strict=True):
+def _enroll(url: str, photos: dict[str, Path]) -> None:
+    for name, file in photos.items():
         data = {"name": name, "on_duplicate": "allow"}
         answer = httpx2.post(f"{url}/enroll", files={"image": file.read_bytes()}, data=data)
         answer.raise_for_status()

@@ -1,4 +1,4 @@
-"""Quantizes an exported model: int8 for CPUs with VNNI, fp16 for GPUs or to save disk space."""
+"""Quantizes an exported model: int8 for CPUs with VNNI, fp16 for GPUs."""
 
 import hashlib
 import tempfile
