@@ -24,7 +24,8 @@ from app.inference.manifest import (
 from app.inference.session import OnnxSession
 from training.faces.config import NetworkConfig
 from training.faces.half_storage import round_weights, store_half
-from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1, ResidualBlock
+from training.networks.inception_blocks import BasicConv2d, ResidualBlock
+from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _PARITY = 1e-4
 _FILE = "model.onnx"

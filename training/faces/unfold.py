@@ -26,7 +26,8 @@ from training.faces.half_storage import stored_weights
 from training.faces.pixels import cut, to_network
 from training.faces.targets import distillation_targets
 from training.faces.teacher import TeacherFiles, template_of
-from training.networks.inception_resnet_v1 import BasicConv2d, InceptionResnetV1, ResidualBlock
+from training.networks.inception_blocks import BasicConv2d, ResidualBlock
+from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _BATCH = 64
 _STATISTICS_CROPS = 2_048

@@ -6,107 +6,29 @@ on the finer grid before the first reduction, and features that keep their posit
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.networks.pointwise import pointwise
-
-_BN_EPS = 1e-3
-_SCALE_35, _SCALE_17, _SCALE_8 = 0.17, 0.10, 0.20  # residual scaling, section 3.3 of the paper
-
+from training.networks.inception_blocks import (
+    BN_EPS,
+    BasicConv2d,
+    LocalFeatures,
+    ResidualBlock,
+    block8,
+    block17,
+    block35,
+    reduction_6a,
+    reduction_7a,
+)
 
 _REPEATED_BLOCK = re.compile(r"repeat_[0-3]\.[0-9]+(?=\.)")
 
 REPEATS = (5, 10, 5)
 """Residual blocks of the three grids in FaceNet."""
-
-
-def _convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """Apply `layer`; in training by matrix products if its kernel is 1x1 (see `pointwise`)."""
-    if not layer.training or layer.kernel_size != (1, 1):
-        result: Tensor = layer(x)
-        return result
-    out = pointwise(x, layer.weight.to(x.dtype))
-    return out if layer.bias is None else out + layer.bias.to(x.dtype)[:, None, None]
-
-
-class BasicConv2d(nn.Module):
-    """Convolution without bias, batch normalisation, ReLU."""
-
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        kernel: int | tuple[int, int],
-        stride: int = 1,
-        padding: int | tuple[int, int] = 0,
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-        self.bn = nn.BatchNorm2d(outputs, eps=_BN_EPS, momentum=0.1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.bn(_convolve(self.conv, x)))
-
-
-class ResidualBlock(nn.Module):
-    """relu(x + scale * conv(concat(branches(x)))), the common form of all three block kinds."""
-
-    def __init__(
-        self, branches: Sequence[nn.Module], mixed: int, channels: int, scale: float, relu: bool
-    ) -> None:
-        super().__init__()
-        for number, branch in enumerate(branches):
-            self.add_module(f"branch{number}", branch)
-        self.conv2d = nn.Conv2d(mixed, channels, 1)
-        self._branches = len(branches)
-        self.scale = scale
-        self._relu = relu
-
-    def forward(self, x: Tensor) -> Tensor:
-        parts = [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)]
-        out = _convolve(self.conv2d, torch.cat(parts, dim=1))
-        out = x + (out if self.scale == 1.0 else self.scale * out)
-        return functional.relu(out) if self._relu else out
-
-    @torch.no_grad()
-    def fold_scale(self) -> None:
-        """Fold the residual scale into the last convolution, for export."""
-        self.conv2d.weight *= self.scale
-        assert self.conv2d.bias is not None, "the convolution has a bias"
-        self.conv2d.bias *= self.scale
-        self.scale = 1.0
-
-
-class ReductionBlock(nn.Module):
-    """Concatenated branches that halve the grid."""
-
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
-        super().__init__()
-        for number, branch in enumerate(branches):
-            self.add_module(f"branch{number}", branch)
-        self._branches = len(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat(
-            [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)], dim=1
-        )
-
-
-class LocalFeatures(nn.Module):
-    """A few channels of each cell of a grid, in the order of the cells; none for 0 channels."""
-
-    def __init__(self, inputs: int, channels: int) -> None:
-        super().__init__()
-        self.reduce = BasicConv2d(inputs, channels, 1) if channels else None
-
-    def forward(self, grid: Tensor) -> list[Tensor]:
-        """Features (n, channels * cells) of the grid (n, inputs, h, w), or an empty list."""
-        return [] if self.reduce is None else [self.reduce(grid).flatten(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +75,18 @@ class InceptionResnetV1(nn.Module):
         self.conv2d_3b = BasicConv2d(c(64), c(80), 1)
         self.conv2d_4a = BasicConv2d(c(80), c(192), 3)
         self.repeat_0 = nn.Sequential(
-            *[_block35(c(192), c(32)) for _ in range(additions.fine_blocks)]
+            *[block35(c(192), c(32)) for _ in range(additions.fine_blocks)]
         )
         self.conv2d_4b = BasicConv2d(c(192), c(256), 3, stride=2)
         grid35 = c(256)
-        self.repeat_1 = nn.Sequential(*[_block35(grid35, c(32)) for _ in range(repeats[0])])
-        self.mixed_6a = _reduction_6a(grid35, c(192), c(256), c(384))
+        self.repeat_1 = nn.Sequential(*[block35(grid35, c(32)) for _ in range(repeats[0])])
+        self.mixed_6a = reduction_6a(grid35, c(192), c(256), c(384))
         grid17 = c(384) + c(256) + grid35
-        self.repeat_2 = nn.Sequential(*[_block17(grid17, c(128)) for _ in range(repeats[1])])
-        self.mixed_7a = _reduction_7a(grid17, c(256), c(384))
+        self.repeat_2 = nn.Sequential(*[block17(grid17, c(128)) for _ in range(repeats[1])])
+        self.mixed_7a = reduction_7a(grid17, c(256), c(384))
         grid8 = c(384) + 2 * c(256) + grid17
-        self.repeat_3 = nn.Sequential(*[_block8(grid8, c(192)) for _ in range(repeats[2])])
-        self.block8 = _block8(grid8, c(192), scale=1.0, relu=False)
+        self.repeat_3 = nn.Sequential(*[block8(grid8, c(192)) for _ in range(repeats[2])])
+        self.block8 = block8(grid8, c(192), scale=1.0, relu=False)
         self.avgpool_1a = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         first, second = _grids(size)
@@ -172,7 +94,7 @@ class InceptionResnetV1(nn.Module):
         self.local_17 = LocalFeatures(grid17, additions.local_17)
         local = first**2 * additions.local_35 + second**2 * additions.local_17
         self.last_linear = nn.Linear(grid8 + local, dimension, bias=False)
-        self.last_bn = nn.BatchNorm1d(dimension, eps=_BN_EPS, momentum=0.1)
+        self.last_bn = nn.BatchNorm1d(dimension, eps=BN_EPS, momentum=0.1)
         self._stem_frozen = False
 
     def freeze_stem(self) -> None:
@@ -256,73 +178,3 @@ def _grids(size: int) -> tuple[int, int]:
 
     first = halved(halved(halved(size) - 2) - 2)
     return first, halved(first)
-
-
-def _block35(channels: int, narrow: int) -> ResidualBlock:
-    branches = [
-        BasicConv2d(channels, narrow, 1),
-        nn.Sequential(BasicConv2d(channels, narrow, 1), BasicConv2d(narrow, narrow, 3, padding=1)),
-        nn.Sequential(
-            BasicConv2d(channels, narrow, 1),
-            BasicConv2d(narrow, narrow, 3, padding=1),
-            BasicConv2d(narrow, narrow, 3, padding=1),
-        ),
-    ]
-    return ResidualBlock(branches, 3 * narrow, channels, _SCALE_35, relu=True)
-
-
-def _block17(channels: int, narrow: int) -> ResidualBlock:
-    branches = [
-        BasicConv2d(channels, narrow, 1),
-        nn.Sequential(
-            BasicConv2d(channels, narrow, 1),
-            BasicConv2d(narrow, narrow, (1, 7), padding=(0, 3)),
-            BasicConv2d(narrow, narrow, (7, 1), padding=(3, 0)),
-        ),
-    ]
-    return ResidualBlock(branches, 2 * narrow, channels, _SCALE_17, relu=True)
-
-
-def _block8(
-    channels: int, narrow: int, scale: float = _SCALE_8, relu: bool = True
-) -> ResidualBlock:
-    branches = [
-        BasicConv2d(channels, narrow, 1),
-        nn.Sequential(
-            BasicConv2d(channels, narrow, 1),
-            BasicConv2d(narrow, narrow, (1, 3), padding=(0, 1)),
-            BasicConv2d(narrow, narrow, (3, 1), padding=(1, 0)),
-        ),
-    ]
-    return ResidualBlock(branches, 2 * narrow, channels, scale, relu)
-
-
-def _reduction_6a(channels: int, narrow: int, wide: int, wider: int) -> ReductionBlock:
-    return ReductionBlock(
-        [
-            BasicConv2d(channels, wider, 3, stride=2),
-            nn.Sequential(
-                BasicConv2d(channels, narrow, 1),
-                BasicConv2d(narrow, narrow, 3, padding=1),
-                BasicConv2d(narrow, wide, 3, stride=2),
-            ),
-            nn.MaxPool2d(3, stride=2),
-        ]
-    )
-
-
-def _reduction_7a(channels: int, narrow: int, wide: int) -> ReductionBlock:
-    return ReductionBlock(
-        [
-            nn.Sequential(BasicConv2d(channels, narrow, 1), BasicConv2d(narrow, wide, 3, stride=2)),
-            nn.Sequential(
-                BasicConv2d(channels, narrow, 1), BasicConv2d(narrow, narrow, 3, stride=2)
-            ),
-            nn.Sequential(
-                BasicConv2d(channels, narrow, 1),
-                BasicConv2d(narrow, narrow, 3, padding=1),
-                BasicConv2d(narrow, narrow, 3, stride=2),
-            ),
-            nn.MaxPool2d(3, stride=2),
-        ]
-    )
