@@ -101,12 +101,13 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     assert manifest.training.method.startswith("distilled from sima-face-9")
     assert isinstance(manifest.calibration, Calibration)
 
-    for kind in ("int8", "fp16"):
+    # The exported weights are in half precision: fp16 takes as much space, int8 about half.
+    for kind, share in (("int8", 0.6), ("fp16", 1.0)):
         printed = run("faces", "quantize", model, people, "--kind", kind, "--out", tmp_path / kind)
         assert float(printed.split("lowest ")[1].split()[0]) > 0.95
         assert read_manifest(tmp_path / kind).name == f"tiny-{kind}"
         size = (tmp_path / kind / "model.onnx").stat().st_size
-        assert size < (model / "model.onnx").stat().st_size, "whose weights are in half precision"
+        assert size < share * (model / "model.onnx").stat().st_size
 
     report = tmp_path / "report.json"
     run("evaluate", model, "--crops", people, "--report", report)
