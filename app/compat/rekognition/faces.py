@@ -1,5 +1,7 @@
 """Operations on the faces of collections: index, list, delete, search."""
 
+from collections.abc import Callable, Sequence
+
 from app.api.audit import record_decisions
 from app.audit_events import AuditEvent
 from app.compat.ids import template_id_of
@@ -19,7 +21,7 @@ from app.compat.rekognition.answers import (
     UnsuccessfulFace,
     face_ids,
 )
-from app.compat.rekognition.decisions import matches_of
+from app.compat.rekognition.decisions import Found, matches_of
 from app.compat.rekognition.failures import invalid
 from app.compat.rekognition.operations import Call
 from app.compat.rekognition.requests import (
@@ -34,7 +36,7 @@ from app.compat.rekognition.requests import (
 from app.compat.rekognition.tokens import last_row_id, token_of
 from app.errors import NoFace
 from app.faces.face_index import ExaminedImage, FaceDeletion, IndexOrder
-from app.faces.face_search import FaceProbe
+from app.faces.face_search import FaceMatch, FaceProbe
 from app.vectors import Vector
 
 
@@ -110,7 +112,10 @@ async def search_faces(call: Call, body: SearchFaces) -> Answer:
     if not vectors:
         raise invalid("the FaceId is not in the collection; send one that ListFaces lists")
     [vector] = vectors
-    matches = await _search(call, body, vector, template_id)
+    limit = body.max_faces + 1  # the searched face itself is among them
+    found = await call.ctx.run(lambda: _found(call, body, vector, limit))
+    others = [one for one in found if one.face.template.template_id != template_id]
+    matches = await _matches(call, body, others)
     return FoundFaces(
         searched_face_id=body.face_id,
         face_matches=matches,
@@ -121,8 +126,10 @@ async def search_faces(call: Call, body: SearchFaces) -> Answer:
 async def search_faces_by_image(call: Call, body: SearchFacesByImage) -> Answer:
     """Searches for the largest face of an image."""
     collection = require_collection(call.request, body.collection_id)
-    probe = await read_probe(call, collection, body.image)
-    matches = await _search(call, body, probe.vector, None)
+    probe, found = await search_by_image(
+        call, collection, body.image, lambda vector: _found(call, body, vector, body.max_faces)
+    )
+    matches = await _matches(call, body, found)
     searched = SearchedFace.of(probe.face, probe.image_size)
     return FoundFaces(
         searched_face_bounding_box=searched.bounding_box,
@@ -132,11 +139,21 @@ async def search_faces_by_image(call: Call, body: SearchFacesByImage) -> Answer:
     )
 
 
-async def read_probe(call: Call, collection: str, image: Image) -> FaceProbe:
-    """The largest face of an image. Raises RekognitionError, CollectionNotFound."""
+async def search_by_image(
+    call: Call, collection: str, image: Image, search: Callable[[Vector], list[Found]]
+) -> tuple[FaceProbe, list[Found]]:
+    """The largest face of an image, and what `search` finds with its vector.
+
+    Raises RekognitionError, CollectionNotFound.
+    """
     ctx, services = call.ctx, call.ctx.services
+
+    def work() -> tuple[FaceProbe, list[Found]]:
+        probe = services.face_searcher.probe(image.content(), call.timings)
+        return probe, search(probe.vector)
+
     try:
-        return await ctx.run(lambda: services.face_searcher.probe(image.content(), call.timings))
+        return await ctx.run(work)
     except NoFace as error:
         await ctx.run(lambda: services.galleries.require_gallery(collection))
         event = AuditEvent("identify", "no_face", collection)
@@ -149,16 +166,18 @@ def no_face() -> Exception:
     return invalid("There are no faces in the image. Should be at least 1.")
 
 
-async def _search(
-    call: Call, body: SearchOptions, vector: Vector, searched: str | None
+def _found(call: Call, body: SearchOptions, vector: Vector, limit: int) -> list[FaceMatch]:
+    searcher = call.ctx.services.face_searcher
+    return searcher.faces(body.collection_id, vector, limit, call.timings)
+
+
+async def _matches(
+    call: Call, body: SearchOptions, found: Sequence[FaceMatch]
 ) -> list[MatchedFace]:
-    """The faces that are similar enough, without the searched one, most similar first."""
-    searcher, collection = call.ctx.services.face_searcher, body.collection_id
-    limit = body.max_faces + (searched is not None)
-    found = await call.ctx.run(lambda: searcher.faces(collection, vector, limit, call.timings))
-    others = [one for one in found if one.face.template.template_id != searched]
+    """The faces that are similar enough, most similar first."""
     most, least = body.max_faces, body.face_match_threshold
-    return [MatchedFace.of(one) for one in await matches_of(call, collection, others, most, least)]
+    similar = await matches_of(call, body.collection_id, found, most, least)
+    return [MatchedFace.of(one) for one in similar]
 
 
 def _not_deleted(one: FaceDeletion, face_id: str) -> UnsuccessfulFace:

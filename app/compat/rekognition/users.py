@@ -8,7 +8,7 @@ from app.compat.ids import template_id_of
 from app.compat.rekognition.access import require_collection
 from app.compat.rekognition.answers import Answer, FaceDetail, Nothing, UnsuccessfulFace
 from app.compat.rekognition.decisions import matches_of
-from app.compat.rekognition.faces import read_probe
+from app.compat.rekognition.faces import search_by_image
 from app.compat.rekognition.failures import invalid
 from app.compat.rekognition.operations import Call
 from app.compat.rekognition.requests import (
@@ -36,6 +36,7 @@ from app.compat.rekognition.user_answers import (
     UserReference,
     status_of,
 )
+from app.faces.face_search import UserMatch
 from app.faces.face_users import Assignment, FaceUsers
 from app.vectors import Vector, l2_normalize
 
@@ -104,7 +105,10 @@ async def search_users(call: Call, body: SearchUsers) -> Answer:
     if (body.user_id is None) == (body.face_id is None):
         raise invalid("send either UserId or FaceId")
     vector = await _vector(call, collection, body)
-    matches = await _search(call, body, vector, body.user_id)
+    limit = body.max_users + (body.user_id is not None)  # that user is among the found ones
+    found = await call.ctx.run(lambda: _found(call, body, vector, limit))
+    others = [one for one in found if one.person.external_id != body.user_id]
+    matches = await _matches(call, body, others)
     return FoundUsers(
         user_matches=matches,
         face_model_version=call.model_version,
@@ -116,8 +120,10 @@ async def search_users(call: Call, body: SearchUsers) -> Answer:
 async def search_users_by_image(call: Call, body: SearchUsersByImage) -> Answer:
     """Searches for the users who resemble the largest face of an image."""
     collection = require_collection(call.request, body.collection_id)
-    probe = await read_probe(call, collection, body.image)
-    matches, size = await _search(call, body, probe.vector, None), probe.image_size
+    probe, found = await search_by_image(
+        call, collection, body.image, lambda vector: _found(call, body, vector, body.max_users)
+    )
+    matches, size = await _matches(call, body, found), probe.image_size
     return FoundUsersByImage(
         user_matches=matches,
         face_model_version=call.model_version,
@@ -145,16 +151,18 @@ async def _vector(call: Call, collection: str, body: SearchUsers) -> Vector:
     return l2_normalize(np.stack(vectors).mean(axis=0))
 
 
-async def _search(
-    call: Call, body: UserSearchOptions, vector: Vector, searched: str | None
+def _found(call: Call, body: UserSearchOptions, vector: Vector, limit: int) -> list[UserMatch]:
+    searcher = call.ctx.services.face_searcher
+    return searcher.users(body.collection_id, vector, limit, call.timings)
+
+
+async def _matches(
+    call: Call, body: UserSearchOptions, found: Sequence[UserMatch]
 ) -> list[MatchedUser]:
-    """The users who are similar enough, without the searched one, most similar first."""
-    searcher, collection = call.ctx.services.face_searcher, body.collection_id
-    limit = body.max_users + (searched is not None)
-    found = await call.ctx.run(lambda: searcher.users(collection, vector, limit, call.timings))
-    others = [one for one in found if one.person.external_id != searched]
+    """The users who are similar enough, most similar first."""
     most, least = body.max_users, body.user_match_threshold
-    return [MatchedUser.of(one) for one in await matches_of(call, collection, others, most, least)]
+    similar = await matches_of(call, body.collection_id, found, most, least)
+    return [MatchedUser.of(one) for one in similar]
 
 
 def _moved(done: Sequence[Assignment], asked: dict[str, str]) -> list[FaceReference]:
