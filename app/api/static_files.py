@@ -39,7 +39,14 @@ class StaticFolder:
         self._files = StaticFiles(directory=folder, check_dir=False)
 
     async def respond(self, request: Request, path: str) -> Response:
-        """The file, or 304 if the browser has it. Raises HTTPException 404 if there is none."""
+        """The whole file, or 304 if the browser has it. Raises HTTPException 404 if there is none.
+
+        A `Range` is ignored, as RFC 9110 permits: the files are small, and Starlette answers an
+        invalid one with plain text.
+        """
+        headers = request.scope["headers"]
+        request.scope["headers"] = [(name, value) for name, value in headers if name != b"range"]
         response = await self._files.get_response(path, request.scope)
+        del response.headers["Accept-Ranges"]
         response.headers.update(_HEADERS)
         return response

@@ -50,8 +50,13 @@ class Operation:
         return " ".join((self.method, self.path, *names))
 
 
-def operations_of(document: Mapping[str, Any]) -> list[Operation]:
-    """The operations of an OpenAPI document."""
+_LEFT_OUT_WITHOUT_KEYS = frozenset({("post", "/api-keys")})
+"""The first key would exclude everybody else from a service without keys."""
+
+
+def operations_of(document: Mapping[str, Any], *, with_keys: bool) -> list[Operation]:
+    """The operations of an OpenAPI document, for a service with or without keys."""
+    left_out = _LEFT_OUT if with_keys else _LEFT_OUT | _LEFT_OUT_WITHOUT_KEYS
     return [
         Operation(
             method.upper(),
@@ -61,7 +66,7 @@ def operations_of(document: Mapping[str, Any]) -> list[Operation]:
         )
         for path, item in document["paths"].items()
         for method, operation in item.items()
-        if method in _METHODS and (method, path) not in _LEFT_OUT
+        if method in _METHODS and (method, path) not in left_out
     ]
 
 

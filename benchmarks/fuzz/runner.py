@@ -60,7 +60,8 @@ class Fuzzer:
     def _new_maker(self, seed: int) -> RequestMaker:
         with self._target.client() as client:
             document: Mapping[str, Any] = client.get("/openapi.json").raise_for_status().json()
-        operations = [*operations_of(document), *undocumented()]
+        with_keys = bool(self._target.keys["admin"])
+        operations = [*operations_of(document, with_keys=with_keys), *undocumented()]
         for name in self._target.compat:
             operations += FACADES[name]()
         self._known.add("subject", "Ada")

@@ -44,6 +44,15 @@ def test_every_file_is_served_and_revalidated_by_its_etag(client: TestClient, pa
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize("requested", ["bytes=5-1", "bytes=0-9", "bytes=999999999-", "lines=1"])
+def test_a_range_is_ignored(client: TestClient, requested: str) -> None:
+    for path in ("/console/", "/docs"):
+        whole = client.get(path)
+        part = client.get(path, headers={"Range": requested})
+        assert (part.status_code, part.content) == (200, whole.content)
+        assert "Accept-Ranges" not in part.headers
+
+
 @pytest.mark.parametrize(
     "path", ["../routes.py", "%2e%2e/routes.py", "js", "nothing.js", "//etc/passwd"]
 )
