@@ -8,7 +8,7 @@ LOCKED := $(PIP) --require-hashes
 # Every package, also the one that builds ours, has to have a hash of a lock file.
 install = $(LOCKED) -r requirements-build.lock -r $(1) && $(PIP) --no-deps --no-build-isolation -e .
 
-.PHONY: serve test lint sbom bench torture torture-http fuzz text heif train-deps train-faces-demo lock clean
+.PHONY: serve test lint sbom bench bench-full torture torture-http fuzz text heif train-deps train-faces-demo lock clean
 
 serve: $(VENV)/.serve  ## run the service on 127.0.0.1:8000
 	$(BIN)/sima serve
@@ -25,9 +25,11 @@ lint: $(VENV)/.dev  ## formatting, style, import rules, types
 sbom: $(VENV)/.dev  ## list all packages and models of the service (CycloneDX): build/sima.cdx.json
 	$(BIN)/python -m harness.sbom build/sima.cdx.json
 
-bench: $(VENV)/.dev  ## load and search benchmarks on this machine
-	$(BIN)/python -m benchmarks.search
-	$(BIN)/python -m benchmarks.load
+bench: $(VENV)/.train  ## measure beside the alternatives, in less than five minutes
+	$(BIN)/python -m benchmarks quick
+
+bench-full: $(VENV)/.train  ## all measurements that need no other service, in about an hour
+	$(BIN)/python -m benchmarks full
 
 torture: $(VENV)/.dev torture-http  ## count what 4 workers lose under 50 clients and kill -9
 	$(BIN)/python -m benchmarks.torture
