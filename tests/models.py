@@ -7,9 +7,16 @@ from pathlib import Path
 from app.faces.decisions.measurement import NORMALISATION_FILE
 from app.faces.decisions.regression import Perceptron
 from app.inference.manifest import ScoreNormalisation, read_manifest, write_manifest
-from app.settings import PROJECT
+from app.settings import PROJECT, Settings
 
-SHIPPED = PROJECT / "models" / "sima-face-9"
+SHIPPED = PROJECT / "models" / str(Settings.model_fields["face_model"].default)
+"""The default model."""
+
+TRAINED = PROJECT / "models" / "sima-face-9"
+"""The model as it was trained, in floating point."""
+
+OTHER = PROJECT / "models" / "sima-face-9-int8"
+"""A shipped model with another embedding space than the default."""
 
 
 def with_other_mean(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from fastapi.testclient import TestClient
 
 from tests.conftest import MakeClient, enroll, upload
+from tests.models import SHIPPED
 
 Photos = dict[str, bytes]
 
@@ -156,7 +157,7 @@ def test_collections(make_client: MakeClient) -> None:
         "gallery",
         0,
     )
-    assert created.json()["model"] == "sima-face-9"
+    assert created.json()["model"] == SHIPPED.name
 
     again = client.post("/collections", json={"name": "guests"})
     assert (again.status_code, again.json()["code"]) == (409, "collection_exists")

@@ -13,6 +13,7 @@ from PIL import Image
 from app.crypto.keyring import new_key
 from tests.commands.test_cli import sima
 from tests.conftest import MakeClient, encode, enroll, services_of, upload
+from tests.models import OTHER
 
 Photos = dict[str, bytes]
 
@@ -96,5 +97,5 @@ def test_on_the_command_line_and_after_a_change_of_the_model(
     [upright] = client.post("/embed", files=upload(photos["biden"])).json()["faces"]
     embedded = services_of(client).embedder.embed([pixels])[0]
     assert float(embedded @ np.array(upright["embedding"])) > 0.9, "the crop is upright"
-    migrate = ("collections", "migrate", "default", "--model", "sima-face-9-int8", "--json")
+    migrate = ("collections", "migrate", "default", "--model", OTHER.name, "--json")
     assert json.loads(sima(tmp_path, *migrate))["embedded"] == 1

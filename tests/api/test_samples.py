@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from tests.conftest import MakeClient, enroll, upload
+from tests.models import SHIPPED
 
 Photos = dict[str, bytes]
 
@@ -85,7 +86,7 @@ def test_exactly_one_sample_is_required(gallery: TestClient, photos: Photos, pat
 def test_invalid_embeddings_are_refused(gallery: TestClient) -> None:
     wrong = refusal(gallery.post("/identify", json={"embedding": [1.0, 2.0]}))
     assert wrong["errors"][0]["where"] == "embedding"
-    assert "has 2 numbers, those of sima-face-9 have 256" in wrong["detail"]
+    assert f"has 2 numbers, those of {SHIPPED.name} have 256" in wrong["detail"]
     zero = refusal(
         gallery.post("/verify", json={"embedding_a": [1.0] * 256, "embedding_b": [0.0] * 256})
     )

@@ -4,13 +4,14 @@ from fastapi.testclient import TestClient
 
 from app import __version__
 from tests.conftest import MakeClient, services_of
+from tests.models import SHIPPED
 
 
 def test_health_readiness_models_and_version(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
     ready = client.get("/ready").json()
     assert ready["status"] == "ready"
-    assert ready["model"] == "sima-face-9"
+    assert ready["model"] == SHIPPED.name
     assert ready["detector"] == "mtcnn"
     assert ready["providers"][-1] == "CPUExecutionProvider"
     assert client.get("/version").json()["version"] == __version__

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import PROJECT, Settings
+from app.settings import Settings
 from tests.commands.installation import fill
 from tests.conftest import make_settings
+from tests.models import SHIPPED
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """An installation with one person in the gallery `people`, and a small model in force."""
     models = tmp_path / "models"
     models.mkdir()
-    shutil.copytree(PROJECT / "models" / "sima-face-9", models / "sima-face-9")
+    shutil.copytree(SHIPPED, models / SHIPPED.name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SIMA_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("SIMA_MODELS_DIR", str(models))

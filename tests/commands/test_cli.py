@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import PROJECT
+from tests.models import SHIPPED
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +143,7 @@ def test_a_photo_of_two_people_needs_a_choice(photo_files: Path) -> None:
 def test_schema_and_models(tmp_path: Path) -> None:
     assert json.loads(sima(tmp_path, "db", "upgrade", "--json")) == {"revision": "head"}
     models = json.loads(sima(tmp_path, "models", "list", "--json"))
-    assert "sima-face-9" in [model["name"] for model in models]
+    assert SHIPPED.name in [model["name"] for model in models]
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tests.commands.installation import (
     set_metadata,
     write_snapshot,
 )
+from tests.models import SHIPPED
 from tests.store.galleries import add
 from tests.wiring.test_index_engines import fresh_database
 
@@ -119,8 +120,8 @@ def test_a_missing_key_and_an_unencrypted_snapshot_are_problems(
 def test_models_and_galleries_of_other_models(settings: Settings) -> None:
     found = doctor(code=1)
     [gallery] = [one for one in found["findings"] if one["subject"] == "gallery"]
-    assert "people (1 people) belongs to the model test, not to sima-face-9" in gallery["text"]
-    assert "sima collections migrate people --model sima-face-9" in gallery["remedy"]
+    assert f"people (1 people) belongs to the model test, not to {SHIPPED.name}" in gallery["text"]
+    assert f"sima collections migrate people --model {SHIPPED.name}" in gallery["remedy"]
     assert "model" not in problems(found)
     folder = settings.face_model_dir
     [file] = [path for path in folder.glob("*.onnx") if path.stat().st_size > 1_000_000]

@@ -12,6 +12,7 @@ import pytest
 from app.crypto.keyring import new_key
 from harness.servers import Server
 from tests.compat.client_process import Json, run
+from tests.models import SHIPPED
 
 KEY = "5f3b1c9a-6f0e-4a7d-9d53-0b6f1c2d3e4f"  # CompreFace's keys have this form
 MATCH, NO_MATCH = 0.6, 0.4
@@ -127,7 +128,7 @@ def check(answers: Json) -> None:
         assert len(face["subjects"]) <= most
     assert len(face["landmarks"]) == 5
     assert len(face["embedding"]) == 256
-    assert answers["every option"]["plugins_versions"]["calculator"] == "sima-face-9"
+    assert answers["every option"]["plugins_versions"]["calculator"] == SHIPPED.name
     [stranger] = answers["stranger"]["result"]
     assert stranger["subjects"][0]["similarity"] < NO_MATCH
     assert answers["verified"]["result"][0]["similarity"] >= MATCH

@@ -21,6 +21,7 @@ from tests.compat.compreface_client import (
     send,
 )
 from tests.conftest import upload
+from tests.models import SHIPPED
 
 
 def test_faces_are_recognized(compreface: TestClient, photos: Photos) -> None:
@@ -58,7 +59,7 @@ def test_plugins_and_status_add_fields(compreface: TestClient, photos: Photos) -
     assert all(isinstance(value, int) for point in face["landmarks"] for value in point)
     assert sum(value * value for value in face["embedding"]) == pytest.approx(1.0, abs=1e-4)
     assert face["execution_time"]["detector"] > 0
-    assert answer["plugins_versions"] == {"detector": "mtcnn", "calculator": "sima-face-9"}
+    assert answer["plugins_versions"] == {"detector": "mtcnn", "calculator": SHIPPED.name}
 
     detected = send(compreface, "POST", f"{API}/detection/detect{query}", files=files)
     assert detected["result"][0].keys() == expected - {"subjects"}

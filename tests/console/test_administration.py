@@ -12,6 +12,7 @@ from app.wiring.services import open_database
 from harness.servers import Server, running
 from tests.conftest import make_settings
 from tests.console.accessibility import violations
+from tests.models import SHIPPED
 from tests.store.galleries import add_people, made_up_people
 
 PEOPLE = 160
@@ -111,7 +112,7 @@ def test_a_folder_is_enrolled_and_not_sent_again(
 
 def test_the_system_is_shown_and_keys_are_made(page: Page, server: Server) -> None:
     page.goto("#/system")
-    expect(page.get_by_role("heading", name="Model card: sima-face-9")).to_be_visible()
+    expect(page.get_by_role("heading", name=f"Model card: {SHIPPED.name}")).to_be_visible()
     expect(page.get_by_text(re.compile("caught up|changes? behind"))).to_be_visible()
     assert violations(page) == []
     page.goto("#/system/requests")

@@ -36,11 +36,12 @@ from app.store.shadow_templates import (
 )
 from app.store.templates import list_templates
 from app.vectors import EmbeddingSpace, l2_normalize
+from tests import models
 from tests.commands.test_cli import sima
 from tests.conftest import MakeClient, enroll, services_of, upload
 from tests.store.galleries import SPACE, WITHIN, add, find, index_sync
 
-OLD, NEW = "sima-face-9", "sima-face-9-int8"
+OLD, NEW = models.SHIPPED.name, models.OTHER.name
 OTHER = EmbeddingSpace("other", "sha256:other", 6)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.vectors import l2_normalize
-from tests.models import SHIPPED
+from tests.models import TRAINED
 from training.faces.augment import CropSpec
 from training.faces.batches import Photos, TrainingData
 from training.faces.crops import CropSet
@@ -16,7 +16,7 @@ SPEC = CropSpec(80, TEMPLATE)
 
 def shipped_teacher() -> Teacher:
     """The shipped model as the only teacher; its weights are part of the repository."""
-    return Teacher([load_teacher(SHIPPED, None)], None)
+    return Teacher([load_teacher(TRAINED, None)], None)
 
 
 def synthetic_crops(people: int, photos: int, size: int = 96) -> CropSet:

@@ -18,7 +18,7 @@ from app.faces.pipeline.mtcnn import Mtcnn
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.quality import QualityLimits
 from app.faces.pipeline.quality_model import QualityModel
-from tests.models import SHIPPED
+from tests.models import TRAINED
 from training.faces.lfw import embed_photos, identity_of, pair_scores, read_pairs
 
 CPU = ["CPUExecutionProvider"]
@@ -51,7 +51,7 @@ def test_a_photo_without_a_face_has_an_aligned_vector_only(tmp_path: Path) -> No
             member.size = stream.tell()
             stream.seek(0)
             tar.addfile(member, stream)
-    embedder = load_embedder(SHIPPED, CPU)
+    embedder = load_embedder(TRAINED, CPU)
     quality = QualityModel(CPU)
     pipeline = FacePipeline(Mtcnn(CPU), embedder, ImageLimits(), QualityLimits(), quality)
     vectors = embed_photos(archive, pipeline)

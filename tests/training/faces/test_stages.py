@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from app.faces.pipeline.mtcnn import Mtcnn
 from app.inference.manifest import Calibration, read_manifest
-from tests.models import SHIPPED
+from tests.models import TRAINED
 from training.cli import app
 from training.faces.checkpoint import read_average
 from training.faces.folders import SIZE, TEMPLATE, read_folders
@@ -62,17 +62,17 @@ def test_photos_in_folders_become_aligned_crops(people: Path) -> None:
 def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> None:
     first, tuned, model = tmp_path / "distil", tmp_path / "triplet", tmp_path / "model"
     config = tmp_path / "config.toml"
-    teacher = ("--teacher", SHIPPED)
+    teacher = ("--teacher", TRAINED)
     config.write_text(CONFIG.format(steps=4))
     distil = ("faces", "distil", people, "--run", first, "--config", config, *teacher)
     assert "stopped at step 6" in run(*distil)
-    computed = (first / "targets-sima-face-9.npz").stat().st_mtime_ns
+    computed = (first / f"targets-{TRAINED.name}.npz").stat().st_mtime_ns
 
     (first / "checkpoint.pt").rename(tmp_path / "six.pt")
     config.write_text(CONFIG.format(steps=2))
     assert "stopped at step 4" in run(*distil)
     assert "stopped at step 4" in run(*distil), "a finished run is not continued"
-    targets = first / "targets-sima-face-9.npz"
+    targets = first / f"targets-{TRAINED.name}.npz"
     assert targets.stat().st_mtime_ns == computed, "targets are computed once"
     with (first / "log.csv").open() as log:
         assert [row["step"] for row in csv.DictReader(log)] == ["2", "4", "6", "2", "4"]
@@ -98,7 +98,7 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     printed = run("faces", "export", people, "--run", tuned, *out)
     assert "parity with torch" in printed
     manifest = read_manifest(model)
-    assert manifest.training.method.startswith("distilled from sima-face-9")
+    assert manifest.training.method.startswith(f"distilled from {TRAINED.name}")
     assert isinstance(manifest.calibration, Calibration)
 
     # The exported weights are in half precision: fp16 takes as much space, int8 about half.
@@ -128,7 +128,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_ends(
             config = tmp_path / "config.toml"
             text = CONFIG.format(steps=steps).replace("cooldown_steps = 2", "cooldown_steps = 0")
             config.write_text(text)
-            args = ("--config", config, "--teacher", SHIPPED)
+            args = ("--config", config, "--teacher", TRAINED)
             run("faces", "distil", people, "--run", folder, *args)
             reopen(folder / "checkpoint.pt")
         states.append(read_average(folder / "checkpoint.pt")[0])

@@ -13,7 +13,7 @@ from app.faces.pipeline.types import Image
 from app.inference.manifest import read_manifest, read_verified
 from app.inference.session import OnnxSession
 from app.vectors import Matrix, l2_normalize
-from tests.models import SHIPPED
+from tests.models import TRAINED
 from tests.training.faces.patterns import synthetic_crops
 from training.faces.teacher import (
     OneByOneSession,
@@ -32,15 +32,15 @@ class NarrowEmbedder(OnnxEmbedder):
 
 
 def shipped_session() -> OnnxSession:
-    manifest = read_manifest(SHIPPED)
+    manifest = read_manifest(TRAINED)
     return OnnxSession(
-        read_verified(SHIPPED / manifest.file, manifest.sha256), ["CPUExecutionProvider"]
+        read_verified(TRAINED / manifest.file, manifest.sha256), ["CPUExecutionProvider"]
     )
 
 
 def test_a_one_by_one_session_equals_a_batched_session() -> None:
     session = shipped_session()
-    size = read_manifest(SHIPPED).input.size
+    size = read_manifest(TRAINED).input.size
     batch = np.random.default_rng(0).normal(size=(5, 3, size, size)).astype(np.float32)
     batched, one_by_one = session.run(batch), OneByOneSession(session).run(batch)
     assert len(batched) == len(one_by_one)
@@ -52,16 +52,16 @@ def test_a_one_by_one_session_equals_a_batched_session() -> None:
 def test_openvino_embeddings_agree_with_onnx_runtime() -> None:
     pytest.importorskip("openvino", reason="requires the extra `train`")
     shown = [np.resize(image[:80, :80], (112, 112, 3)) for image in synthetic_crops(6, 1).images]
-    fast = load_teacher(SHIPPED, None, fast=True)
+    fast = load_teacher(TRAINED, None, fast=True)
     assert fast.providers == ("OpenVINO",)
-    agreement = (fast.embed(shown) * load_teacher(SHIPPED, None).embed(shown)).sum(axis=1)
+    agreement = (fast.embed(shown) * load_teacher(TRAINED, None).embed(shown)).sum(axis=1)
     assert agreement.min() > 0.99
 
 
 def test_two_teachers_of_different_dimensions_are_concatenated_and_reduced() -> None:
     crops = synthetic_crops(12, 2)
-    wide = load_teacher(SHIPPED, None)
-    narrow = NarrowEmbedder(read_manifest(SHIPPED), shipped_session())
+    wide = load_teacher(TRAINED, None)
+    narrow = NarrowEmbedder(read_manifest(TRAINED), shipped_session())
     both = Teacher([wide, narrow], None)
     images, landmarks = list(crops.images), list(crops.landmarks)
     together = both.embed(images, landmarks)
@@ -84,7 +84,7 @@ def test_two_teachers_of_different_dimensions_are_concatenated_and_reduced() -> 
 
 def test_principal_axes_keep_the_most_energy() -> None:
     crops = synthetic_crops(30, 1)
-    embeddings = Teacher([load_teacher(SHIPPED, None)], None).embed(
+    embeddings = Teacher([load_teacher(TRAINED, None)], None).embed(
         list(crops.images), list(crops.landmarks)
     )
     axes = principal_axes([embeddings], 8)

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="requires the extra `train`")
 from app.inference.manifest import Training, write_manifest
 from app.inference.session import OnnxSession
 from app.vectors import Matrix
-from tests.models import SHIPPED
+from tests.models import TRAINED
 from tests.training.faces.patterns import SPEC, TEMPLATE, synthetic_crops
 from training.faces.checkpoint import read_average
 from training.faces.config import NetworkConfig
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 NET = NetworkConfig(
     dimension=16, width=0.25, size=80, repeats=(1, 1, 1), fine_blocks=1, local_17=8, local_35=4
 )
-TEACHERS = TeacherFiles((SHIPPED,))
+TEACHERS = TeacherFiles((TRAINED,))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_an_unfolded_export_computes_the_same_embeddings(
     with torch.no_grad():
         assert torch.allclose(again(shown), folded(network)(shown), atol=1e-4), "as exported"
     assert again.conv2d_4b.bn.running_mean.abs().max() > 1e-3, "statistics are measured"
-    assert not (tmp_path / "targets-sima-face-9.npz").exists(), "no teacher is needed"
+    assert not (tmp_path / f"targets-{TRAINED.name}.npz").exists(), "no teacher is needed"
 
 
 @pytest.mark.slow
