@@ -64,6 +64,7 @@ async def verify(
     """
     fields, images = await read_images(request, requests.VerifyFields, _VERIFY_IMAGES)
     recognizer, options = ctx.services.recognizer, fields.options()
+    face, rotate = fields.face, fields.rotate == "auto"
     if (person_id := fields.person_id) is not None:
         sample = choose_samples(images, fields, ("",))[""]
         if fields.collection is not None:
@@ -71,7 +72,7 @@ async def verify(
         await require_person(ctx, caller, person_id)
         result = await ctx.run(
             lambda: recognizer.verify_person(
-                sample, person_id, fields.collection, fields.face, options, timings
+                sample, person_id, fields.collection, face, options, timings, rotate=rotate
             )
         )
     else:
@@ -80,7 +81,7 @@ async def verify(
         if gallery is not None:
             caller.require_collection(gallery)
         result = await ctx.run(
-            lambda: recognizer.verify_pair(a, b, fields.face, options, timings, gallery)
+            lambda: recognizer.verify_pair(a, b, face, options, timings, gallery, rotate=rotate)
         )
     await record_decisions(request, ctx, verification_events(result))
     verified = schemas.Verified.of(result, active_model(ctx))

@@ -153,6 +153,7 @@ def verify(
     target_fmr: TargetFmr = None,
     threshold: Threshold = None,
     face: Choice = "subject",
+    rotate: Rotate = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the people in two photos; exit status 0: match, 1: no match, 2: error."""
@@ -160,7 +161,7 @@ def verify(
         options = DecisionOptions(target_fmr=target_fmr, threshold=threshold)
     with open_services(error_status=2) as services:
         verification = services.recognizer.verify_pair(
-            a.read_bytes(), b.read_bytes(), face, options, Timings()
+            a.read_bytes(), b.read_bytes(), face, options, Timings(), rotate=rotate
         )
         services.database.record(*verification_events(verification))
         model = services.embedder.space.name

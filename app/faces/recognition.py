@@ -150,14 +150,17 @@ class Recognizer:
         options: DecisionOptions,
         timings: Timings,
         collection: str | None = None,
+        *,
+        rotate: bool = False,
     ) -> Verification:
         """Compares two samples, one face of each image.
 
-        `collection` is the gallery of samples that are templates; its rules decide then. Raises
+        `collection` is the gallery of samples that are templates; its rules decide then. With
+        `rotate`, an image without a face is also examined turned by 90, 180 and 270 degrees. Raises
         like `ProbeReader.read`.
         """
-        samples = {"_a": a, "_b": b}
-        first, second = self._probes.read(samples, which, collection or DEFAULT_COLLECTION, timings)
+        samples, gallery = {"_a": a, "_b": b}, collection or DEFAULT_COLLECTION
+        first, second = self._probes.read(samples, which, gallery, timings, rotate)
         rules = self._rules(collection)
         limit = rules.verify_limit(options)
         vectors = np.stack([first.embedding, second.embedding])
@@ -173,11 +176,13 @@ class Recognizer:
         which: FaceChoice,
         options: DecisionOptions,
         timings: Timings,
+        *,
+        rotate: bool = False,
     ) -> Verification:
         """Compares a sample, one face of an image, with a person's templates and their mean.
 
-        A person without templates has the similarity -1. Raises like `ProbeReader.read`, and
-        PersonNotFound.
+        A person without templates has the similarity -1. `rotate` as in `verify_pair`. Raises like
+        `ProbeReader.read`, and PersonNotFound.
         """
         with self._database.read() as session:
             person = get_person(session, person_id)
@@ -188,7 +193,7 @@ class Recognizer:
             templates = support_set(session, gallery, person)
             rejected = rejected_vectors(session, gallery, [person.row_id]).get(person.row_id)
             rules = self._policies.of_gallery(session, gallery)
-        [probe] = self._probes.read({"": sample}, which, person.collection, timings)
+        [probe] = self._probes.read({"": sample}, which, person.collection, timings, rotate)
         limit = rules.verify_limit(options)
         compared = with_mean(templates)
         judgement = rules.policy.judge_best(probe.embedding, compared, limit, rejected)

@@ -28,12 +28,17 @@ FACES = "faces"
 
 @dataclass(frozen=True, slots=True)
 class ScoreInput:
-    """The input of a scoring, in exactly one of the fields. `image` is an encoded image file."""
+    """The input of a scoring, in exactly one of the first four fields.
+
+    `image` is an encoded image file; with `rotate`, one without a face is also examined turned by
+    90, 180 and 270 degrees.
+    """
 
     text: str | None = None
     word: str | None = None
     vector: tuple[float, ...] | None = None
     image: bytes | None = None
+    rotate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,9 @@ class ZeroShotService:
         Raises VocabularyNotFound, ProjectionNotFound, SpaceMismatch, WordNotFound for an unknown
         `word`, NoFace, RefusedLabel and InvalidRequest.
         """
-        face = None if input_.image is None else self._embed_subject(input_.image, timings)
+        face = None
+        if input_.image is not None:
+            face = self._embed_subject(input_.image, timings, rotate=input_.rotate)
         if projection is not None:
             return self._score_projected(projection, input_, face, task, timings)
         if face is not None:
@@ -201,9 +208,9 @@ class ZeroShotService:
             )
         return self._face_vector(input_.vector)
 
-    def _embed_subject(self, image: bytes, timings: Timings) -> Vector:
+    def _embed_subject(self, image: bytes, timings: Timings, *, rotate: bool = False) -> Vector:
         """The unit vector of the most prominent face. Raises NoFace and the image errors."""
-        face = self._pipeline.analyze(image, timings).subject()
+        face = self._pipeline.analyze(image, timings, rotate).subject()
         vector: Vector = self._pipeline.embed([face], timings)[0]
         return vector
 

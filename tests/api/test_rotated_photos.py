@@ -71,6 +71,30 @@ def test_an_idempotency_key_is_for_one_orientation(gallery: TestClient, photos: 
         assert refused.json()["code"] == "idempotency_key_reused"
 
 
+def test_photos_lying_sideways_are_compared_on_request(
+    gallery: TestClient, photos: Photos, tmp_path: Path
+) -> None:
+    sideways = turned(photos["obama3"], 3)
+    pair = {"image_a": photos["obama"], "image_b": sideways}
+    assert gallery.post("/verify", files=pair).json()["code"] == "no_face"
+    found = gallery.post("/verify", files=pair, data={"rotate": "auto"}).json()
+    assert found["decision"] == "match"
+    person = enroll(gallery, photos["obama"], "Barack")
+    known = {"person_id": person["person_id"], "rotate": "auto"}
+    files = {"image": sideways}
+    assert gallery.post("/verify", files=files, data=known).json()["decision"] == "match"
+    other = {"image": turned(photos["biden"])}
+    assert gallery.post("/verify", files=other, data=known).json()["decision"] == "no_match"
+    encoded = {name: base64.b64encode(photo).decode() for name, photo in pair.items()}
+    as_json = gallery.post("/verify", json={**encoded, "rotate": "auto"}).json()
+    assert as_json["similarity"] == pytest.approx(found["similarity"], abs=1e-4)
+    for name, photo in pair.items():
+        (tmp_path / f"{name}.jpg").write_bytes(photo)
+    compared = ("verify", str(tmp_path / "image_a.jpg"), str(tmp_path / "image_b.jpg"))
+    sima(tmp_path, *compared, status=2)
+    assert json.loads(sima(tmp_path, *compared, "--rotate", "--json"))["decision"] == "match"
+
+
 def test_a_face_lying_sideways_is_rejected(gallery: TestClient, photos: Photos) -> None:
     person = enroll(gallery, photos["obama"], "Barack")
     path, photo = f"/persons/{person['person_id']}/not-this", upload(turned(photos["obama3"]))

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from tests.api.test_rotated_photos import turned
 from tests.conftest import enroll, upload
 from tests.zero_shot.requests import refused, score
 
@@ -39,6 +40,11 @@ def test_a_projection_is_fitted_listed_used_and_deleted(
     for photo, label in (("astronaut", "cosmonaut"), ("obama3", "senator")):
         answer = words.post("/zero-shot/score", files=upload(photos[photo]), data=fields).json()
         assert (answer["decision"], answer["method"]) == (label, "eszsl"), photo
+    sideways = upload(turned(photos["obama3"]))
+    asked = words.post("/zero-shot/score", files=sideways, data=fields)
+    assert asked.json()["code"] == "no_face"
+    asked = words.post("/zero-shot/score", files=sideways, data={**fields, "rotate": "auto"})
+    assert asked.json()["decision"] == "senator"
     for method in ("conse", "dap"):
         labels: list[Any] = ["cosmonaut", "senator"]
         if method == "dap":

@@ -74,6 +74,30 @@ def test_a_chosen_folder_stays(page: Page, person: str, photos: Photos) -> None:
     expect(page.locator(".plan")).to_contain_text("Joe Biden")
 
 
+def test_a_running_enrollment_goes_on(page: Page, person: str, photos: Photos) -> None:
+    page.goto("#/bulk")
+    files = page.locator("main input[type=file]").last
+    sent = [
+        payload(photos[photo], f"{name} 1.jpg")
+        for photo, name in (("biden", "Joe Biden"), ("coffee", "Cup"), ("astronaut", "Eileen"))
+    ]
+    files.set_input_files(sent)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.get_by_role("button", name="Enroll").click()
+    speak(page, "fa")
+    expect(page.locator("main p[role=status]")).to_contain_text("۲")
+    expect(page.locator(".badge-good")).to_contain_text("۲")
+    expect(page.locator(".badge-bad")).to_contain_text("۱")
+    speak(page, "en")
+    expect(page.locator("table")).to_contain_text("Cup 1.jpg")
+    assert len([url for url in requests if "/enroll" in url]) == 3, "nothing is sent again"
+    assert violations(page) == []
+    page.get_by_role("link", name="Try it").click()
+    page.get_by_role("link", name="Bulk").click()
+    expect(page.locator("progress")).to_have_count(0)
+
+
 def test_a_person_is_accessible_in_persian(page: Page, person: str, photos: Photos) -> None:
     page.goto("#/try")
     speak(page, "fa")

@@ -16,6 +16,7 @@ from harness.servers import Server
 from tests.conftest import upload
 from tests.console.accessibility import violations
 from tests.console.photos import pick
+from tests.console.test_language import speak
 
 WORDS = 4_000
 
@@ -178,6 +179,39 @@ def test_labels_are_scored_for_a_photo_by_a_projection(
     page.get_by_role("textbox", name="Labels").fill("minister, station")
     page.get_by_role("button", name="Score").click()
     expect(page.locator("main .notice-bad")).to_have_text("The photo shows no face.")
+
+
+def test_answers_about_words_stay(page: Page, vocabulary: str) -> None:
+    page.goto("#/words/analogy")
+    words = page.locator(".analogy input")
+    for at, word in enumerate(("france", "paris", "italy")):
+        words.nth(at).fill(word)
+    page.get_by_role("button", name="Find the word").click()
+    solved = page.locator(".solution")
+    expect(solved).to_contain_text("italy")
+    before = page.locator(".bars").inner_text()
+    speak(page, "fa")
+    expect(words.nth(2)).to_have_value("italy")
+    expect(page.locator(".solution")).to_contain_text("italy")
+    assert violations(page) == []
+    speak(page, "en")
+    assert page.locator(".bars").inner_text() == before
+    page.goto("#/words/odd")
+    page.get_by_role("textbox", name="Words").fill("red, green, seven, blue")
+    page.get_by_role("button", name="Find the odd one").click()
+    expect(page.get_by_role("heading", level=2)).to_contain_text("seven")
+    speak(page, "fa")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("seven")
+    page.goto("#/words/labels")
+    speak(page, "en")
+    page.get_by_role("textbox", name="Text").fill("the team scored twice in the second half")
+    page.get_by_role("textbox", name="Labels").fill("sports, politics")
+    page.get_by_role("button", name="Score").click()
+    best = page.get_by_role("heading", name="Best label")
+    expect(best).to_contain_text("sports")
+    speak(page, "fa")
+    expect(page.locator(".explained mark").first).to_be_visible()
+    assert violations(page) == []
 
 
 def test_labels_are_scored_by_the_sentence_encoder(page: Page, vocabulary: str) -> None:

@@ -112,6 +112,7 @@ class VerifyFields(SampleFields):
             examples=["subject"],
         ),
     ] = "subject"
+    rotate: Rotation = "no"
     target_fmr: Annotated[Rate | None, Field(description=DEFAULT_RATE, examples=[0.01])] = None
     threshold: Annotated[
         FixedThreshold | None, Field(description=FIXED_THRESHOLD, examples=[0.45])

@@ -12,6 +12,7 @@ from app.api.schemas.base import (
     example,
     parse_json_text,
 )
+from app.api.schemas.face_requests import Rotation
 from app.api.schemas.words import Text, Vector
 from app.errors import InvalidRequest
 from app.texts.space import Label
@@ -120,6 +121,7 @@ class ScoreFields(Request):
     explain: Annotated[
         bool, Field(description="Return what the best label owes to each word.", examples=[False])
     ] = False
+    rotate: Rotation = "no"
 
     @field_validator("labels", "seen", "background", "vector", mode="before")
     @classmethod
@@ -147,7 +149,7 @@ class ScoreFields(Request):
                 "exactly one of text, word, vector and image is required; sent: "
                 + (", ".join(sent) or "none"),
             )
-        return ScoreInput(self.text, self.word, vector, image)
+        return ScoreInput(self.text, self.word, vector, image, self.rotate == "auto")
 
     def task(self) -> ScoringTask:
         """The labels and options as the service takes them."""

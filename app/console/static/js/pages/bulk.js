@@ -7,8 +7,7 @@ import { t } from "../i18n.js";
 import { icon } from "../icons.js";
 import { preference, setPreference } from "../preferences.js";
 import { attempt, button, card, field, notice, pageHeader, select } from "../widgets.js";
-import { progressView } from "./bulk/progress.js";
-import { enrollPeople } from "./bulk/run.js";
+import { startSession } from "./bulk/session.js";
 
 export async function open(root, { signal, kept }) {
   const problem = el("div");
@@ -25,12 +24,14 @@ export async function open(root, { signal, kept }) {
   };
   const take = (photos) => {
     kept.photos = photos;
+    kept.session = null;
     replace(work);
     replace(plan, photos.length === 0 ? notice("info", t("bulk.noPhotos")) : planCard(photos, start));
   };
   const start = (people) => {
     replace(plan);
-    run(people, state.collection, work, signal);
+    kept.session = startSession(people, state.collection);
+    kept.session.show(work);
   };
   for (const name of ["dragover", "drop"]) {
     document.addEventListener(name, (event) => event.preventDefault(), { signal }); // beside the area
@@ -38,7 +39,8 @@ export async function open(root, { signal, kept }) {
   root.append(
     el("div", { class: "bulk" }, field(t("try.collection"), select(galleries.map((name) => [name, name]), state.collection, choose)), dropFolder(take), plan, work),
   );
-  if (kept.photos) take(kept.photos);
+  if (kept.session) kept.session.show(work);
+  else if (kept.photos) take(kept.photos);
 }
 
 function dropFolder(take) {
@@ -81,14 +83,4 @@ function planCard(photos, start) {
   const choice = select([["folders", t("bulk.way.folders")], ["files", t("bulk.way.files")]], way, show);
   const go = button(t("bulk.start"), () => start(people), { kind: "primary" });
   return card(t("bulk.plan"), field(t("bulk.names"), choice), shown, el("div", { class: "actions" }, go));
-}
-
-async function run(people, collection, work, signal) {
-  const stop = new AbortController();
-  const view = progressView(people, () => stop.abort());
-  replace(work, view.element);
-  const both = AbortSignal.any([signal, stop.signal]);
-  await enrollPeople(people, collection, view.report, both);
-  if (signal.aborted) return;
-  view.finish(stop.signal.aborted, () => run(people, collection, work, signal));
 }

@@ -30,6 +30,7 @@ export async function open(root, view) {
   const show = (vocabulary) => replace(body, MODES[mode]({ vocabulary, names, ...view }));
   const choose = (name) => {
     setPreference("vocabulary", name);
+    for (const answer of ["solved", "odd", "scored"]) delete view.kept[answer]; // of another vocabulary
     show(name);
   };
   if (names.length > 1) root.append(field(t("words.vocabulary"), select(names.map((name) => [name, name]), known, choose)));

@@ -63,6 +63,7 @@ export function openVerify({ signal, kept }) {
     asked = new AbortController();
     const { signal: own } = asked;
     const form = new FormData();
+    form.set("rotate", "auto");
     for (const side of SIDES) form.set(`image_${side}`, state.photos[side]);
     const answer = await attempt(null, message, () => request("POST", "/verify", { form, signal: own }));
     if (!answer || own.aborted) return;

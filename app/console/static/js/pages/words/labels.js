@@ -29,9 +29,10 @@ export function openLabels({ vocabulary, names, signal, kept }) {
     if (!ready || wanted.length === 0) return replace(message, notice("info", t(state.kind === "text" ? "words.textMissing" : "words.photoMissing")));
     const send = () => (state.kind === "text" ? scoreText(text.value, wanted) : scorePhoto(wanted));
     const found = await ask(submit, message, null, send);
-    if (found) replace(results, answer(found, state.kind === "text" ? text.value : null));
+    if (found) show((kept.scored = { found, text: state.kind === "text" ? text.value : null }));
     return found;
   };
+  const show = (scored) => replace(results, answer(scored.found, scored.text));
   const scoreText = (content, wanted) => {
     const json = { text: content, labels: wanted, multi_label: multiple.checked, vocabulary, explain: true };
     return request("POST", "/zero-shot/score", { json, signal });
@@ -39,6 +40,7 @@ export function openLabels({ vocabulary, names, signal, kept }) {
   const scorePhoto = (wanted) => {
     const content = new FormData();
     content.set("image", state.photo);
+    content.set("rotate", "auto");
     content.set("labels", JSON.stringify(wanted));
     content.set("multi_label", String(multiple.checked));
     content.set("projection", state.projection);
@@ -65,6 +67,7 @@ export function openLabels({ vocabulary, names, signal, kept }) {
   const example = button(t("words.tryExample"), fill, { kind: "plain" });
   const encoder = !names.includes(ENCODER) && el("p", { class: "hint" }, t("words.noEncoder"));
   const query = form(score, tabs, input, field(t("words.labels"), labels, t("words.labelsHint")), check, el("div", { class: "actions" }, submit, example));
+  if (kept.scored) show(kept.scored);
   return [el("div", { class: "columns" }, card(t("words.question"), query, encoder), el("div", { class: "form" }, message, results))];
 }
 

@@ -5,30 +5,35 @@ import { barList } from "../../bars.js";
 import { el, replace } from "../../dom.js";
 import { number, t } from "../../i18n.js";
 import { button, card, field, form } from "../../widgets.js";
-import { ask, wordsOf } from "./common.js";
+import { ask, keptField, wordsOf } from "./common.js";
 
 const EXAMPLES = ["breakfast, cereal, dinner, engine", "red, green, seven, blue", "paris, rome, banana, berlin"];
 
 /** The parts of the page for one vocabulary. */
-export function openOdd({ vocabulary, signal }) {
+export function openOdd({ vocabulary, signal, kept }) {
   const message = el("div");
   const results = el("div");
-  const input = el("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false", dir: "auto", required: true });
+  const input = keptField(kept, "words", el("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false", dir: "auto", required: true }));
   const submit = el("button", { class: "button button-primary", type: "submit" }, t("words.findOdd"));
 
   const find = async () => {
     const words = wordsOf(input.value);
     const found = await ask(submit, message, null, () => request("POST", "/words/odd-one-out", { json: { words, vocabulary }, signal }));
     if (!found) return;
+    kept.odd = { words, found };
+    show(kept.odd);
+  };
+  const show = ({ words, found }) => {
     const rows = words.map((word, at) => ({ name: word, similarity: found.similarities[at], odd: word === found.word }));
     rows.sort((one, other) => (other.similarity ?? -1) - (one.similarity ?? -1));
     replace(results, card(t("words.oddIs", { word: found.word }), barList(rows.map(row), t("words.toMean")), el("p", { class: "hint" }, t("words.toMean"))));
   };
   const fill = (words) => () => {
-    input.value = words;
+    input.value = kept.words = words;
     find();
   };
   const examples = EXAMPLES.map((words) => button(words, fill(words), { kind: "plain", dir: "ltr" }));
+  if (kept.odd) show(kept.odd);
   return [form(find, field(t("words.words"), input, t("words.wordsHint")), el("div", { class: "actions" }, submit), el("div", { class: "actions" }, el("span", { class: "muted" }, t("words.examples")), examples)), message, results];
 }
 
