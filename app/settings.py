@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     models_dir: Path | None = None
     """Folder of face models; unset: the shipped models and, for an installed package, those that
     `sima models` wrote to `models` in `data_dir`."""
-    face_model: str = "sima-face-9"
+    face_model: str = "sima-face-10"
     """The name of a model, or the path of its folder."""
     detector: str = "mtcnn"
     """`mtcnn`, or the path of a YuNet ONNX file."""
