@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import skimage.data
 from PIL import Image
 
 from harness.servers import Server
@@ -75,8 +76,12 @@ def test_an_aborted_upload_is_status_499(
 
 
 def test_a_client_that_does_not_wait_for_the_answer_is_status_499(server: Server) -> None:
-    image = encode(Image.new("RGB", (6_000, 6_000), "grey"), progressive=True)  # takes a second
-    abort(server, "/embed", "image/jpeg", image, missing=0)
-    assert counted(server, "/embed") == {"499"}
+    # 256 faces, of which each is embedded, take some seconds.
+    face = Image.fromarray(skimage.data.astronaut()[:220, 110:330]).resize((60, 60))
+    photo = Image.new("RGB", (960, 960))
+    for place in range(256):
+        photo.paste(face, (60 * (place % 16), 60 * (place // 16)))
+    abort(server, "/identify", "image/jpeg", encode(photo), missing=0)
+    assert counted(server, "/identify") == {"499"}
     whole = httpx2.post(f"{server.url}/verify", content=b"", headers={"Content-Type": "image/jpeg"})
     assert counted(server, "/verify") == {str(whole.status_code)}

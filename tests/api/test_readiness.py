@@ -110,7 +110,7 @@ def test_photo_requests_do_not_delay_the_readiness_check(
         return client.post("/detect", files=upload(photos["pair"])).status_code
 
     with ThreadPoolExecutor(10) as pool:
-        waiting = [pool.submit(detect, i) for i in range(10)]
+        waiting = [pool.submit(detect, i) for i in range(60)]
         time.sleep(0.2)
         assert client.get("/ready").status_code == 200
         assert not all(request.done() for request in waiting), "the check did not wait for them"
