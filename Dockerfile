@@ -17,7 +17,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 FROM ${PYTHON}
-RUN useradd --system --uid 10001 --user-group --home-dir /srv/sima --shell /usr/sbin/nologin sima \
+RUN groupadd --system --gid 10001 sima \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /srv/sima --shell /usr/sbin/nologin sima \
     && install -d -m 0700 -o sima -g sima /data \
     && python -m pip uninstall --yes --quiet pip setuptools wheel
 WORKDIR /srv/sima

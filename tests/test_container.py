@@ -28,6 +28,8 @@ def test_the_service_is_not_root_and_its_user_is_a_number() -> None:
     assert int(user) > 0
     assert int(group) > 0
     assert f"--uid {user} " in TEXT
+    assert f"groupadd --system --gid {group} " in TEXT, "the group of that number exists"
+    assert f"--gid {group} --home-dir" in TEXT, "it is the group of the user"
 
 
 def test_the_health_check_and_the_start_need_no_shell() -> None:
