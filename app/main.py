@@ -6,7 +6,7 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
@@ -56,7 +56,7 @@ from app.process import (
     exempt_from_garbage_collection,
     shorten_thread_switches,
 )
-from app.settings import CompatName, Settings
+from app.settings import Settings
 from app.store.housekeeping import Housekeeper
 from app.wiring.rate_limits import open_counter
 from app.wiring.services import Services, build_services, concurrency
@@ -160,22 +160,18 @@ def create_app(
         system,
         documentation,
     )
-    offered: dict[CompatName, APIRouter] = {
-        "rekognition": rekognition.router,
-        "compreface": compreface.router,
-        "deepstack": deepstack.router,
-    }
-    routers = [module.router for module in endpoints]
-    routers.append(persons.receipts)
+    if "rekognition" in settings.compat:
+        # Routers are asked in order until one matches. This one has a single route: the others lose
+        # nothing if it comes first; as the last one, its requests took up to 0.5 ms longer.
+        app.include_router(rekognition.router)
+    for module in endpoints:
+        app.include_router(module.router)
+    app.include_router(persons.receipts)
     if settings.console:
-        routers.append(console.router)
-    for name, router in offered.items():
+        app.include_router(console.router)
+    for name, router in (("compreface", compreface.router), ("deepstack", deepstack.router)):
         if name in settings.compat:
-            # Routers are asked in order until one matches. Rekognition's has a single route, so the
-            # others lose nothing if it comes first; as the last one it took up to 0.5 ms longer.
-            routers.insert(0 if name == "rekognition" else len(routers), router)
-    for router in routers:
-        app.include_router(router)
+            app.include_router(router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

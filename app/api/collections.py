@@ -7,6 +7,7 @@ from app.api.deps import Ctx
 from app.api.parameters import CollectionPath
 from app.api.persons import RECEIPT
 from app.api.problems import describe
+from app.api.schemas import collection_requests as requests
 from app.api.schemas import collections as schemas
 from app.api.scopes import require_named
 
@@ -23,7 +24,7 @@ async def list_collections(ctx: Ctx, caller: CurrentCaller) -> schemas.Collectio
 
 @router.post("", status_code=201, responses=describe(409))
 async def create_collection(
-    ctx: Ctx, caller: CurrentCaller, new: schemas.NewCollection
+    ctx: Ctx, caller: CurrentCaller, new: requests.NewCollection
 ) -> schemas.CollectionDetails:
     """Create an empty gallery of the active model."""
     caller.require_collection(new.name)
@@ -47,7 +48,7 @@ async def get_collection(
 
 @router.patch("/{name}", responses=describe(404, 409))
 async def change_collection(
-    ctx: Ctx, caller: CurrentCaller, name: CollectionPath, changes: schemas.OptionChanges
+    ctx: Ctx, caller: CurrentCaller, name: CollectionPath, changes: requests.OptionChanges
 ) -> schemas.CollectionDetails:
     """Change the decision options of a gallery. They apply to requests that start afterwards."""
     caller.require_collection(name)

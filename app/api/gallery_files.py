@@ -11,6 +11,7 @@ from app.api.authorization import AuthorizedRoute, CurrentCaller
 from app.api.deps import Ctx
 from app.api.parameters import CollectionPath
 from app.api.problems import describe
+from app.api.schemas import collection_requests as requests
 from app.api.schemas import collections as schemas
 from app.api.streaming import stream
 from app.errors import InvalidRequest, UnsupportedMediaType
@@ -29,7 +30,7 @@ _UPLOAD: dict[str, Any] = {
                     "required": ["file", "name"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        **schemas.NewImport.model_json_schema()["properties"],
+                        **requests.NewImport.model_json_schema()["properties"],
                     },
                 }
             }
@@ -70,7 +71,7 @@ async def import_collection(
     try:
         file = form.get("file")
         fields = {k: v for k, v in form.multi_items() if not isinstance(v, UploadFile)}
-        new = schemas.NewImport.model_validate(fields)
+        new = requests.NewImport.model_validate(fields)
         caller.require_collection(new.name)
         if not isinstance(file, UploadFile):
             raise InvalidRequest("file", "file is required: an archive made by an export")

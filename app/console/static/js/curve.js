@@ -5,7 +5,7 @@ import { number, percent, t } from "./i18n.js";
 
 const WIDTH = 640;
 const HEIGHT = 300;
-const LEFT = 64;
+const LEFT = 92;
 const RIGHT = 56;
 const TOP = 16;
 const BOTTOM = 44;

@@ -10,7 +10,6 @@ export function startSession(people, collection) {
   let stop;
   let ended;
   let view = null;
-  let left = false;
   const report = (photo, outcome) => {
     outcomes.push([photo, outcome]);
     view?.report(photo, outcome);
@@ -21,7 +20,7 @@ export function startSession(people, collection) {
     ended = false;
     await enrollPeople(people, collection, report, stop.signal);
     ended = true;
-    if (!left) view?.finish(stop.signal.aborted, again);
+    view?.finish(stop.signal.aborted, again);
   };
   const show = (target) => {
     view = progressView(people, () => stop.abort());
@@ -34,11 +33,7 @@ export function startSession(people, collection) {
     run();
     show(target);
   };
-  const leave = () => {
-    left = true;
-    stop.abort();
-  };
-  window.addEventListener("hashchange", leave, { once: true });
+  window.addEventListener("hashchange", () => stop.abort(), { once: true });
   run();
   return { show };
 }

@@ -10,7 +10,7 @@ import { ask, keptField, wordsOf } from "./common.js";
 
 const ENCODER = "all-minilm-l6-v2";
 const OUTSIDE = /^[^\p{L}\p{M}\p{N}]+|[^\p{L}\p{M}\p{N}]+$/gu; // of a word: punctuation around it
-const EXAMPLE = { text: "The striker scored twice in the second half.", labels: "sports, politics, science, cooking" };
+const EXAMPLE = { text: "It will rain all day and the wind will be strong.", labels: "music, weather, cooking" };
 
 /** The parts of the page; `names` are the vocabularies and, if it is installed, the sentence encoder. */
 export function openLabels({ vocabulary, names, signal, kept }) {
