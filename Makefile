@@ -28,7 +28,7 @@ sbom: $(VENV)/.dev  ## list all packages and models of the service (CycloneDX): 
 bench: $(VENV)/.train  ## measure beside the alternatives, in less than five minutes
 	$(BIN)/python -m benchmarks quick
 
-bench-full: $(VENV)/.train  ## all measurements that need no other service, in about an hour
+bench-full: $(VENV)/.train  ## all measurements that need no other service
 	$(BIN)/python -m benchmarks full
 
 torture: $(VENV)/.dev torture-http  ## count what 4 workers lose under 50 clients and kill -9
