@@ -1,4 +1,4 @@
-"""The audit log: the decisions that are recorded, what remains of a person, the chain of workers."""
+"""The audit log: recorded decisions, what remains of a deleted person, the chain of all workers."""
 
 from pathlib import Path
 
