@@ -22,8 +22,9 @@ class NetworkConfig(_Part):
     `mirror` and `equalize` do not affect training: the exported manifest requests the mean of the
     embeddings of a crop and of its mirror image, and the exported network omits the differences
     between the mean embeddings of groups, where the data names groups (`group_axes`). `repeats` are
-    the residual blocks of the three grids, `fine_blocks`, `local_17` and `local_35` further layers
-    (see `Additions`); weights of a network with fewer can be loaded.
+    the residual blocks of the three grids; `fine_blocks`, `branches_35`, `branches_17`, `local_17`
+    and `local_35` are those of `Additions`. Weights of a network with fewer or narrower blocks can
+    be loaded.
     """
 
     dimension: int = 256
@@ -31,6 +32,8 @@ class NetworkConfig(_Part):
     size: int = 112
     repeats: tuple[int, int, int] = REPEATS
     fine_blocks: int = 0
+    branches_35: int = 0
+    branches_17: int = 0
     local_17: int = 0
     local_35: int = 0
     dropout: float = 0.0
@@ -41,7 +44,9 @@ class NetworkConfig(_Part):
 
     def build(self) -> InceptionResnetV1:
         """The network with random weights."""
-        additions = Additions(self.fine_blocks, self.local_17, self.local_35)
+        additions = Additions(
+            self.fine_blocks, self.branches_35, self.branches_17, self.local_17, self.local_35
+        )
         return InceptionResnetV1(
             self.dimension, self.width, self.dropout, self.repeats, additions, self.size
         )
@@ -51,8 +56,8 @@ class RunConfig(_Part):
     """Settings of every stage. The cool-down follows the `steps` of warm-up and stable rate.
 
     With `minutes` the run ends by the clock instead, after any number of steps, and the cool-down
-    takes the last `cooldown_share` of the time. `freeze_stem` trains only the layers from the first
-    residual block on, for further training of a network (`--start`): a step takes half the time.
+    takes the last `cooldown_share` of the time. `freeze_stem` keeps the three convolutions before
+    the pool, for further training of a network (`--start`).
     """
 
     seed: int = 1

@@ -20,6 +20,7 @@ from training.faces.measure import StudentMetrics, measure_student
 from training.faces.objectives import BatchLoss, Objective
 from training.faces.pixels import to_network
 from training.faces.schedule import ByTheClock, Moment, Schedule, WarmupStableDecay
+from training.networks.growth import load_smaller
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 
 _MAX_GRADIENT_NORM = 5.0
@@ -203,7 +204,7 @@ def _make_network(
 ) -> InceptionResnetV1:
     network = config.network.build()
     if start is not None:
-        network.load_shallower(start)
+        load_smaller(network, start)
     if config.freeze_stem:
         if start is None and not resumes:
             raise ValueError("freeze_stem keeps random weights; pass --start CHECKPOINT")

@@ -50,12 +50,12 @@ class ResidualBlock(nn.Module):
         for number, branch in enumerate(branches):
             self.add_module(f"branch{number}", branch)
         self.conv2d = nn.Conv2d(mixed, channels, 1)
-        self._branches = len(branches)
+        self.branches = len(branches)
         self.scale = scale
         self._relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = [self.get_submodule(f"branch{n}")(x) for n in range(self._branches)]
+        parts = [self.get_submodule(f"branch{n}")(x) for n in range(self.branches)]
         out = _convolve(self.conv2d, torch.cat(parts, dim=1))
         out = x + (out if self.scale == 1.0 else self.scale * out)
         return functional.relu(out) if self._relu else out

@@ -1,12 +1,10 @@
 """Inception-ResNet v1 (Szegedy et al. 2016) as FaceNet used it, with a width multiplier.
 
 At width 1 and 512 dimensions the parameter names and shapes equal those of facenet-pytorch, so
-its published state dicts can be loaded unchanged. Two additions are off by default: residual blocks
-on the finer grid before the first reduction, and features that keep their position.
+its published state dicts can be loaded unchanged. What it has beyond FaceNet's is off by default:
+see `Additions`.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,15 +15,12 @@ from training.networks.inception_blocks import (
     BN_EPS,
     BasicConv2d,
     LocalFeatures,
-    ResidualBlock,
     block8,
     block17,
     block35,
     reduction_6a,
     reduction_7a,
 )
-
-_REPEATED_BLOCK = re.compile(r"repeat_[0-3]\.[0-9]+(?=\.)")
 
 REPEATS = (5, 10, 5)
 """Residual blocks of the three grids in FaceNet."""
@@ -36,12 +31,16 @@ class Additions:
     """What the network has beyond FaceNet's.
 
     `fine_blocks` residual blocks on the grid before the first one of FaceNet (24x24 cells for crops
-    of 112 pixels). `local_17` and `local_35` are the numbers of channels that are read from each
-    cell of the second and of the first grid of residual blocks and passed to the last layer beside
-    the pooled features, which do not keep their position.
+    of 112 pixels). `branches_35` and `branches_17` are the numbers of channels of each branch of
+    the residual blocks, those before and on the first grid and those on the second; 0 stands for
+    FaceNet's numbers times the width. `local_17` and `local_35` are the numbers of channels that
+    are read from each cell of the second and of the first grid of residual blocks and passed to the
+    last layer beside the pooled features, which do not keep their position.
     """
 
     fine_blocks: int = 0
+    branches_35: int = 0
+    branches_17: int = 0
     local_17: int = 0
     local_35: int = 0
 
@@ -68,6 +67,8 @@ class InceptionResnetV1(nn.Module):
         def c(channels: int) -> int:
             return max(8, round(channels * width / 8) * 8)
 
+        branches_35 = additions.branches_35 or c(32)
+        branches_17 = additions.branches_17 or c(128)
         self.conv2d_1a = BasicConv2d(3, c(32), 3, stride=2)
         self.conv2d_2a = BasicConv2d(c(32), c(32), 3)
         self.conv2d_2b = BasicConv2d(c(32), c(64), 3, padding=1)
@@ -75,14 +76,14 @@ class InceptionResnetV1(nn.Module):
         self.conv2d_3b = BasicConv2d(c(64), c(80), 1)
         self.conv2d_4a = BasicConv2d(c(80), c(192), 3)
         self.repeat_0 = nn.Sequential(
-            *[block35(c(192), c(32)) for _ in range(additions.fine_blocks)]
+            *[block35(c(192), branches_35) for _ in range(additions.fine_blocks)]
         )
         self.conv2d_4b = BasicConv2d(c(192), c(256), 3, stride=2)
         grid35 = c(256)
-        self.repeat_1 = nn.Sequential(*[block35(grid35, c(32)) for _ in range(repeats[0])])
+        self.repeat_1 = nn.Sequential(*[block35(grid35, branches_35) for _ in range(repeats[0])])
         self.mixed_6a = reduction_6a(grid35, c(192), c(256), c(384))
         grid17 = c(384) + c(256) + grid35
-        self.repeat_2 = nn.Sequential(*[block17(grid17, c(128)) for _ in range(repeats[1])])
+        self.repeat_2 = nn.Sequential(*[block17(grid17, branches_17) for _ in range(repeats[1])])
         self.mixed_7a = reduction_7a(grid17, c(256), c(384))
         grid8 = c(384) + 2 * c(256) + grid17
         self.repeat_3 = nn.Sequential(*[block8(grid8, c(192)) for _ in range(repeats[2])])
@@ -98,9 +99,10 @@ class InceptionResnetV1(nn.Module):
         self._stem_frozen = False
 
     def freeze_stem(self) -> None:
-        """Keep weights and statistics of the layers before the first residual block.
+        """Keep weights and statistics of the three convolutions before the pool.
 
-        They have 3 % of the weights and take almost half the time of a training step.
+        They have 0.1 % of the weights, and their gradients cost the most for each weight: of the
+        grids that the network has, theirs are the finest.
         """
         self._stem_frozen = True
         for layer in self._stem():
@@ -115,47 +117,8 @@ class InceptionResnetV1(nn.Module):
                 layer.eval()
         return self
 
-    @torch.no_grad()
-    def load_shallower(self, state: Mapping[str, Tensor]) -> None:
-        """Load the weights of a network with as many or fewer residual blocks and local features.
-
-        The blocks that it lacks keep their random branches and get a last convolution of zeros, so
-        that the network computes the same as before and learns to use them (Chen et al. 2016,
-        Net2Net, with the residual form of Zhang et al. 2019); local features that it lacks get
-        weights of zero in the last layer. Raises RuntimeError for weights of another network.
-        """
-        lacking = self.load_state_dict(self._widened(state), strict=False)
-        missing = [
-            key for key in lacking.missing_keys if not key.startswith(("local_35", "local_17"))
-        ]
-        blocks = [_REPEATED_BLOCK.match(key) for key in missing]
-        if lacking.unexpected_keys or not all(blocks):
-            self.load_state_dict(state)  # raises, and names the difference
-        for name in {found.group() for found in blocks if found}:
-            block = self.get_submodule(name)
-            assert isinstance(block, ResidualBlock)
-            assert block.conv2d.bias is not None, "the convolution has a bias"
-            block.conv2d.weight.zero_()
-            block.conv2d.bias.zero_()
-
-    def _widened(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """`state` with zeros for the local features that its last layer lacks."""
-        widened = dict(state)
-        last = widened.get("last_linear.weight")
-        if last is not None and not any(key.startswith("local_") for key in state):
-            lacking = self.last_linear.in_features - last.shape[1]
-            widened["last_linear.weight"] = functional.pad(last, (0, max(0, lacking)))
-        return widened
-
     def _stem(self) -> list[nn.Module]:
-        layers = [
-            self.conv2d_1a,
-            self.conv2d_2a,
-            self.conv2d_2b,
-            self.conv2d_3b,
-            self.conv2d_4a,
-        ]
-        return layers if len(self.repeat_0) else [*layers, self.conv2d_4b]
+        return [self.conv2d_1a, self.conv2d_2a, self.conv2d_2b]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv2d_2b(self.conv2d_2a(self.conv2d_1a(x)))

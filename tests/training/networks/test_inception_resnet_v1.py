@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="requires the extra `train`")
 from torch import library
 from torch.nn import functional
 
+from training.networks.growth import load_smaller
 from training.networks.inception_resnet_v1 import Additions, InceptionResnetV1
 from training.networks.pointwise import pointwise
 from training.networks.published import published_network
@@ -37,7 +38,7 @@ def test_the_full_width_network_equals_the_published_one() -> None:
 def test_a_deeper_network_computes_the_same_until_it_is_trained() -> None:
     shallow = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1)).eval()
     deep = InceptionResnetV1(16, 0.25, repeats=(2, 3, 1)).eval()
-    deep.load_shallower(shallow.state_dict())
+    load_smaller(deep, shallow.state_dict())
     crops = torch.randn(2, 3, 80, 80)
     assert torch.allclose(deep(crops), shallow(crops), atol=1e-6)
 
@@ -53,7 +54,7 @@ def test_further_layers_change_nothing_until_they_are_trained() -> None:
     plain = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1)).eval()
     additions = Additions(fine_blocks=2, local_17=8, local_35=4)
     richer = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1), additions=additions, size=80).eval()
-    richer.load_shallower(plain.state_dict())
+    load_smaller(richer, plain.state_dict())
     crops = torch.randn(2, 3, 80, 80)
     assert torch.allclose(richer(crops), plain(crops), atol=1e-6)
 
@@ -72,11 +73,36 @@ def test_further_layers_change_nothing_until_they_are_trained() -> None:
     assert reduce.conv.weight.grad is not None
     assert reduce.conv.weight.grad.abs().max() > 0
     assert richer.repeat_0[1].conv2d.weight.abs().max() > 0
-    assert richer.conv2d_4a.conv.weight.grad is None, "the stem is frozen"
+    assert richer.conv2d_2b.conv.weight.grad is None, "the stem is frozen"
 
     again = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1), additions=additions, size=80).eval()
-    again.load_shallower(richer.state_dict())
+    load_smaller(again, richer.state_dict())
     assert torch.allclose(again(crops), richer.eval()(crops), atol=1e-6)
+
+
+def test_wider_branches_change_nothing_until_they_are_trained() -> None:
+    narrow = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1), additions=Additions(1)).eval()
+    additions = Additions(fine_blocks=1, branches_35=24, branches_17=48)
+    wide = InceptionResnetV1(16, 0.25, repeats=(1, 2, 1), additions=additions).eval()
+    for module in narrow.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):  # not the initial statistics
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.weight.data.uniform_(0.5, 1.5)
+    load_smaller(wide, narrow.state_dict())
+    crops = torch.randn(2, 3, 80, 80)
+    assert torch.allclose(wide(crops), narrow(crops), atol=1e-6)
+
+    wide.train()
+    optimizer = torch.optim.SGD(wide.parameters(), 0.1)
+    for _ in range(2):  # zeros hide the new filters from the first gradient
+        optimizer.zero_grad()
+        loss = (wide(torch.randn(4, 3, 80, 80)) - wide(torch.randn(4, 3, 80, 80))).square()
+        loss.sum().backward()
+        optimizer.step()
+    old = narrow.repeat_2[0].branch0.conv.weight.shape[0]
+    new = wide.repeat_2[0].branch0.conv.weight.grad
+    assert new is not None
+    assert new[old:].abs().max() > 0, "new filters learn"
 
 
 @pytest.mark.parametrize("size", [80, 96, 112, 160])
@@ -90,13 +116,13 @@ def test_weights_of_another_network_are_refused() -> None:
     deep = InceptionResnetV1(16, 0.25, repeats=(1, 2, 1))
     shallow = InceptionResnetV1(16, 0.25, repeats=(1, 1, 1))
     with pytest.raises(RuntimeError, match=r"repeat_2\.1"):
-        shallow.load_shallower(deep.state_dict())
+        load_smaller(shallow, deep.state_dict())
     state = deep.state_dict()
     del state["last_linear.weight"]
     with pytest.raises(RuntimeError, match="last_linear"):
-        deep.load_shallower(state)
+        load_smaller(deep, state)
     with pytest.raises(RuntimeError, match="size mismatch"):
-        deep.load_shallower(InceptionResnetV1(32, 0.25, repeats=(1, 2, 1)).state_dict())
+        load_smaller(deep, InceptionResnetV1(32, 0.25, repeats=(1, 2, 1)).state_dict())
 
 
 @pytest.mark.parametrize("layout", ["channels_last", "contiguous_format"])
