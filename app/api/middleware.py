@@ -13,12 +13,14 @@ from app.api.active_request import ActiveRequest
 from app.api.bodies import BodyLimits, HeldBodies, RequestBody
 from app.api.metrics import Metrics
 from app.api.problems import INTERNAL_ERROR, problem
+from app.api.turns import Turns
 from app.logs import get_logger
 from app.timings import Timings
 
 CLIENT_CLOSED_REQUEST = 499
 """Reported in metrics and the access log if the client left before its response was complete."""
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = get_logger("sima.access")
 
@@ -38,11 +40,14 @@ class RequestMiddleware:
     ) -> None:
         self._app, self._limits, self._held, self._metrics = app, limits, held, metrics
         self._seconds = seconds
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] not in _WITHOUT_BODY:
+            await self._turns.wait()
         body = RequestBody(scope["path"], receive, self._limits, self._held)
         request = ActiveRequest(scope, body, self._seconds)
         await _RequestHandler(scope, body, request, send, self._metrics).run(self._app)
