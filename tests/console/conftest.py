@@ -30,6 +30,14 @@ OPTIONS = [
 """The last two replace the camera by a video, without a question to the user."""
 
 
+_TESTED = (
+    "the server responded with a status of",
+    "net::ERR_INTERNET_DISCONNECTED",
+    "net::ERR_CONNECTION_RESET",
+)
+"""Chromium reports refusals and lost connections as errors; tests look at what the page shows."""
+
+
 @dataclass
 class Observer:
     """What a page did that it must not do."""
@@ -50,8 +58,7 @@ class Observer:
             self.foreign.append(request.url)
 
     def _note_message(self, message: ConsoleMessage) -> None:
-        # Chromium reports every answer from 400 on; refusals of the service are tested by the page.
-        if message.type == "error" and "the server responded with a status of" not in message.text:
+        if message.type == "error" and not any(known in message.text for known in _TESTED):
             self.errors.append(message.text)
 
 
