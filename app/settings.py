@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     providers: Literal["auto", "cpu", "cuda"] = "auto"
     inference_threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads per inference run; several runs execute concurrently."""
+    batch_crops: Annotated[int | None, Field(ge=1, le=1024)] = None
+    """Crops of concurrent requests that the network embeds together, mirror images counted; 1: each
+    request's apart; unset: 32 with CUDA, 1 on the CPU."""
+    batch_milliseconds: Annotated[float, Field(ge=0.0, le=1000.0)] = 5.0
+    """How long a crop waits for those of other requests."""
     concurrency: Annotated[int | None, Field(ge=1, le=1024)] = None
     """Maximum number of requests that process photos or read; unset: the number of cores."""
     max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 256

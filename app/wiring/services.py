@@ -1,6 +1,7 @@
 """Builds the services from the settings."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ from app.faces.recognition import Recognizer
 from app.faces.rejections import Rejecter
 from app.faces.stored_images import ImageStorage
 from app.faces.visitors import VisitorService
+from app.inference.batching import BatchLimits
 from app.inference.manifest import Manifest, find_models, read_manifest
 from app.inference.session import choose_providers
 from app.settings import Settings
@@ -97,6 +99,7 @@ class Services:
         if self.event_sender is not None:
             self.event_sender.close()
         self.audit.close()
+        self.embedder.close()
         self.index_sync.close()
         self.database.close()
 
@@ -167,7 +170,8 @@ def open_pipeline(settings: Settings) -> FacePipeline:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # of corrupt PNGs
     cv2.setNumThreads(1)  # requests run concurrently, so threads within one request do not help
     providers, threads = choose_providers(settings.providers), settings.inference_threads
-    embedder = load_embedder(settings.face_model_dir, providers, threads)
+    batches = _batches(settings, providers)
+    embedder = load_embedder(settings.face_model_dir, providers, threads, batches)
     quality_model = QualityModel(providers, intra_op_threads=threads)
     limits = image_limits(settings)
     budget = DecodeBudget(settings.max_decoded_bytes)
@@ -210,6 +214,12 @@ def available_models(settings: Settings) -> list[Manifest]:
 def concurrency(settings: Settings) -> int:
     """Returns the number of requests that process photos or read at the same time."""
     return settings.concurrency or os.cpu_count() or 1
+
+
+def _batches(settings: Settings, providers: Sequence[str]) -> BatchLimits | None:
+    """None if each request's crops are embedded apart."""
+    crops = settings.batch_crops or (BatchLimits().largest if len(providers) > 1 else 1)
+    return BatchLimits(crops, settings.batch_milliseconds / 1000) if crops > 1 else None
 
 
 def _image_storage(settings: Settings) -> ImageStorage:

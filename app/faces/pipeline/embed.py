@@ -9,6 +9,7 @@ import numpy as np
 from app.errors import ModelError
 from app.faces.pipeline.align import box_margin_crop, five_point_crop
 from app.faces.pipeline.types import Detection, Image
+from app.inference.batching import BatchingSession, BatchLimits
 from app.inference.manifest import BoxMargin, Manifest, read_manifest, read_verified
 from app.inference.session import OnnxSession, Session, Tensor
 from app.vectors import EmbeddingSpace, Matrix, l2_normalize
@@ -29,6 +30,8 @@ class Embedder(Protocol):
     def crop(self, image: Image, detection: Detection) -> Image: ...
 
     def embed(self, crops: Sequence[Image]) -> Matrix: ...
+
+    def close(self) -> None: ...
 
 
 class OnnxEmbedder:
@@ -67,6 +70,11 @@ class OnnxEmbedder:
         vectors = self._run(np.concatenate([tensor, tensor[..., ::-1]]))
         return l2_normalize(vectors[: len(crops)] + vectors[len(crops) :])
 
+    def close(self) -> None:
+        """Ends the collection of batches; embeddings that wait for one raise ModelError."""
+        if isinstance(self._session, BatchingSession):
+            self._session.close()
+
     def _run(self, tensor: Tensor) -> Matrix:
         output = self._session.run(tensor)[0]
         expected = (len(tensor), self.space.dimension)
@@ -92,12 +100,17 @@ class OnnxEmbedder:
 
 
 def load_embedder(
-    folder: Path, providers: Sequence[str], intra_op_threads: int = 1
+    folder: Path,
+    providers: Sequence[str],
+    intra_op_threads: int = 1,
+    batches: BatchLimits | None = None,
 ) -> OnnxEmbedder:
     """Opens the model in `folder` after verifying its digest, and runs it once.
 
-    Raises ModelError if the manifest, the weights or the output are invalid.
+    With `batches`, the crops of concurrent calls are embedded together. Raises ModelError if the
+    manifest, the weights or the output are invalid.
     """
     manifest = read_manifest(folder)
     weights = read_verified(folder / manifest.file, manifest.sha256)
-    return OnnxEmbedder(manifest, OnnxSession(weights, providers, intra_op_threads))
+    session: Session = OnnxSession(weights, providers, intra_op_threads)
+    return OnnxEmbedder(manifest, BatchingSession(session, batches) if batches else session)
