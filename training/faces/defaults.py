@@ -6,11 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import TooFewPeople
+from app.faces.decisions.gallery_table import measure_gallery
 from app.faces.decisions.policy import DecisionPolicy
+from app.faces.decisions.scores import LabelledFaces
+from app.faces.decisions.thresholds import Thresholds
 from app.vectors import Matrix
 
 _FMR, _FPIR = 1e-3, 1e-2  # the defaults of app.settings
-_GALLERIES = (40, 1_000)
+_GALLERIES = (40, 300, 1_000)
 _SHARES = ("found", "wrong", "strangers", "noticed", "strangers_noticed")
 _DRAWS = 20  # galleries drawn per size, for a stable mean
 
@@ -25,6 +29,8 @@ class GalleryResult:
     duplicate check has the same rate: it refuses `found + wrong` of people who are enrolled again,
     and `strangers` of the new ones. `noticed` and `strangers_noticed` are the shares for whom
     `possible_duplicate` or the refusal names somebody, the right person for `noticed`.
+    `calibrated_found` and `calibrated_strangers` are the shares after `sima collections calibrate`;
+    None for galleries with too few people for it.
     """
 
     people: int
@@ -35,6 +41,8 @@ class GalleryResult:
     strangers: float
     noticed: float
     strangers_noticed: float
+    calibrated_found: float | None
+    calibrated_strangers: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +115,44 @@ def _galleries(
     rng: np.random.Generator,
 ) -> GalleryResult:
     """Mean shares over random galleries; `several` names the people with several photos."""
-    thresholds = (policy.for_fpir(_FPIR, size.people).threshold, policy.for_fmr(_FMR).threshold)
     draws = []
     for _ in range(_DRAWS):
         enrolled = rng.choice(several, size.labelled, replace=False)
         filling = rng.choice(len(fillers.identity), size.people - size.labelled, replace=False)
-        draws.append(_draw(named, enrolled, _take(fillers, filling), thresholds, rng))
-    *shares, probes = np.array(draws).T
-    means = dict(zip(_SHARES, (float(share.mean()) for share in shares), strict=True))
-    return GalleryResult(size.people, size.labelled, int(probes.sum()), **means)
+        draws.append(_draw(policy, named, enrolled, _take(fillers, filling), rng))
+    probes = sum(draw.probes for draw in draws)
+    shares = {name: float(np.mean([getattr(draw, name) for draw in draws])) for name in _SHARES}
+    own = [draw.calibrated for draw in draws if draw.calibrated is not None]
+    found, strangers = np.mean(own, axis=0).tolist() if own else (None, None)
+    return GalleryResult(
+        size.people,
+        size.labelled,
+        probes,
+        **shares,
+        calibrated_found=found,
+        calibrated_strangers=strangers,
+    )
+
+
+class _Draw(NamedTuple):
+    """The shares of GalleryResult for one gallery; `calibrated` are found and strangers."""
+
+    found: float
+    wrong: float
+    strangers: float
+    noticed: float
+    strangers_noticed: float
+    calibrated: tuple[float, float] | None
+    probes: int
 
 
 def _draw(
+    policy: DecisionPolicy,
     named: _Faces,
     enrolled: NDArray[np.str_],
     fillers: _Faces,
-    thresholds: tuple[float, float],
     rng: np.random.Generator,
-) -> tuple[float, ...]:
-    """The shares of GalleryResult, found to strangers_noticed, and the number of probes."""
+) -> _Draw:
     order = rng.permutation(len(named.identity))
     is_enrolled = np.isin(named.identity[order], enrolled)
     _, place = np.unique(named.identity[order[is_enrolled]], return_index=True)
@@ -135,16 +162,37 @@ def _draw(
     known = _search(_take(named, probes), gallery)
     new = _search(_take(named, order[~is_enrolled]), gallery)
     right = gallery.identity[known.best] == named.identity[probes]
-    identified = thresholds[0]
-    matched = known.score >= identified
-    return (
-        float((right & matched).mean()),
-        float((~right & matched).mean()),
-        float((new.score >= identified).mean()),
-        float((right & (known.score >= min(thresholds))).mean()),
-        float((new.score >= min(thresholds)).mean()),
-        len(probes),
+    people = len(gallery.identity)
+    identified = policy.for_fpir(_FPIR, people).threshold
+    noticed = min(identified, policy.for_fmr(_FMR).threshold)
+    own = _own_threshold(policy, gallery)
+    return _Draw(
+        found=float((right & (known.score >= identified)).mean()),
+        wrong=float((~right & (known.score >= identified)).mean()),
+        strangers=float((new.score >= identified).mean()),
+        noticed=float((right & (known.score >= noticed)).mean()),
+        strangers_noticed=float((new.score >= noticed).mean()),
+        calibrated=None
+        if own is None
+        else (float((right & (known.score >= own)).mean()), float((new.score >= own).mean())),
+        probes=len(probes),
     )
+
+
+def _own_threshold(policy: DecisionPolicy, gallery: _Faces) -> float | None:
+    """The threshold of /identify after `sima collections calibrate`; None for too few people."""
+    people = len(gallery.identity)
+    faces = LabelledFaces(
+        gallery.embeddings,
+        np.arange(people).astype(np.str_),
+        np.full(people, ""),
+        gallery.off,
+    )
+    try:
+        measured = measure_gallery(faces, "the gallery", "", policy.thresholds)
+    except TooFewPeople:
+        return None
+    return Thresholds(measured.table.calibration).for_fpir(_FPIR, people)
 
 
 def _take(faces: _Faces, rows: NDArray[np.int64]) -> _Faces:

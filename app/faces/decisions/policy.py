@@ -47,6 +47,11 @@ class DecisionPolicy:
     def __init__(self, thresholds: Thresholds, normaliser: ScoreNormaliser) -> None:
         self._thresholds, self._normaliser = thresholds, normaliser
 
+    @property
+    def thresholds(self) -> Thresholds:
+        """Thresholds of an average pair."""
+        return self._thresholds
+
     def for_fmr(self, target: float) -> Limit:
         """The limit with a false match rate of at most `target` in a 1:1 comparison."""
         return Limit(self._thresholds.for_fmr(target), target=target)

@@ -51,8 +51,21 @@ def test_blurred_faces_are_refused_more_often_in_larger_galleries() -> None:
 def test_people_with_one_photo_fill_a_large_gallery() -> None:
     others = l2_normalize(np.random.default_rng(9).normal(size=(2_000, 64))).astype(np.float32)
     found = measure_defaults(POLICY, *people(noise=0.02), others)
-    small, large = found.galleries
+    small, middle, large = found.galleries
     assert (small.people, small.labelled) == (40, 40)
+    assert (middle.people, middle.labelled) == (300, 60)
     assert (large.people, large.labelled) == (1_000, 60)
     assert large.probes == 20 * 120
     assert large.found == 1.0
+
+
+def test_a_calibrated_gallery_finds_more_at_the_same_rate() -> None:
+    """Made-up people resemble each other less than those of the table."""
+    others = l2_normalize(np.random.default_rng(9).normal(size=(2_000, 64))).astype(np.float32)
+    small, *larger = measure_defaults(POLICY, *people(noise=0.11), others).galleries
+    assert small.calibrated_found is None, "40 people are too few"
+    for gallery in larger:
+        assert gallery.calibrated_found is not None
+        assert gallery.calibrated_strangers is not None
+        assert gallery.calibrated_found > gallery.found + 0.05
+        assert gallery.calibrated_strangers < 0.03
