@@ -11,7 +11,7 @@ from app.errors import ModelError
 from app.faces.decisions.calibration import FEWEST_PAIRS, rates_at, tail_scores
 from app.faces.decisions.measurement import Measurement, Population, measure, write_measurement
 from app.faces.decisions.normalisation import load_normaliser
-from app.faces.decisions.tail import shared_shape
+from app.faces.decisions.tail import prior_of
 from app.faces.decisions.tail_check import TailCheck, check_small_group, check_tail
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.embed import load_embedder
@@ -155,7 +155,7 @@ def summary(measurement: Measurement) -> str:
 def check_small_groups(population: Population, measurement: Measurement) -> str:
     """The error of tails that are fitted to few people, for each group that is large enough.
 
-    The shared shape is that of the other groups.
+    The prior is that of the other groups.
     """
     faces = population.faces
     if measurement.fitted is not None:
@@ -167,13 +167,13 @@ def check_small_groups(population: Population, measurement: Measurement) -> str:
     }
     lines = []
     for group in largest if len(largest) > 1 else ():
-        shape = shared_shape([scores for name, scores in largest.items() if name != group])
-        check = check_small_group(faces.take(population.groups[group]), shape)
+        prior = prior_of([scores for name, scores in largest.items() if name != group])
+        check = check_small_group(faces.take(population.groups[group]), prior)
         if check is not None:
             lines.append(
                 f"tail of 220 people of {group}: FMR {check.rate:.1e} measured at "
                 f"{check.measured:.4f}, extrapolated with an error of {check.alone:.4f}, "
-                f"with the other groups' shape {shape:.3f} of {check.shared:.4f} (r.m.s.)"
+                f"with the other groups' tails of {check.shared:.4f} (r.m.s.)"
             )
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.errors import ModelError
 from app.faces.decisions.scores import STEP, ScoreDistribution
-from app.faces.decisions.tail import ParetoTail, fit_tail, shared_shape
+from app.faces.decisions.tail import ParetoTail, TailPrior, fit_tail, priors
 from app.inference.manifest import Calibration
 
 _RATES = tuple(m * 10.0**e for e in range(-1, -10, -1) for m in (5, 2, 1))
@@ -34,12 +34,12 @@ class GroupRate:
 class GroupTail:
     """Thresholds of one group: measured where its pairs support the rate, else extrapolated.
 
-    `shape` is that of the tail; without it, it is fitted to this group alone.
+    `prior` is what other groups say about the tail; without it, it is fitted to this group alone.
     """
 
-    def __init__(self, scores: ScoreDistribution, shape: float | None = None) -> None:
+    def __init__(self, scores: ScoreDistribution, prior: TailPrior | None = None) -> None:
         self._scores = scores
-        self._tail: ParetoTail = fit_tail(tail_scores(scores), scores.pairs, shape)
+        self._tail: ParetoTail = fit_tail(tail_scores(scores), scores.pairs, prior)
 
     def measures(self, rate: float) -> bool:
         """Whether enough pairs reach the threshold of `rate`."""
@@ -69,9 +69,9 @@ def calibrate(
     """For each rate the highest threshold that any group needs, from 0.5 down to 1e-9.
 
     Groups of fewer than 20,000 pairs are measured (`rates_at`) but set no knot, unless all are
-    smaller. Rates that a group's pairs do not support are extrapolated with one shape of tail for
-    all of these groups. `genuine` scores give each knot's false non-match rate. Raises ModelError
-    where there are too few pairs.
+    smaller. Rates that a group's pairs do not support are extrapolated by tails of one shape, and
+    of scales drawn towards each other. `genuine` scores give each knot's false non-match rate.
+    Raises ModelError where there are too few pairs.
     """
     large = [scores for scores in impostors.values() if scores.pairs >= FEWEST_PAIRS]
     large = large or list(impostors.values())
@@ -81,8 +81,8 @@ def calibrate(
             f"{fewest} pairs of two different people are too few for a calibration table; "
             f"at least {5 * SUPPORT} are needed, and 10,000 for a useful one"
         )
-    shape = shared_shape([tail_scores(scores) for scores in large])
-    tails = [GroupTail(scores, shape) for scores in large]
+    shared = priors([tail_scores(scores) for scores in large])
+    tails = [GroupTail(scores, prior) for scores, prior in zip(large, shared, strict=True)]
     similarity: list[float] = []
     measured_to = _RATES[0]
     for rate in _RATES:

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_PRIOR_EXCEEDANCES = 100
+"""Weight of the other groups' scale, in exceedances. With it, thresholds from 200 people of a large
+group at FMR 1e-4 and 3.6e-5 had an error of 0.6 to 0.9 times that without (ADR 17)."""
+
 _LARGEST_SHAPE = 0.0  # scores have an upper bound, so the tail is not heavier than exponential
 
 
@@ -31,16 +35,54 @@ class ParetoTail:
         return self.start + self.scale * (math.pow(ratio, -self.shape) - 1.0) / self.shape
 
 
-def fit_tail(largest: NDArray[np.float64], pairs: int, shape: float | None = None) -> ParetoTail:
+@dataclass(frozen=True, slots=True)
+class TailPrior:
+    """What other groups say about the tail of a group: its shape, and its scale."""
+
+    shape: float
+    scale: float
+
+
+def fit_tail(
+    largest: NDArray[np.float64], pairs: int, prior: TailPrior | None = None
+) -> ParetoTail:
     """The tail of `pairs` scores from the largest of them, ascending; at least ten.
 
-    Its shape is fitted, too, unless `shape` gives it.
+    With `prior`, its shape is that of the prior, and its scale is drawn towards that of the prior
+    as if this had been measured on 100 more exceedances.
     """
-    start, exceedances = float(largest[0]), largest[1:] - largest[0]
-    fixed = fitted_shape(largest) if shape is None else min(shape, _LARGEST_SHAPE)
+    start, count = float(largest[0]), len(largest) - 1
+    shape = fitted_shape(largest) if prior is None else min(prior.shape, _LARGEST_SHAPE)
+    scale = fitted_scale(largest, shape)
+    if prior is not None:
+        weight = count / (count + _PRIOR_EXCEEDANCES)
+        scale = weight * scale + (1.0 - weight) * prior.scale
+    return ParetoTail(start, count / pairs, shape, scale)
+
+
+def fitted_scale(largest: NDArray[np.float64], shape: float) -> float:
+    """The scale of the tail with this shape that begins at the first of the `largest` scores."""
     # The mean of a generalised Pareto distribution is scale / (1 - shape).
-    scale = float(exceedances.mean()) * (1.0 - fixed)
-    return ParetoTail(start, len(exceedances) / pairs, fixed, scale)
+    return float((largest[1:] - largest[0]).mean()) * (1.0 - shape)
+
+
+def priors(groups: Sequence[NDArray[np.float64]]) -> list[TailPrior]:
+    """The prior of each group, given by its largest scores, ascending.
+
+    All groups share one shape. The scale is the mean of the other groups' scales, or its own for
+    the only group.
+    """
+    shape = shared_shape(groups)
+    scales = [fitted_scale(largest, shape) for largest in groups]
+    total, others = sum(scales), len(scales) - 1
+    return [TailPrior(shape, (total - own) / others if others else own) for own in scales]
+
+
+def prior_of(others: Sequence[NDArray[np.float64]]) -> TailPrior:
+    """The prior for a further group: the shared shape and the mean scale of `others`."""
+    shape = shared_shape(others)
+    scales = [fitted_scale(largest, shape) for largest in others]
+    return TailPrior(shape, float(np.mean(scales)))
 
 
 def fitted_shape(largest: NDArray[np.float64]) -> float:

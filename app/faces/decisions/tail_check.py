@@ -6,6 +6,7 @@ import numpy as np
 
 from app.faces.decisions.calibration import SUPPORT, GroupTail
 from app.faces.decisions.scores import LabelledFaces, ScoreDistribution, impostor_scores
+from app.faces.decisions.tail import TailPrior
 
 _HIDDEN = 0.1  # share of the pairs that the extrapolation knows: one decade less
 _FEWEST_PAIRS = 200_000  # a tenth of them is still enough for a table
@@ -44,8 +45,8 @@ def check_tail(scores: ScoreDistribution, seed: int = 0) -> TailCheck | None:
 class SmallGroupCheck:
     """Thresholds for one rate from a few people of a group, against that of the whole group.
 
-    `alone` is the root mean square error with the shape that the few people's pairs have, `shared`
-    that with a given shape.
+    `alone` is the root mean square error of a tail that is fitted to the few people's pairs only,
+    `shared` that with a prior.
     """
 
     rate: float
@@ -55,12 +56,12 @@ class SmallGroupCheck:
 
 
 def check_small_group(
-    faces: LabelledFaces, shape: float, people: int = 220, seed: int = 0
+    faces: LabelledFaces, prior: TailPrior, people: int = 220, seed: int = 0
 ) -> SmallGroupCheck | None:
     """Extrapolate from pairs of `people` random people with one face each, to the lowest rate that
     all pairs of the group support.
 
-    `shape` should come from other groups. None for groups of fewer than 200,000 pairs.
+    `prior` should come from other groups. None for groups of fewer than 200,000 pairs.
     """
     whole = impostor_scores(faces)
     if whole.pairs < _FEWEST_PAIRS:
@@ -72,7 +73,7 @@ def check_small_group(
         rows = rng.permutation(len(faces))
         _, first = np.unique(faces.person[rows], return_index=True)
         few = impostor_scores(faces.take(rows[rng.permutation(first)[:people]]))
-        tails = (GroupTail(few), GroupTail(few, shape))
+        tails = (GroupTail(few), GroupTail(few, prior))
         errors.append([tail.extrapolated_threshold_at(rate) for tail in tails])
     measured = whole.threshold_at(rate)
     alone, shared = np.sqrt(((np.array(errors) - measured) ** 2).mean(axis=0)).tolist()

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from app.faces.decisions.scores import LabelledFaces, ScoreDistribution
+from app.faces.decisions.calibration import tail_scores
+from app.faces.decisions.scores import LabelledFaces, ScoreDistribution, impostor_scores
+from app.faces.decisions.tail import prior_of
 from app.faces.decisions.tail_check import check_small_group, check_tail
 from app.vectors import l2_normalize
 
@@ -37,12 +39,17 @@ def test_a_small_group_is_not_checked() -> None:
     assert check_tail(distribution(np.linspace(0.0, 0.5, 50_000))) is None
 
 
-def test_few_people_are_compared_with_all_of_their_group() -> None:
-    embeddings = l2_normalize(np.random.default_rng(0).normal(size=(800, 16)))
+def random_faces(seed: int) -> LabelledFaces:
+    embeddings = l2_normalize(np.random.default_rng(seed).normal(size=(800, 16)))
     person = np.array([f"person {n}" for n in range(800)])
-    faces = LabelledFaces(embeddings, person, person, np.zeros(800, dtype=np.float32))
-    check = check_small_group(faces, shape=-1 / 7.5)  # of cosines of 16 dimensions
+    return LabelledFaces(embeddings, person, person, np.zeros(800, dtype=np.float32))
+
+
+def test_few_people_are_compared_with_all_of_their_group() -> None:
+    faces = random_faces(0)
+    prior = prior_of([tail_scores(impostor_scores(random_faces(1)))])
+    check = check_small_group(faces, prior)
     assert check is not None
     assert check.rate == pytest.approx(10 / (800 * 799 / 2))
     assert 0.0 < check.shared < check.alone < 0.1
-    assert check_small_group(faces.take(np.arange(300)), shape=-0.1) is None
+    assert check_small_group(faces.take(np.arange(300)), prior) is None
