@@ -12,10 +12,10 @@ from app.settings import PROJECT, Settings
 SHIPPED = PROJECT / "models" / str(Settings.model_fields["face_model"].default)
 """The default model."""
 
-TRAINED = PROJECT / "models" / "sima-face-10"
+TRAINED = PROJECT / "models" / "sima-face-11"
 """The model as it was trained, in floating point."""
 
-OTHER = PROJECT / "models" / "sima-face-10-int8"
+OTHER = TRAINED
 """A shipped model with another embedding space than the default."""
 
 
