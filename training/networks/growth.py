@@ -1,7 +1,7 @@
 """Loads the weights of a smaller network, so that the larger one computes the same at first.
 
-After Chen et al. 2016 (Net2Net), with zeros where what is new meets what was there: new filters and
-blocks are random, and the weights that read them are zero until training changes them.
+After Chen et al. 2016 (Net2Net), but new filters and blocks are random, and the weights that read
+their outputs are zero until training changes them.
 """
 
 import re
