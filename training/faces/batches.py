@@ -1,6 +1,6 @@
 """Training batches as a pure function of (seed, step), so that a resumed run gets the same ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -197,6 +197,6 @@ class IdentityBatches(_PhotoBatches):
         return rng.choice(members, self._photos, replace=len(members) < self._photos)
 
 
-def load_from(batches: Batches, first: int, last: int, workers: int) -> DataLoader[Batch]:
-    """Batches of the steps `first` to `last - 1` in order, prepared by `workers` processes."""
-    return DataLoader(batches, batch_size=None, sampler=range(first, last), num_workers=workers)
+def load_from(batches: Batches, items: Sequence[int]) -> DataLoader[Batch]:
+    """The batches of `items`, in order, prepared by a process of its own."""
+    return DataLoader(batches, batch_size=None, sampler=items, num_workers=1)

@@ -57,7 +57,8 @@ class RunConfig(_Part):
 
     With `minutes` the run ends by the clock instead, after any number of steps, and the cool-down
     takes the last `cooldown_share` of the time. `freeze_stem` keeps the three convolutions before
-    the pool, for further training of a network (`--start`).
+    the pool, for further training of a network (`--start`). Each of `processes` processes, of
+    `threads` threads, has a batch of its own in every step, and the mean of their gradients counts.
     """
 
     seed: int = 1
@@ -72,9 +73,11 @@ class RunConfig(_Part):
     weight_decay: float = 0.02
     ema_decay: float = 0.998
     freeze_stem: bool = False
+    optimizer: Literal["adamw", "soap"] = "adamw"
     evaluate_every: int = 500
     save_every: int = 250
     threads: int = 2
+    processes: int = 1
     compile: bool = True
 
 

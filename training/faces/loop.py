@@ -4,12 +4,14 @@ import csv
 import signal
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from training.faces.augment import CropSpec
@@ -18,6 +20,8 @@ from training.faces.checkpoint import Average, Progress, load_checkpoint, save_c
 from training.faces.config import RunConfig
 from training.faces.measure import StudentMetrics, measure_student
 from training.faces.objectives import BatchLoss, Objective
+from training.faces.optimizers import make_optimizer
+from training.faces.parallel import Exchange, Order, exchange_with_helpers
 from training.faces.pixels import to_network
 from training.faces.schedule import ByTheClock, Moment, Schedule, WarmupStableDecay
 from training.networks.growth import load_smaller
@@ -72,12 +76,8 @@ class TrainingRun:
         # The compiled module shares the weights; it is about 20 % faster on two CPU cores.
         self._forward = torch.compile(self._network) if config.compile else self._network
         self._average = Average(self._network, config.ema_decay)
-        self._optimizer = torch.optim.AdamW(
-            [weight for weight in self._network.parameters() if weight.requires_grad],
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,  # one pass over each weight; a third of the time on one CPU core
-        )
+        self._weights = [weight for weight in self._network.parameters() if weight.requires_grad]
+        self._optimizer = make_optimizer(self._weights, config)
         self._progress = load_checkpoint(
             self.checkpoint, self._network, self._average, self._optimizer
         )
@@ -103,29 +103,54 @@ class TrainingRun:
         schedule = self._schedule(cool_down_now)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        size = sum(weight.numel() for weight in self._weights)
+        help_from = partial(self._help, progress.step, schedule.last_step)
+        with exchange_with_helpers(self._config.processes, size, help_from) as exchange:
+            self._lead(exchange, schedule)
+        self._save()
+        return progress
+
+    def _lead(self, exchange: Exchange, schedule: Schedule) -> None:
+        progress = self._progress
         losses: list[BatchLoss] = []
-        loader = load_from(self._objective.batches, progress.step, schedule.last_step, workers=1)
-        name = self._objective.name
         total = schedule.last_step if self._config.minutes is None else None
         began = time.monotonic()
+        name = self._objective.name
         with tqdm(total=total, initial=progress.step, desc=name, mininterval=5) as bar:
-            for batch in loader:
+            for batch in self._batches(exchange, progress.step, schedule.last_step):
                 now = Moment(progress.step, time.monotonic() - began)
                 rate = schedule.rate(now)
-                losses.append(self._step(batch, rate))
+                finished = schedule.finished(now._replace(step=progress.step + 1))
+                losses.append(self._compute_gradients(batch))
+                order = Order(rate, last=finished or self._stopped)
+                exchange.average(self._weights, order)
+                self._update(rate)
+                self._average.update(self._network, progress.step)
                 progress.step += 1
                 bar.update()
-                finished = schedule.finished(now._replace(step=progress.step))
                 if finished or progress.step % self._config.evaluate_every == 0:
                     row = self._evaluate(rate, losses, time.monotonic() - began)
                     bar.set_postfix(loss=f"{row.loss:.4f}", fnir=f"{row.fnir_at_fpir_1e2:.4f}")
                     losses = []
                 if progress.step % self._config.save_every == 0:
                     self._save()
-                if finished or self._stopped:
+                if order.last:
                     break
-        self._save()
-        return progress
+
+    def _help(self, first: int, last: int, exchange: Exchange) -> None:
+        """The same steps in a further process, on its own batches."""
+        torch.set_num_threads(1)  # a forked process has none of the threads of its parent
+        for batch in self._batches(exchange, first, last):
+            self._compute_gradients(batch)
+            order = exchange.average(self._weights, Order(0.0, last=False))
+            self._update(order.rate)
+            if order.last:
+                break
+
+    def _batches(self, exchange: Exchange, first: int, last: int) -> DataLoader[Batch]:
+        """Of each step's batches, one for each process, those of the process of `exchange`."""
+        steps = range(first * exchange.processes, last * exchange.processes)
+        return load_from(self._objective.batches, steps[exchange.number :: exchange.processes])
 
     def _schedule(self, cool_down_now: bool) -> Schedule:
         config, progress = self._config, self._progress
@@ -146,9 +171,7 @@ class TrainingRun:
             config.cooldown_steps,
         )
 
-    def _step(self, batch: Batch, rate: float) -> BatchLoss:
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+    def _compute_gradients(self, batch: Batch) -> BatchLoss:
         self._network.train()
         crops = to_network(batch.pixels, self._config.network, self._device)
         with torch.autocast(self._device.type, torch.bfloat16):
@@ -156,10 +179,13 @@ class TrainingRun:
         result = self._objective(embeddings.float(), batch)
         self._optimizer.zero_grad(set_to_none=True)
         result.loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), _MAX_GRADIENT_NORM)
-        self._optimizer.step()
-        self._average.update(self._network, self._progress.step)
         return BatchLoss(result.loss.detach(), result.active)
+
+    def _update(self, rate: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        torch.nn.utils.clip_grad_norm_(self._weights, _MAX_GRADIENT_NORM)
+        self._optimizer.step()
 
     def _evaluate(self, rate: float, losses: list[BatchLoss], seconds: float) -> LogRow:
         """Measure the averaged weights and append a line to the log."""

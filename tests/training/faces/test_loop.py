@@ -9,6 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="requires the extra `train`")
 
+from torch import Tensor
+
 from app.faces.pipeline.embed import load_embedder
 from app.inference.manifest import Training, read_manifest, write_manifest
 from tests.training.faces.patterns import (
@@ -76,6 +78,29 @@ def test_a_stem_of_random_weights_cannot_be_frozen(tmp_path: Path) -> None:
     objective = Distillation(config, training_data(photos))
     with pytest.raises(ValueError, match="--start"):
         TrainingRun(tmp_path, config, SPEC, objective, photos)
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """A step of two processes with half of a batch each changes the weights as one step does."""
+    photos = with_targets(synthetic_crops(6, 2))
+    start = {
+        name: value.clone() for name, value in InceptionResnetV1(16, 0.25).state_dict().items()
+    }
+
+    def changed(processes: int) -> dict[str, Tensor]:
+        config = tiny_config(3, 0).model_copy(update={"processes": processes, "optimizer": "soap"})
+        folder = tmp_path / str(processes)
+        objective = Distillation(config, training_data(photos))
+        assert TrainingRun(folder, config, SPEC, objective, photos, start).run().step == 3
+        content = torch.load(folder / "checkpoint.pt", weights_only=True)
+        assert content["optimizer"]["steps"] == 3
+        return {name: value - start[name] for name, value in content["network"].items()}
+
+    alone, together = changed(1), changed(2)
+    last = "last_linear.weight"
+    assert not torch.equal(alone[last], together[last]), "the second process has other crops"
+    likeness = torch.cosine_similarity(alone[last].flatten(), together[last].flatten(), dim=0)
+    assert float(likeness) > 0.5
 
 
 @pytest.mark.slow
