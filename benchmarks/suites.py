@@ -46,6 +46,7 @@ FULL: Sequence[Benchmark] = (
     Benchmark("compat_cost"),
     Benchmark("search", peers=("faiss",)),
     Benchmark("large_gallery", ("--engines", "faiss", "faiss:mapped"), peers=("faiss",)),
+    Benchmark("ten_million"),
     Benchmark("enroll_throughput"),
     Benchmark("person_search"),
     Benchmark("audit_cost"),

@@ -64,8 +64,16 @@ class VectorIndex(Protocol):
         """Delete all rows and set `revision` to 0."""
         ...
 
-    def flush(self) -> None:
-        """Write the applied changes to disk, if the engine stores anything on disk itself."""
+    def flush(self) -> bool:
+        """Begin to write the applied changes to disk, if the engine stores anything there itself.
+
+        Rows may be changed meanwhile; these changes are not part of what is written. Returns False
+        if an earlier state is still being written, and nothing was begun.
+        """
+        ...
+
+    def wait_until_flushed(self) -> None:
+        """Wait for the end of what `flush` began."""
         ...
 
     def purge(self) -> None:

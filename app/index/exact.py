@@ -53,8 +53,12 @@ class ExactIndex:
         self._ids, self._rows = self._ids[:0], self._rows[:0]
         self.revision = 0
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Does nothing: the index is not stored on disk."""
+        return True
+
+    def wait_until_flushed(self) -> None:
+        """Does nothing: nothing is written."""
 
     def purge(self) -> None:
         """Delete all rows."""

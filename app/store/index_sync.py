@@ -19,7 +19,8 @@ from app.vectors import Ids, Matrix, Neighbor
 
 IndexFactory = Callable[[Collection], VectorIndex]
 
-_FLUSH_EVERY = 5_000  # journal rows
+_FLUSH_EVERY = 5_000  # journal rows, at least
+_FLUSH_SHARE = 0.01  # of the index: a snapshot is written as a whole
 
 
 class _OpenIndex:
@@ -32,9 +33,9 @@ class _OpenIndex:
         self.unflushed_deletions = False
 
     def flush(self) -> None:
-        """Writes a snapshot; the caller holds the write lock."""
-        self.index.flush()
-        self.unflushed_rows, self.unflushed_deletions = 0, False
+        """Begins to write a snapshot, unless one is being written; needs the write lock."""
+        if self.index.flush():
+            self.unflushed_rows, self.unflushed_deletions = 0, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,11 @@ class IndexSync:
     def flush_deletions(self, session: Session, collection: Collection) -> None:
         """Replaces the snapshot if it contains deleted templates."""
         opened = self._up_to_date(session, collection)
-        with opened.lock.gen_wlock():
-            if opened.unflushed_deletions:
+        while opened.unflushed_deletions:
+            opened.index.wait_until_flushed()
+            with opened.lock.gen_wlock():
                 opened.flush()
+        opened.index.wait_until_flushed()
 
     @contextmanager
     def exclusive(
@@ -175,7 +178,7 @@ class IndexSync:
         index.revision = collection.revision
         opened.unflushed_rows += len(rows)
         opened.unflushed_deletions = opened.unflushed_deletions or bool(deleted)
-        if opened.unflushed_rows >= _FLUSH_EVERY:
+        if opened.unflushed_rows >= max(_FLUSH_EVERY, _FLUSH_SHARE * index.size()):
             opened.flush()
 
     def _reload(self, session: Session, collection: Collection, opened: _OpenIndex) -> None:

@@ -10,7 +10,7 @@ from app.errors import InvalidSetting, NotReady
 from app.index.base import VectorIndex
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
-from app.index.faiss.row_blocks import in_files, in_memory
+from app.index.faiss.row_blocks import IN_MEMORY, in_files
 from app.index.faiss.snapshot import unencrypted_snapshots
 from app.index.shared.pgvector import PgVectorIndex
 from app.logs import get_logger
@@ -115,7 +115,7 @@ def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
             "SIMA_INDEX_URL: faiss:mapped stores unencrypted vectors on disk; use faiss: with "
             "encryption keys"
         )
-    allocate = in_files(folder) if mapped else in_memory
+    storage = in_files(folder) if mapped else IN_MEMORY
 
     def open_index(collection: Collection) -> VectorIndex:
         return FaissIndex(
@@ -123,7 +123,7 @@ def _faiss(folder: Path, keyring: Keyring, mapped: bool) -> IndexFactory:
             folder / f"collection-{collection.row_id}.faiss",
             _key(collection),
             keyring=keyring if _is_of_people(collection) else Keyring(),
-            allocate=allocate,
+            storage=storage,
         )
 
     return open_index

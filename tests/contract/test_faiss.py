@@ -4,7 +4,9 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,35 +78,132 @@ def test_slots_of_deleted_rows_are_reused() -> None:
     rows.upsert(numbered(2_000), vectors[:2_000])
     rows.wait_for_rebuild()
     sink = io.BytesIO()
-    rows.write(sink)
+    rows.freeze()(sink)
     for turn in range(1, 6):
         rows.delete(numbered(1_000, first=1_000 * turn - 999))
         rows.upsert(numbered(1_000, first=1_000 * turn + 1_001), vectors[1_000:2_000])
     rows.wait_for_rebuild()
     again = io.BytesIO()
-    rows.write(again)
+    rows.freeze()(again)
     assert rows.size() == 2_000
     assert len(again.getvalue()) < 1.5 * len(sink.getvalue())
 
 
+def assert_alike(index: FaissIndex, oracle: FaissIndex, probes: Matrix) -> None:
+    """The same rows; similarities differ by the rounding of half precision only."""
+    answers = zip(index.search(probes, 5), oracle.search(probes, 5), strict=True)
+    for found, expected in answers:
+        assert {n.row_id for n in found} == {n.row_id for n in expected}
+        for ours, theirs in zip(found, expected, strict=True):
+            assert ours.similarity == pytest.approx(theirs.similarity, abs=2e-4)
+            assert ours.similarity <= 1.0
+
+
 def test_mapped_vectors_give_the_same_answers(tmp_path: Path) -> None:
     vectors = clustered(20_000, 32)
-    mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
+    mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, storage=in_files(tmp_path))
     plain = FaissIndex(32, quantize_from=1_000)
     for one in (mapped, plain):
         one.upsert(numbered(20_000), vectors)
         one.delete(numbered(50, first=101))
-    assert mapped.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
+    assert_alike(mapped, plain, vectors[:200])
     mapped.revision = 2
     mapped.close()
     assert [file.name for file in tmp_path.iterdir()] == ["a.faiss"], "the files are unlinked"
-    again = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, allocate=in_files(tmp_path))
-    assert again.search(vectors[:200], 5) == plain.search(vectors[:200], 5)
+    again = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, storage=in_files(tmp_path))
+    assert_alike(again, plain, vectors[:200])
+
+
+def test_a_snapshot_in_another_precision_is_ignored(tmp_path: Path) -> None:
+    """So that vectors in memory are exact after `faiss:mapped` was in use."""
+    file, vectors = tmp_path / "a.faiss", clustered(2_000, 32)
+    mapped = FaissIndex(32, file, "key", 1_000, storage=in_files(tmp_path))
+    mapped.upsert(numbered(2_000), vectors)
+    mapped.revision = 1
+    mapped.close()
+    assert FaissIndex(32, file, "key", 1_000, storage=in_files(tmp_path)).size() == 2_000
+    assert FaissIndex(32, file, "key", 1_000).size() == 0
+
+
+class Slow(io.BytesIO):
+    """A stream that lets another thread work before each write."""
+
+    def __init__(self, between: Callable[[], None]) -> None:
+        super().__init__()
+        self._between = between
+
+    def write(self, data: object, /) -> int:
+        self._between()
+        return super().write(data)  # type: ignore[arg-type]  # any buffer
+
+
+def test_rows_may_change_while_a_snapshot_is_written() -> None:
+    """What is read has the state of `freeze`, once the later changes were applied again."""
+    vectors = clustered(60_000, 32)
+    rows, oracle = QuantizedRows(32), ExactIndex(32)
+    for one in (rows, oracle):
+        one.upsert(numbered(40_011), vectors[:40_011])  # the last block of codes is incomplete
+        one.delete(numbered(11, first=40_001))
+    write = rows.freeze()
+    turns = iter(range(100))
+
+    def change(one: QuantizedRows | ExactIndex, turn: int) -> None:
+        one.delete(numbered(100, first=1 + 200 * turn))
+        one.upsert(numbered(500, first=50_000 + 500 * turn), vectors[40_100 + 500 * turn :][:500])
+        one.upsert(numbered(10, first=150 + 200 * turn), vectors[59_000 + 10 * turn :][:10])
+
+    stream = Slow(lambda: change(rows, next(turns)))
+    write(stream)
+    changes = next(turns)
+    assert changes >= 4
+    stream.seek(0)
+    again = QuantizedRows(32)
+    again.read(stream)
+    assert again.size() == oracle.size() == 40_000
+    for turn in range(changes):
+        change(again, turn)
+        change(oracle, turn)
+    for one in (rows, again):
+        assert sorted(one.ids()) == sorted(oracle.ids())
+        same = 0
+        for probe in vectors[::600]:
+            found, expected = one.search(probe[None], 5)[0], oracle.search(probe[None], 5)[0]
+            same += len({n.row_id for n in found} & {n.row_id for n in expected})
+        assert same >= 0.99 * 500
+        one.close()
+
+
+def test_flushing_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a snapshot is being written, rows are added and found, and no other one is begun."""
+    file, allowed = tmp_path / "a.faiss", threading.Event()
+    write = os.fsync
+
+    def slow(descriptor: int) -> None:
+        allowed.wait()
+        write(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    index, vectors = FaissIndex(32, file, "key", 1_000), clustered(3_000, 32)
+    index.upsert(numbered(2_000), vectors[:2_000])
+    index.revision = 1
+    assert index.flush()
+    index.upsert(numbered(1_000, first=2_001), vectors[2_000:])
+    index.revision = 2
+    assert index.search(vectors[2_500:2_501], 1)[0][0].row_id == 2_501
+    assert not index.flush(), "the first one is being written"
+    allowed.set()
+    index.wait_until_flushed()
+    assert FaissIndex(32, file, "key", 1_000).revision == 1
+    index.close()
+    again = FaissIndex(32, file, "key", 1_000)
+    assert (again.revision, again.size()) == (2, 3_000)
 
 
 def test_without_space_for_files_vectors_are_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    index = FaissIndex(8, quantize_from=1, allocate=in_files(tmp_path / "file"))
+    index = FaissIndex(8, quantize_from=1, storage=in_files(tmp_path / "file"))
     index.upsert(numbered(2_000), clustered(2_000, 8))
     assert index.search(clustered(2_000, 8)[:1], 1)[0][0].row_id == 1
 
@@ -131,6 +230,7 @@ def test_a_deleted_vector_is_not_in_the_snapshot(tmp_path: Path, quantize_from: 
     index.upsert(numbered(5_000), vectors)
     index.revision = 1
     index.flush()
+    index.wait_until_flushed()
     assert vectors[6].tobytes() in file.read_bytes(), "not deleted yet"
     index.delete(numbered(1, first=7))
     index.upsert(numbered(1, first=9), -vectors[8:9])
@@ -209,7 +309,7 @@ def test_a_snapshot_of_an_earlier_format_is_ignored_and_replaced(
     record = log.records[0]
     for words in (
         "index_snapshot_ignored",
-        "format is 2, expected 3",
+        "format is 2, expected 4",
         "rebuilding from the database",
     ):
         assert words in str(record.msg)

@@ -4,9 +4,11 @@ Exact search for small collections; from `quantize_from` rows on, candidates are
 product-quantized codes and re-ranked exactly (ADR 8).
 """
 
+import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 import faiss
 import numpy as np
@@ -15,7 +17,7 @@ from app.crypto.keyring import Keyring
 from app.crypto.stream import DecryptingReader, EncryptingWriter, Readable, Writable
 from app.errors import DecryptionFailed
 from app.index.faiss.quantized import QuantizedRows
-from app.index.faiss.row_blocks import Allocate, in_memory
+from app.index.faiss.row_blocks import IN_MEMORY, Storage
 from app.index.faiss.snapshot import (
     SnapshotHeader,
     open_snapshot,
@@ -38,7 +40,9 @@ class _Rows(Protocol):
     def delete(self, ids: Ids) -> None: ...
     def search(self, probes: Matrix, k: int) -> list[list[Neighbor]]: ...
     def size(self) -> int: ...
-    def write(self, stream: Writable) -> None: ...
+    @property
+    def rebuilding(self) -> bool: ...
+    def freeze(self) -> Callable[[Writable], None]: ...
     def read(self, stream: Readable) -> None: ...
     def ids(self) -> Ids: ...
     def close(self) -> None: ...
@@ -85,17 +89,30 @@ class FlatRows:
     def close(self) -> None:
         """Does nothing: there is no background work."""
 
+    @property
+    def rebuilding(self) -> bool:
+        """Never: there are no codes."""
+        return False
+
     def all_rows(self) -> tuple[Ids, Matrix]:
         """All ids and vectors, in the same order."""
         ids = faiss.vector_to_array(self._index.id_map)
         return ids, self._index.index.reconstruct_n(0, self.size())
 
-    def write(self, stream: Writable) -> None:
-        """Write FAISS's serialization of the index."""
-        stream.write(faiss.serialize_index(self._index).data)
+    def freeze(self) -> Callable[[Writable], None]:
+        """A function that writes FAISS's serialization of the rows as they are now."""
+        serialized = faiss.serialize_index(self._index)
+
+        def write(stream: Writable) -> None:
+            stream.write(serialized.data)
+
+        return write
 
     def read(self, stream: Readable) -> None:
-        """Read what `write` wrote. Raises RuntimeError, and ValueError for another index type."""
+        """Read what a function of `freeze` wrote.
+
+        Raises RuntimeError, and ValueError for another index type.
+        """
         found = faiss.deserialize_index(np.frombuffer(stream.read(), dtype=np.uint8))
         if not isinstance(found, faiss.IndexIDMap2):
             raise ValueError("not an index with ids")
@@ -118,13 +135,14 @@ class FaissIndex:
         key: str = "",
         quantize_from: int = QUANTIZE_FROM,
         keyring: Keyring | None = None,
-        allocate: Allocate = in_memory,
+        storage: Storage = IN_MEMORY,
     ) -> None:
         self.revision = 0
         self._keyring = keyring or Keyring()
         self._dimension, self._snapshot, self._key = dimension, snapshot, key
-        self._quantize_from, self._allocate = quantize_from, allocate
+        self._quantize_from, self._storage = quantize_from, storage
         self._saved_revision = 0
+        self._writer: threading.Thread | None = None
         self._rows: _Rows = FlatRows(dimension)
         self._load()
 
@@ -139,7 +157,7 @@ class FaissIndex:
         rows = np.ascontiguousarray(vectors[list(last.values())], dtype=np.float32)
         self._rows.upsert(distinct, rows)
         if isinstance(self._rows, FlatRows) and self._rows.size() >= self._quantize_from:
-            quantized = QuantizedRows(self._dimension, self._allocate)
+            quantized = QuantizedRows(self._dimension, self._storage)
             quantized.upsert(*self._rows.all_rows())
             self._rows = quantized
 
@@ -160,29 +178,44 @@ class FaissIndex:
         """Number of rows."""
         return self._rows.size()
 
+    @property
+    def rebuilding(self) -> bool:
+        """Whether new codes are being computed, or wait for the next change of rows."""
+        return self._rows.rebuilding
+
     def clear(self) -> None:
         """Delete all rows and set the revision to 0; the snapshot is kept until `flush`."""
+        self.wait_until_flushed()
         self._rows.close()
         self._rows = FlatRows(self._dimension)
         self.revision = 0
 
-    def flush(self) -> None:
-        """Write the snapshot; an error is logged, since the database has all rows.
+    def flush(self) -> bool:
+        """Let a thread write the snapshot, of the rows as they are now.
 
-        A newer snapshot of another process is kept: this one may contain rows deleted since.
+        Returns False, and does nothing, while the thread writes an earlier one. A newer snapshot of
+        another process is kept: this one may contain rows deleted since. An error is logged, since
+        the database has all rows.
         """
-        if self._snapshot is None or self.revision == self._saved_revision:
-            return
-        if stored_revision(self._snapshot, self._key) > self.revision:
-            return
+        if self._writer is not None and self._writer.is_alive():
+            return False
+        file = self._snapshot
+        if file is None or self.revision == self._saved_revision:
+            return True
+        if stored_revision(file, self._key) > self.revision:
+            return True
         kind = _FLAT if isinstance(self._rows, FlatRows) else _QUANTIZED
         encrypted = bool(self._keyring)
         header = SnapshotHeader(self._key, kind, self.revision, self._dimension, encrypted)
-        try:
-            write_snapshot(self._snapshot, header, self._write)
-            self._saved_revision = self.revision
-        except OSError as error:
-            _log.warning("index_snapshot_not_written", error=error.strerror)
+        arguments = (file, header, self._rows.freeze())
+        self._writer = threading.Thread(target=self._write, args=arguments, daemon=True)
+        self._writer.start()
+        return True
+
+    def wait_until_flushed(self) -> None:
+        """Wait until the snapshot has been written."""
+        if self._writer is not None:
+            self._writer.join()
 
     def purge(self) -> None:
         """Delete all rows and the snapshot file."""
@@ -193,20 +226,31 @@ class FaissIndex:
 
     def close(self) -> None:
         """Write the snapshot and stop background work."""
+        self.wait_until_flushed()
         self.flush()
+        self.wait_until_flushed()
         self._rows.close()
 
     def ids(self) -> Ids:
         """All ids, in no particular order."""
         return self._rows.ids()
 
-    def _write(self, stream: IO[bytes]) -> None:
-        if not self._keyring:
-            self._rows.write(stream)
-            return
-        encrypting = EncryptingWriter(stream, self._keyring, self._key)
-        self._rows.write(encrypting)
-        encrypting.finish()
+    def _write(
+        self, file: Path, header: SnapshotHeader, write_rows: Callable[[Writable], None]
+    ) -> None:
+        def write(stream: Writable) -> None:
+            if not self._keyring:
+                write_rows(stream)
+                return
+            encrypting = EncryptingWriter(stream, self._keyring, self._key)
+            write_rows(encrypting)
+            encrypting.finish()
+
+        try:
+            write_snapshot(file, header, write)
+            self._saved_revision = header.revision
+        except OSError as error:
+            _log.warning("index_snapshot_not_written", error=error.strerror)
 
     def _load(self) -> None:
         if self._snapshot is None or not self._snapshot.is_file():
@@ -217,7 +261,7 @@ class FaissIndex:
                 body = self._body(stream)
                 rows: _Rows = FlatRows(self._dimension)
                 if header.kind == _QUANTIZED:
-                    rows = QuantizedRows(self._dimension, self._allocate)
+                    rows = QuantizedRows(self._dimension, self._storage)
                 rows.read(body)
                 if body.read(1):
                     raise ValueError("unexpected bytes after the rows")

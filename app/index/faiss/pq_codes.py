@@ -2,57 +2,94 @@
 
 Codes have 4 bits per sub-quantizer and are compared with SIMD shuffles (Andre et al. 2015, FAISS's
 `IndexPQFastScan`). FAISS cannot delete or change a code there, so a code is marked as deleted
-until all codes are rebuilt. A rebuild runs in a thread; the next writer installs the new codes, and
-the old codes answer until then.
+until all codes are rebuilt.
 """
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.index.faiss.row_blocks import RowBlocks
+from app.crypto.stream import Readable, Writable
 from app.vectors import Ids, Matrix
 
-_TRAINING_ROWS = 20_000
-_BLOCK = 20_000  # rows encoded between two checks for cancellation
 # (least dimension, dimensions per sub-quantizer), measured in ADR 8
 _DIMENSIONS_PER_CODE = ((512, 8), (256, 4), (65, 2), (0, 1))
 # Candidates (at least, per neighbor asked for) with one dimension per code, and with more
 _FINE, _COARSE = (192, 16), (256, 80)
+_GROWTH = 1.25  # of the arrays, whose copying delays requests
+_CHUNK = 1 << 24  # bytes of codes that are read or written at a time
+_NONE = -1
 DELETED = -1
 """Slot of a code whose row was deleted or changed."""
 
 
-@dataclass(slots=True)
-class PQCodes:
-    """Codes by position in `index`. `slots` has the row slot of each position, or DELETED;
-    `trained_rows` is the number of rows when the quantizer was trained."""
+class CodesHead(NamedTuple):
+    """Sizes of stored codes: bytes of the quantizer, number of codes, and rows at training."""
 
-    index: faiss.Index
-    slots: NDArray[np.int64]
+    quantizer: int
+    codes: int
     trained_rows: int
 
-    @property
-    def fine(self) -> bool:
-        """Whether every dimension has a separate sub-quantizer."""
-        assert isinstance(self.index, faiss.IndexPQFastScan)
-        return int(self.index.pq.M) == int(self.index.d)
+
+class PQCodes:
+    """Codes by position, the slot of each position, and the position of each slot.
+
+    One thread at a time may change the codes; others may search between changes, and write what
+    `freeze` returned at any time.
+    """
+
+    def __init__(self, quantizer: NDArray[np.uint8], trained_rows: int) -> None:
+        """`quantizer` is FAISS's serialization of a trained index without codes.
+
+        Raises RuntimeError or ValueError if it is not.
+        """
+        self._quantizer, self.trained_rows = quantizer, trained_rows
+        index = faiss.deserialize_index(quantizer)
+        if not isinstance(index, faiss.IndexPQFastScan):
+            raise ValueError("not an index of product-quantization codes")
+        self._index = index
+        self._slots: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._positions: NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._moving = threading.Lock()  # held while FAISS may move the codes
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @classmethod
+    def train(cls, sample: Matrix, rows: int) -> "PQCodes":
+        """Codes for `rows` rows of which `sample` are some; without any code yet."""
+        dimension = sample.shape[1]
+        codes = _code_count(dimension)
+        index = faiss.IndexPQFastScan(dimension, codes, 4, faiss.METRIC_INNER_PRODUCT)
+        index.train(sample)
+        return cls(faiss.serialize_index(index), rows)
 
     def add(self, slots: Ids, vectors: Matrix) -> None:
-        """Encode rows and append their codes."""
-        first = self.index.ntotal
-        self.index.add(vectors)
-        if first + len(slots) > len(self.slots):
-            more = max(first + len(slots), 2 * len(self.slots)) - len(self.slots)
-            self.slots = np.concatenate([self.slots, np.full(more, DELETED)])
-        self.slots[first : first + len(slots)] = slots
+        """Encode rows and append their codes; the slots have no codes."""
+        first, last = len(self), len(self) + len(slots)
+        with self._moving:
+            self._index.add(vectors)
+        self._slots = _grown(self._slots, last)
+        self._slots[first:last] = slots
+        if len(slots):
+            self._positions = _grown(self._positions, int(slots.max()) + 1)
+            self._positions[slots] = np.arange(first, last)
+
+    def mark_deleted(self, slots: Ids) -> None:
+        """Exclude the codes of these slots from searches; slots without a code are ignored."""
+        known = slots[slots < len(self._positions)]
+        positions = self._positions[known]
+        self._slots[positions[positions != _NONE]] = DELETED
+        self._positions[known] = _NONE
 
     def candidates_for(self, k: int) -> int:
         """Number of candidates that almost always contain the `k` nearest rows (ADR 8)."""
-        least, per_neighbor = _FINE if self.fine else _COARSE
+        fine = int(self._index.pq.M) == int(self._index.d)  # every dimension has a code
+        least, per_neighbor = _FINE if fine else _COARSE
         return max(least, per_neighbor * k)
 
     def candidates(self, probes: Matrix, count: int) -> list[Ids]:
@@ -60,75 +97,79 @@ class PQCodes:
 
         Fewer than `count` slots if some of the codes belong to deleted rows.
         """
-        _, positions = self.index.search(probes, count)
-        found = [self.slots[row[row >= 0]] for row in positions]
-        return [slots[slots != DELETED] for slots in found]
+        _, positions = self._index.search(probes, count)
+        found = [self._slots[row[row >= 0]] for row in positions]
+        return [slots[slots != DELETED].astype(np.int64) for slots in found]
 
+    def freeze(self) -> tuple[CodesHead, Callable[[Writable], None]]:
+        """The sizes of the codes as they are now, and a function that writes these codes."""
+        head = CodesHead(len(self._quantizer), len(self), self.trained_rows)
+        slots = self._slots[: head.codes].copy()
+        complete = self._bytes(head.codes // self._block * self._block)  # these no longer change
+        last_block = self._view(self._bytes(head.codes))[complete:].copy()
 
-def encode_rows(rows: RowBlocks, slots: Ids, cancelled: threading.Event) -> PQCodes | None:
-    """Train a quantizer on rows in `slots` and encode all of them; None if cancelled."""
-    dimension = rows.take(slots[:1]).shape[1]
-    index = faiss.IndexPQFastScan(dimension, _code_count(dimension), 4, faiss.METRIC_INNER_PRODUCT)
-    sample = np.random.default_rng(0).permutation(len(slots))[:_TRAINING_ROWS]
-    index.train(rows.take(slots[np.sort(sample)]))
-    codes = PQCodes(index, np.empty(0, dtype=np.int64), len(slots))
-    for start in range(0, len(slots), _BLOCK):
-        if cancelled.is_set():
-            return None
-        block = slots[start : start + _BLOCK]
-        codes.add(block, rows.take(block))
-    return codes
+        def write(stream: Writable) -> None:
+            stream.write(self._quantizer.data)
+            stream.write(slots.data)
+            for start in range(0, complete, _CHUNK):
+                with self._moving:
+                    part = self._view(complete)[start : start + _CHUNK].copy()
+                stream.write(part.data)
+            stream.write(last_block.data)
 
+        return head, write
 
-class CodeRebuild:
-    """Trains and encodes in a thread; rows changed meanwhile are encoded again in `result`.
-
-    With `background` the thread uses one core, so that the others remain for requests.
-    """
-
-    def __init__(self, rows: RowBlocks, slots: Ids, background: bool) -> None:
-        self._rows, self._cancelled, self._background = rows, threading.Event(), background
-        self._changed: list[Ids] = []
-        self._codes: PQCodes | None = None
-        self._thread = threading.Thread(target=self._run, args=(slots,), daemon=True)
-        self._thread.start()
-
-    def record_change(self, slots: Ids) -> None:
-        """Rows in `slots` were added, replaced or deleted."""
-        self._changed.append(slots)
-
-    def result(self, occupied: NDArray[np.bool_], wait: bool) -> PQCodes | None:
-        """The new codes with all recorded changes; None if the thread has not finished or failed.
-
-        With `wait` the thread is joined first. `occupied` has for every slot whether it has a row.
-        """
-        if wait:
-            self._thread.join()
-        if self._thread.is_alive() or self._codes is None:
-            return None
-        codes = self._codes
-        if self._changed:
-            slots = np.unique(np.concatenate(self._changed))
-            codes.slots[np.isin(codes.slots, slots)] = DELETED
-            current = slots[occupied[slots]]
-            if len(current):
-                codes.add(current, self._rows.take(current))
+    @classmethod
+    def read(cls, stream: Readable, head: CodesHead) -> "PQCodes":
+        """Read what `freeze` wrote. Raises ValueError for a truncated stream."""
+        quantizer = np.frombuffer(read_exactly(stream, head.quantizer), np.uint8)
+        codes = cls(quantizer, head.trained_rows)
+        codes._slots = np.frombuffer(bytearray(read_exactly(stream, 4 * head.codes)), np.int32)
+        positions = np.flatnonzero(codes._slots != DELETED)
+        rows = int(codes._slots.max()) + 1 if len(positions) else 0
+        codes._positions = np.full(rows, _NONE, dtype=np.int32)
+        codes._positions[codes._slots[positions]] = positions
+        size = codes._bytes(head.codes)
+        codes._index.codes.resize(size)
+        for start in range(0, size, _CHUNK):
+            part = read_exactly(stream, min(_CHUNK, size - start))
+            codes._view(size)[start : start + len(part)] = np.frombuffer(part, np.uint8)
+        codes._index.ntotal = head.codes
+        codes._index.ntotal2 = codes._padded(head.codes)  # type: ignore[attr-defined]  # of FAISS
         return codes
 
+    def _view(self, size: int) -> NDArray[np.uint8]:
+        """The first `size` bytes of FAISS's codes, valid until codes are added."""
+        found: NDArray[np.uint8] = faiss.rev_swig_ptr(self._index.codes.get(), size)
+        return found
+
+    def _bytes(self, codes: int) -> int:
+        return self._padded(codes) * int(self._index.M2) // 2
+
+    def _padded(self, codes: int) -> int:
+        return (codes + self._block - 1) // self._block * self._block
+
     @property
-    def failed(self) -> bool:
-        """Whether the thread ended without codes."""
-        return not self._thread.is_alive() and self._codes is None
+    def _block(self) -> int:
+        """FAISS stores this many codes together; the last block may be incomplete."""
+        return int(self._index.bbs)
 
-    def cancel(self) -> None:
-        """Stop the thread and wait for its end."""
-        self._cancelled.set()
-        self._thread.join()
 
-    def _run(self, slots: Ids) -> None:
-        if self._background:
-            faiss.omp_set_num_threads(1)
-        self._codes = encode_rows(self._rows, slots, self._cancelled)
+def read_exactly(stream: Readable, size: int) -> bytes:
+    """The next `size` bytes. Raises ValueError if there are fewer."""
+    found = stream.read(size)
+    if len(found) != size:
+        raise ValueError("truncated")
+    return found
+
+
+def _grown(array: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    """`array` with room for `length` elements; new ones are _NONE."""
+    if length <= len(array):
+        return array
+    grown = np.full(max(length, int(_GROWTH * len(array))), _NONE, dtype=np.int32)
+    grown[: len(array)] = array
+    return grown
 
 
 def _code_count(dimension: int) -> int:

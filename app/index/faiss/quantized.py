@@ -4,36 +4,36 @@ Deleted rows are overwritten with zeros and their slots reused. Their codes rema
 deleted, until there are so many of them that all codes are rebuilt.
 """
 
-from typing import TypeVar
+from collections.abc import Callable
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from app.crypto.stream import Readable, Writable
-from app.index.faiss.pq_codes import DELETED, CodeRebuild, PQCodes
-from app.index.faiss.row_blocks import Allocate, RowBlocks, in_memory
+from app.index.faiss.code_rebuild import CodeRebuild
+from app.index.faiss.pq_codes import CodesHead, PQCodes, read_exactly
+from app.index.faiss.row_blocks import IN_MEMORY, RowBlocks, Storage
+from app.index.faiss.slot_map import SlotMap
 from app.vectors import Ids, Matrix, Neighbor, Vector
-
-Number = TypeVar("Number", bound=np.generic)
 
 _ROWS_PER_CANDIDATE = 16  # with fewer, comparing all rows is faster
 _DELETED_CODES, _DELETED_SHARE = 20_000, 0.25  # both exceeded: rebuild
 _GROWTH = 4  # times the rows at training: rebuild
 _LEAST_ROWS = 1_024  # fewer rows have no codes
 _BULK = 10_000  # rows in one call from which on the caller waits for the codes
+_SPARE = 1.25  # growth of the array of ids, whose copying delays requests
 _EMPTY = -1  # id of an empty slot
+_NO_CODES = CodesHead(0, 0, 0)
 
 
 class QuantizedRows:
     """Rows with ids in reusable slots, with codes that select the candidates of a search."""
 
-    def __init__(self, dimension: int, allocate: Allocate = in_memory) -> None:
+    def __init__(self, dimension: int, storage: Storage = IN_MEMORY) -> None:
         self._dimension = dimension
-        self._rows = RowBlocks(dimension, allocate)
-        self._ids: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # by slot; grows by doubling
-        self._positions: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # of codes, by slot
-        self._slots: dict[int, int] = {}  # by id
+        self._rows = RowBlocks(dimension, storage)
+        self._ids: NDArray[np.int64] = np.empty(0, dtype=np.int64)  # by slot, with spare room
+        self._slots = SlotMap()
         self._free: list[int] = []
         self._codes: PQCodes | None = None
         self._rebuild: CodeRebuild | None = None
@@ -46,10 +46,8 @@ class QuantizedRows:
         self._rows.put(slots[:reused], vectors[:reused])
         self._rows.append(vectors[reused:])
         self._ids[slots] = ids
-        self._slots.update(zip(ids.tolist(), slots.tolist(), strict=True))
+        self._slots.put(ids, slots)
         if self._codes is not None:
-            first = self._codes.index.ntotal
-            self._positions[slots] = np.arange(first, first + len(slots))
             self._codes.add(slots, vectors)
         self._record_change(slots)
         self._rebuild_if_degraded(wait=len(ids) >= _BULK)
@@ -82,7 +80,13 @@ class QuantizedRows:
 
     def ids(self) -> Ids:
         """All ids, in no particular order."""
-        return np.array(list(self._slots), dtype=np.int64)
+        used: Ids = self._ids[: len(self._rows)]
+        return np.compress(used != _EMPTY, used)
+
+    @property
+    def rebuilding(self) -> bool:
+        """Whether new codes are being computed, or wait for the next change of rows."""
+        return self._rebuild is not None
 
     def wait_for_rebuild(self) -> None:
         """Wait for a running rebuild of the codes and install them."""
@@ -94,32 +98,51 @@ class QuantizedRows:
             self._rebuild.cancel()
             self._rebuild = None
 
-    def write(self, stream: Writable) -> None:
-        """Write ids, codes and rows; empty slots are zeros."""
-        count, codes = len(self._rows), self._codes
-        index = faiss.serialize_index(codes.index) if codes else np.empty(0, dtype=np.uint8)
-        slots = codes.slots[: codes.index.ntotal] if codes else self._ids[:0]
-        head = np.array([count, len(index), len(slots), codes.trained_rows if codes else 0])
-        for part in (head, self._ids[:count], index, slots, *self._rows.blocks()):
-            stream.write(np.ascontiguousarray(part).data)
+    def freeze(self) -> Callable[[Writable], None]:
+        """A function that writes ids and codes as they are now, and the rows as they are then.
+
+        It may be called in another thread, while rows are changed: the caller applies all later
+        changes again to what is read. Empty slots are zeros.
+        """
+        count = len(self._rows)
+        ids, rows = self._ids[:count].copy(), self._rows
+        codes, write_codes = self._codes.freeze() if self._codes is not None else (_NO_CODES, None)
+        head = np.array([count, rows.dtype.itemsize, *codes], dtype=np.int64)
+
+        def write(stream: Writable) -> None:
+            stream.write(head.data)
+            stream.write(ids.data)
+            if write_codes is not None:
+                write_codes(stream)
+            for block in rows.blocks(count):
+                stream.write(np.ascontiguousarray(block).data)
+
+        return write
 
     def read(self, stream: Readable) -> None:
-        """Read what `write` wrote. Raises ValueError for a truncated stream."""
+        """Read what a function of `freeze` wrote.
+
+        Raises ValueError for a truncated stream, and for rows in another precision.
+        """
         integers = np.dtype(np.int64)
-        count, size, coded, trained_rows = (int(number) for number in _read(stream, integers, 4))
-        self._ids = _read(stream, integers, count)
-        index = _read(stream, np.dtype(np.uint8), size)
-        slots = _read(stream, integers, coded)
+        head = np.frombuffer(read_exactly(stream, 5 * integers.itemsize), integers)
+        count, precision = (int(number) for number in head[:2])
+        codes = CodesHead(*(int(number) for number in head[2:]))
+        if precision != self._rows.dtype.itemsize:
+            raise ValueError(f"vectors have {8 * precision} bits per dimension")
+        self._ids = np.frombuffer(
+            bytearray(read_exactly(stream, count * integers.itemsize)), integers
+        )
+        if codes.codes:
+            self._codes = PQCodes.read(stream, codes)
         while len(self._rows) < count:
             rows = min(_BULK, count - len(self._rows))
-            flat = _read(stream, np.dtype(np.float32), rows * self._dimension)
-            self._rows.append(flat.reshape(rows, self._dimension))
+            flat = read_exactly(stream, rows * self._dimension * precision)
+            vectors = np.frombuffer(flat, self._rows.dtype).reshape(rows, self._dimension)
+            self._rows.append(vectors)
         occupied = np.flatnonzero(self._ids != _EMPTY)
-        self._slots = dict(zip(self._ids[occupied].tolist(), occupied.tolist(), strict=True))
+        self._slots.put(self._ids[occupied], occupied)
         self._free = np.flatnonzero(self._ids == _EMPTY).tolist()
-        self._positions = np.zeros(count, dtype=np.int64)
-        if size:
-            self._install(PQCodes(faiss.deserialize_index(index), slots, trained_rows))
 
     def _allocate_slots(self, count: int) -> tuple[Ids, int]:
         """`count` slots and how many of them are reused; the others follow the last row."""
@@ -127,20 +150,23 @@ class QuantizedRows:
         needed = len(self._rows) + count - len(reused)
         slots = np.array([*reused, *range(len(self._rows), needed)], dtype=np.int64)
         if needed > len(self._ids):
-            more = max(needed, 2 * len(self._ids)) - len(self._ids)
-            self._ids = np.concatenate([self._ids, np.full(more, _EMPTY)])
-            self._positions = np.concatenate([self._positions, np.zeros(more, dtype=np.int64)])
+            grown = np.full(max(needed, int(_SPARE * len(self._ids))), _EMPTY, dtype=np.int64)
+            grown[: len(self._ids)] = self._ids
+            self._ids = grown
         return slots, len(reused)
 
     def _free_slots_of(self, ids: Ids) -> None:
-        found = [slot for one in ids.tolist() if (slot := self._slots.pop(one, -1)) >= 0]
-        slots = np.array(found, dtype=np.int64)
+        slots = self._slots.pop(ids)
         self._ids[slots] = _EMPTY
         self._rows.purge(slots)
         if self._codes is not None:
-            self._codes.slots[self._positions[slots]] = DELETED
-        self._free.extend(found)
+            self._codes.mark_deleted(slots)
+        self._free.extend(slots.tolist())
         self._record_change(slots)
+
+    def _occupied(self, slots: Ids) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self._ids[slots] != _EMPTY
+        return found
 
     def _record_change(self, slots: Ids) -> None:
         if self._rebuild is not None:
@@ -150,32 +176,29 @@ class QuantizedRows:
         """Rebuild the codes if many are deleted or the index has outgrown its quantizer."""
         codes, size = self._codes, self.size()
         if codes is not None:
-            deleted = codes.index.ntotal - size
-            too_many = deleted > _DELETED_CODES and deleted > _DELETED_SHARE * codes.index.ntotal
+            deleted = len(codes) - size
+            too_many = deleted > _DELETED_CODES and deleted > _DELETED_SHARE * len(codes)
             if not too_many and size <= _GROWTH * codes.trained_rows:
                 return
         if size < _LEAST_ROWS or (self._rebuild is not None and not wait):
             return
         self.close()
         occupied = np.flatnonzero(self._ids[: len(self._rows)] != _EMPTY)
-        rebuild = self._rebuild = CodeRebuild(self._rows, occupied, background=not wait)
+        rebuild = CodeRebuild(self._rows, occupied, self._occupied, background=not wait)
+        self._rebuild = rebuild
         if wait:
-            self._install(rebuild.result(self._ids != _EMPTY, wait=True))
+            self._install(rebuild.result(wait=True))
 
     def _install_rebuilt(self, wait: bool) -> None:
         """Install the codes of a finished rebuild."""
         if self._rebuild is not None:
-            self._install(self._rebuild.result(self._ids != _EMPTY, wait))
+            self._install(self._rebuild.result(wait))
         if self._rebuild is not None and self._rebuild.failed:
             self._rebuild = None  # the next change starts another one
 
     def _install(self, codes: PQCodes | None) -> None:
-        if codes is None:
-            return
-        self._codes, self._rebuild = codes, None
-        count = codes.index.ntotal
-        positions = np.flatnonzero(codes.slots[:count] != DELETED)
-        self._positions[codes.slots[positions]] = positions
+        if codes is not None:
+            self._codes, self._rebuild = codes, None
 
     def _exact(self, probe: Vector, wanted: int) -> list[Neighbor]:
         dots = self._rows.dots(probe)
@@ -190,11 +213,5 @@ class QuantizedRows:
             slots, dots = slots[kept], dots[kept]
         ids = self._ids[slots]
         order = np.lexsort((ids, -dots))[:wanted]
-        return [Neighbor(int(ids[row]), float(dots[row])) for row in order]
-
-
-def _read(stream: Readable, dtype: np.dtype[Number], count: int) -> NDArray[Number]:
-    raw = stream.read(count * dtype.itemsize)
-    if len(raw) != count * dtype.itemsize:
-        raise ValueError("truncated")
-    return np.frombuffer(bytearray(raw), dtype)
+        # rounding, of half precision in particular, must not exceed the cosine of equal vectors
+        return [Neighbor(int(ids[row]), min(float(dots[row]), 1.0)) for row in order]

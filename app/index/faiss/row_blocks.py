@@ -4,6 +4,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +17,43 @@ from app.vectors import Ids, Matrix, Vector
 _log = get_logger(__name__)
 
 _BLOCK_BYTES = 1 << 26
+_CONVERTED = 4_096  # rows of half precision that are converted at a time
 
-Allocate = Callable[[int, int], Matrix]
-"""Allocates a float32 matrix of shape (rows, dimension); the values are undefined."""
+Stored = NDArray[np.floating]
+"""Vectors as they are stored, shape (rows, dimension), float32 or float16."""
 
 
-def in_memory(rows: int, dimension: int) -> Matrix:
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where and in which precision vectors are stored.
+
+    `allocate(rows, dimension)` returns an array of `dtype` with undefined values.
+    """
+
+    dtype: np.dtype[np.floating]
+    allocate: Callable[[int, int], Stored]
+
+
+def _allocate_in_memory(rows: int, dimension: int) -> Stored:
     """Anonymous memory, which the system commits page by page as it is written."""
     return np.empty((rows, dimension), dtype=np.float32)
 
 
-def in_files(folder: Path) -> Allocate:
-    """Allocates in mapped files in `folder`; the system caches the pages that are read often.
+IN_MEMORY = Storage(np.dtype(np.float32), _allocate_in_memory)
+"""Single precision in memory."""
 
-    The files are unlinked, so they are deleted when the process ends, however it ends. On a full
-    disk memory is allocated instead: writing to a mapped file without space kills the process.
+
+def in_files(folder: Path) -> Storage:
+    """Half precision in mapped files in `folder`; the system caches the pages that are read often.
+
+    Half precision changes a similarity by 1e-4 at most. The files are unlinked, so they are
+    deleted when the process ends, however it ends. On a full disk memory is allocated instead:
+    writing to a mapped file without space kills the process.
     """
+    dtype = np.dtype(np.float16)
 
-    def allocate(rows: int, dimension: int) -> Matrix:
-        size = rows * dimension * 4
+    def allocate(rows: int, dimension: int) -> Stored:
+        size = rows * dimension * dtype.itemsize
         try:
             create_folder(folder)
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -44,34 +63,40 @@ def in_files(folder: Path) -> Allocate:
             _log.warning(
                 "vector_file_not_mapped", error=error.strerror, remedy="vectors are kept in memory"
             )
-            return in_memory(rows, dimension)
-        return np.frombuffer(mapped, dtype=np.float32).reshape(rows, dimension)
+            return np.empty((rows, dimension), dtype=dtype)
+        return np.frombuffer(mapped, dtype=dtype).reshape(rows, dimension)
 
-    return allocate
+    return Storage(dtype, allocate)
 
 
 class RowBlocks:
     """Rows in blocks of a fixed size, so that a million of them grow without a second copy.
 
-    A row is addressed by its slot, counted from 0.
+    A row is addressed by its slot, counted from 0. Blocks are never moved: a thread may read rows
+    while another one appends and overwrites others.
     """
 
-    def __init__(self, dimension: int, allocate: Allocate = in_memory) -> None:
-        self._dimension, self._allocate = dimension, allocate
-        self._rows_per_block = max(1, _BLOCK_BYTES // (4 * dimension))
-        self._blocks: list[Matrix] = []
+    def __init__(self, dimension: int, storage: Storage = IN_MEMORY) -> None:
+        self._dimension, self._storage = dimension, storage
+        self._rows_per_block = max(1, _BLOCK_BYTES // (storage.dtype.itemsize * dimension))
+        self._blocks: list[Stored] = []
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def append(self, vectors: Matrix) -> None:
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """The precision in which rows are stored."""
+        return self._storage.dtype
+
+    def append(self, vectors: Stored) -> None:
         """Add rows at the end."""
         done = 0
         while done < len(vectors):
             offset = self._count % self._rows_per_block
             if offset == 0:
-                self._blocks.append(self._allocate(self._rows_per_block, self._dimension))
+                self._blocks.append(self._storage.allocate(self._rows_per_block, self._dimension))
             part = vectors[done : done + self._rows_per_block - offset]
             self._blocks[-1][offset : offset + len(part)] = part
             self._count += len(part)
@@ -86,14 +111,11 @@ class RowBlocks:
 
     def take(self, slots: Ids) -> Matrix:
         """Copies of the rows in `slots`, shape (len(slots), dimension)."""
-        if len(self._blocks) == 1:
-            return self._blocks[0].take(slots, axis=0)
         found = np.empty((len(slots), self._dimension), dtype=np.float32)
         blocks, offsets = slots // self._rows_per_block, slots % self._rows_per_block
-        for block, rows in enumerate(self._blocks):
-            inside = np.flatnonzero(blocks == block)
-            if len(inside):
-                found[inside] = rows.take(offsets[inside], axis=0)
+        for block in np.unique(blocks):
+            inside = blocks == block
+            found[inside] = self._blocks[block].take(offsets[inside], axis=0)
         return found
 
     def purge(self, slots: Ids) -> None:
@@ -102,10 +124,14 @@ class RowBlocks:
 
     def dots(self, probe: Vector) -> NDArray[np.float32]:
         """The dot product of every row with `probe`, shape (rows,)."""
-        parts = [rows @ probe for rows in self.blocks()]
+        parts = [
+            rows[start : start + _CONVERTED].astype(np.float32, copy=False) @ probe
+            for rows in self.blocks(self._count)
+            for start in range(0, len(rows), _CONVERTED)
+        ]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
 
-    def blocks(self) -> list[Matrix]:
-        """All rows, as views of the blocks."""
+    def blocks(self, count: int) -> list[Stored]:
+        """The first `count` rows, as views of the blocks."""
         size = self._rows_per_block
-        return [rows[: self._count - i * size] for i, rows in enumerate(self._blocks)]
+        return [rows[: count - i * size] for i, rows in enumerate(self._blocks) if count > i * size]

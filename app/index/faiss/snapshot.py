@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from app.crypto.stream import Readable
+from app.crypto.stream import Readable, Writable
 from app.private_files import create_empty, create_folder
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file format. Files of another format are not read: the index is rebuilt."""
 
 _BLOCK = 1 << 20
@@ -60,7 +60,7 @@ def _is_permitted(file: Path, permitted: Container[str]) -> bool:
     return header is not None and (header.encrypted or header.key in permitted)
 
 
-def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[IO[bytes]], None]) -> None:
+def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[Writable], None]) -> None:
     """Replaces the file atomically and durably; `write` writes the body. Raises OSError; the
     previous file is kept then."""
     fresh = file.with_suffix(f".{os.getpid()}.new")
@@ -68,9 +68,10 @@ def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[IO[bytes
         create_folder(file.parent)
         create_empty(fresh)
         with fresh.open("r+b") as stream:
-            stream.write(json.dumps(asdict(header)).encode() + b"\n")
-            write(stream)
-            stream.write(_digest(stream, stream.tell()))
+            hashed = _Hashed(stream)
+            hashed.write(json.dumps(asdict(header)).encode() + b"\n")
+            write(hashed)
+            stream.write(hashed.digest())
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(fresh, file)
@@ -94,6 +95,20 @@ def open_snapshot(file: Path) -> Iterator[tuple[SnapshotHeader, Readable]]:
             raise ValueError("checksum mismatch")
         stream.seek(start)
         yield header, _Body(stream, end - start)
+
+
+class _Hashed:
+    """Writes to `stream` and computes the digest of what was written."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._hash = stream, hashlib.sha256()
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        self._hash.update(data)
+        return self._stream.write(data)
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
 
 
 class _Body:

@@ -145,7 +145,7 @@ class MilvusIndex:
             self._draft = self._create()
         self.revision = 0
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
         """Write segments to disk in Milvus Lite, which searches them faster than recent rows.
 
         A server has a write-ahead log and needs no flush.
@@ -153,6 +153,10 @@ class MilvusIndex:
         if self._embedded:
             with _translated():
                 self._client.flush(self._target)
+        return True
+
+    def wait_until_flushed(self) -> None:
+        """Does nothing: `flush` waits."""
 
     def purge(self) -> None:
         """Delete collection, alias and index state."""

@@ -124,7 +124,11 @@ class PgVectorIndex:
                 session.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - our name
         self.revision = 0
 
-    def flush(self) -> None:
+    def flush(self) -> bool:
+        """Does nothing: transactions are durable."""
+        return True
+
+    def wait_until_flushed(self) -> None:
         """Does nothing: transactions are durable."""
 
     def purge(self) -> None:
