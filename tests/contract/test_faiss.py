@@ -257,6 +257,20 @@ def test_a_snapshot_restores_rows_and_revision(tmp_path: Path, quantize_from: in
     assert again.search(rows(1, seed=7), 1)[0][0].row_id == 30
 
 
+def test_unfinished_snapshots_of_killed_processes_are_deleted(tmp_path: Path) -> None:
+    old, recent, other = (
+        tmp_path / name for name in ("one.17.new", "one.18.new", "another.17.new")
+    )
+    for one in (old, recent, other):
+        one.write_bytes(b"half of a snapshot")
+    for one in (old, other):
+        os.utime(one, (1_000_000_000, 1_000_000_000))
+    FaissIndex(DIMENSION, tmp_path / "one.faiss", "key")
+    assert not old.exists()
+    assert recent.exists(), "another process may be writing it"
+    assert other.exists(), "it belongs to another collection"
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "key", "dimension", "rubbish"])
 def test_an_invalid_snapshot_is_ignored(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "one.faiss"

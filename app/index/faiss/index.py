@@ -20,6 +20,7 @@ from app.index.faiss.quantized import QuantizedRows
 from app.index.faiss.row_blocks import IN_MEMORY, Storage
 from app.index.faiss.snapshot import (
     SnapshotHeader,
+    delete_abandoned,
     open_snapshot,
     stored_revision,
     write_snapshot,
@@ -253,7 +254,10 @@ class FaissIndex:
             _log.warning("index_snapshot_not_written", error=error.strerror)
 
     def _load(self) -> None:
-        if self._snapshot is None or not self._snapshot.is_file():
+        if self._snapshot is None:
+            return
+        delete_abandoned(self._snapshot)
+        if not self._snapshot.is_file():
             return
         try:
             with open_snapshot(self._snapshot) as (header, stream):

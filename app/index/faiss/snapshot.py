@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ FORMAT = 4
 """Version of the file format. Files of another format are not read: the index is rebuilt."""
 
 _BLOCK = 1 << 20
+_UNFINISHED, _ABANDONED = ".new", 3_600.0  # suffix, and seconds since its last change
 _MAX_HEADER_BYTES = 4_096
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -63,7 +65,7 @@ def _is_permitted(file: Path, permitted: Container[str]) -> bool:
 def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[Writable], None]) -> None:
     """Replaces the file atomically and durably; `write` writes the body. Raises OSError; the
     previous file is kept then."""
-    fresh = file.with_suffix(f".{os.getpid()}.new")
+    fresh = file.with_suffix(f".{os.getpid()}{_UNFINISHED}")
     try:
         create_folder(file.parent)
         create_empty(fresh)
@@ -79,6 +81,18 @@ def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[Writable
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise
+
+
+def delete_abandoned(file: Path) -> None:
+    """Delete unfinished versions of the file that processes left when they were killed.
+
+    Another process may be writing one now, so that only those count that nobody has written to for
+    an hour.
+    """
+    for found in file.parent.glob(f"{file.stem}.*{_UNFINISHED}"):
+        with contextlib.suppress(OSError):
+            if found.stat().st_mtime < time.time() - _ABANDONED:
+                found.unlink()
 
 
 @contextmanager
