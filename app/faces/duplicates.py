@@ -8,13 +8,15 @@ from sqlalchemy.orm import Session
 
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import Judgement
+from app.faces.decisions.search_thresholds import SEARCHED
+from app.faces.people_search import Search
 from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
 from app.store.people import Person, list_persons
 from app.store.person_search import EVERYBODY
-from app.store.search import NearestPerson, nearest_people
+from app.store.search import nearest_people
 from app.store.template_images import crops_of_people
 from app.store.templates import support_sets, with_mean
 from app.vectors import EmbeddingSpace
@@ -91,21 +93,19 @@ class DuplicateFinder:
             return []
         probes = np.stack([with_mean(stored[person.row_id][1])[-1] for person in searched])
         policy = self._policies.of_gallery(session, gallery).policy
-        limit = policy.for_fpir(fpir, gallery.size)
-        corrections = policy.corrections if policy.normalises else None
-        nearest = nearest_people(session, self._index_sync, gallery, probes, 2, corrections)
-        own = policy.corrections(probes).tolist()
+        search = Search(policy, policy.for_search(fpir, gallery.size), gallery)
+        # One more than a search needs: the person is among them.
+        nearest = nearest_people(
+            session, self._index_sync, gallery, probes, SEARCHED + 1, search.corrections
+        )
         pairs = []
-        for person, correction, candidates in zip(searched, own, nearest, strict=True):
-            other = _first_other(candidates, person)
-            if other is None:
-                continue
-            judgement = policy.judge(other.similarity, correction + other.correction, limit)
-            if judgement.matches:
-                template_id = stored[person.row_id][0][0]
-                pairs.append(
-                    DuplicatePair(person, other.person, template_id, other.template_id, judgement)
-                )
+        for person, probe, found in zip(searched, probes, nearest, strict=True):
+            others = [one for one in found if one.person.row_id != person.row_id]
+            for best in search.judge(probe, others)[:1]:
+                if best.judgement.matches:
+                    template_id, other_id = stored[person.row_id][0][0], best.template_id
+                    pair = DuplicatePair(person, best.person, template_id, other_id, best.judgement)
+                    pairs.append(pair)
         return pairs
 
 
@@ -120,11 +120,6 @@ def _with_crops(session: Session, pairs: Sequence[DuplicatePair]) -> list[Duplic
         )
         for pair in pairs
     ]
-
-
-def _first_other(candidates: Sequence[NearestPerson], person: Person) -> NearestPerson | None:
-    others = (found for found in candidates if found.person.row_id != person.row_id)
-    return next(others, None)
 
 
 def unique_pairs(pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:

@@ -7,12 +7,14 @@ from sqlalchemy.orm import Session
 from app.errors import AlreadyEnrolled, DifferentPerson
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
-from app.faces.decisions.policy import DecisionPolicy, Judgement
+from app.faces.decisions.policy import Judgement
+from app.faces.decisions.search_thresholds import SEARCHED
+from app.faces.people_search import Search
 from app.store.collections import Collection
 from app.store.index_sync import IndexSync
 from app.store.people import Person
 from app.store.rejections import rejected_vectors
-from app.store.search import NearestPerson, nearest_people
+from app.store.search import nearest_people
 from app.store.templates import support_set, with_mean
 from app.vectors import Matrix
 
@@ -76,31 +78,24 @@ class EnrollmentChecks:
         """
         rules = self._policies.of_gallery(session, gallery)
         policy = rules.policy
-        nearest = self._nearest_other(session, gallery, probe, person_id, policy)
-        if nearest is None:
-            return None
-        [own] = policy.corrections(probe).tolist()
-        correction = own + nearest.correction
-        limit = policy.for_fpir(self._rates.duplicate_fpir, gallery.size)
-        judgement = policy.judge(nearest.similarity, correction, limit)
-        if judgement.matches:
-            person = nearest.person
-            raise AlreadyEnrolled(
-                person.person_id, person.name, judgement.similarity, judgement.threshold
-            )
-        verified = policy.judge(
-            nearest.similarity, correction, rules.verify_limit(DecisionOptions())
+        limit = policy.for_search(self._rates.duplicate_fpir, gallery.size)
+        search = Search(policy, limit, gallery)
+        # One more than a search needs: `person_id` may be among them.
+        [nearest] = nearest_people(
+            session, self._index_sync, gallery, probe, SEARCHED + 1, search.corrections
         )
-        return PossibleDuplicate(nearest.person, verified) if verified.matches else None
-
-    def _nearest_other(
-        self,
-        session: Session,
-        gallery: Collection,
-        probe: Matrix,
-        person_id: str | None,
-        policy: DecisionPolicy,
-    ) -> NearestPerson | None:
-        corrections = policy.corrections if policy.normalises else None
-        [nearest] = nearest_people(session, self._index_sync, gallery, probe, 2, corrections)
-        return next((found for found in nearest if found.person.person_id != person_id), None)
+        others = [found for found in nearest if found.person.person_id != person_id]
+        if not others:
+            return None
+        best, person = search.judge(probe[0], others)[0], others[0].person
+        if best.judgement.matches:
+            raise AlreadyEnrolled(
+                person.person_id, person.name, best.judgement.similarity, best.judgement.threshold
+            )
+        [own] = policy.corrections(probe).tolist()
+        verified = policy.judge(
+            others[0].similarity,
+            own + others[0].correction,
+            rules.verify_limit(DecisionOptions()),
+        )
+        return PossibleDuplicate(person, verified) if verified.matches else None

@@ -9,9 +9,11 @@ import numpy as np
 from app.errors import PersonNotFound
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
-from app.faces.decisions.policy import DecisionPolicy, Judgement, Limit
+from app.faces.decisions.policy import Judgement
 from app.faces.decisions.rules import DecisionRules
+from app.faces.decisions.search_thresholds import SEARCHED
 from app.faces.enrollment import DEFAULT_COLLECTION
+from app.faces.people_search import Candidate, Search
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import EVERY_FACE, FaceChoice, FaceFilter, FaceSelection
 from app.faces.pipeline.types import Face
@@ -22,7 +24,7 @@ from app.store.db.tables import GALLERY
 from app.store.index_sync import IndexSync
 from app.store.people import Person, get_person
 from app.store.rejections import rejected_vectors
-from app.store.search import NearestPerson, nearest_people
+from app.store.search import nearest_people
 from app.store.templates import support_set, with_mean
 from app.timings import Timings
 from app.vectors import Matrix, Vector, cosine
@@ -67,16 +69,6 @@ class IdentifyOrder:
     faces: FaceSelection = "all"
     rotate: bool = False
     accepted: FaceFilter = EVERY_FACE
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A person near a face, with the decision about this pair."""
-
-    person: Person
-    template_id: str
-    judgement: Judgement
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +208,25 @@ class Recognizer:
             gallery = get_collection(session, order.collection, GALLERY)
             gallery.require_space(self._space)
             rules = self._policies.of_gallery(session, gallery)
-            policy, limit = rules.policy, rules.identify_limit(order.options, gallery.size)
-            # The decision needs the two nearest people, even if only one is returned.
+            search = Search(rules.policy, rules.search_limit(order.options, gallery.size), gallery)
+            # The decision needs the nearest people, even if only one is returned.
             nearest = nearest_people(
                 session,
                 self._index_sync,
                 gallery,
                 probes,
-                max(order.top_k, 2),
-                policy.corrections if policy.normalises and not limit.fixed else None,
+                max(order.top_k, SEARCHED),
+                search.corrections,
             )
-        own = policy.corrections(probes).tolist()
+        judged = [search.judge(*pair) for pair in zip(probes, nearest, strict=True)]
         identified = tuple(
-            self._identify(
-                probe, [_candidate(f, correction, policy, limit) for f in people], order.top_k
-            )
-            for probe, correction, people in zip(found, own, nearest, strict=True)
+            self._identify(probe, candidates, order.top_k)
+            for probe, candidates in zip(found, judged, strict=True)
         )
         days = gallery.options.get("visitors", {}).get("days")
         margin = self._ambiguity_margin
-        return Identification(identified, gallery.size, limit.threshold, limit.target, margin, days)
+        threshold, target = search.average_threshold, search.limit.target
+        return Identification(identified, gallery.size, threshold, target, margin, days)
 
     def _rules(self, collection: str | None) -> DecisionRules:
         """The rules of a gallery, or of comparisons outside of any."""
@@ -264,13 +255,6 @@ class Recognizer:
         if rivals and candidates[0].score - rivals[0].score < self._ambiguity_margin:
             return "ambiguous"
         return "match"
-
-
-def _candidate(found: NearestPerson, own: float, policy: DecisionPolicy, limit: Limit) -> Candidate:
-    correction = own + found.correction
-    judgement = policy.judge(found.similarity, correction, limit)
-    score = judgement.similarity if limit.fixed else judgement.similarity - correction
-    return Candidate(found.person, found.template_id, judgement, score)
 
 
 def _matrix(probes: Sequence[Probe], dimension: int) -> Matrix:

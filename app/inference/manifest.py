@@ -119,6 +119,36 @@ class ScoreNormalisation(_Part):
     correlation: float
 
 
+class SearchCalibration(_Part):
+    """Thresholds of a search relative to the gallery (`app.faces.decisions.search_thresholds`).
+
+    `threshold` is what the best score exceeds `weight` times the probe's resemblance to others of
+    the gallery by, for at most a share `fpir` of strangers, in every group and in every gallery of
+    `fewest_people` to `most_people` people of one group that was measured. `fpir` is strictly
+    decreasing, `threshold` strictly increasing.
+    """
+
+    weight: Annotated[float, Field(gt=0.0, lt=1.0)]
+    fewest_people: Annotated[int, Field(ge=10)]
+    most_people: int
+    fpir: tuple[float, ...]
+    threshold: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _monotone(self) -> "SearchCalibration":
+        if len(self.fpir) != len(self.threshold) or len(self.fpir) < 2:
+            raise ValueError("fpir and threshold must have the same length of at least 2")
+        if any(b >= a for a, b in zip(self.fpir, self.fpir[1:], strict=False)):
+            raise ValueError("fpir must be strictly decreasing")
+        if any(b <= a for a, b in zip(self.threshold, self.threshold[1:], strict=False)):
+            raise ValueError("threshold must be strictly increasing")
+        if not all(0.0 < rate < 1.0 for rate in self.fpir):
+            raise ValueError("fpir must be in (0, 1)")
+        if self.most_people < self.fewest_people:
+            raise ValueError("most_people must be at least fewest_people")
+        return self
+
+
 class Manifest(_Part):
     """Properties of a face embedder: file, input, alignment, training, calibration, accuracy."""
 
@@ -134,6 +164,7 @@ class Manifest(_Part):
     training: Training
     calibration: Calibration | None = None
     normalisation: ScoreNormalisation | None = None
+    search: SearchCalibration | None = None
     accuracy: tuple[Accuracy, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from app.errors import TooFewPeople
 from app.faces.decisions.gallery_table import measure_gallery
 from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.scores import LabelledFaces
+from app.faces.decisions.search_thresholds import SEARCHED
 from app.faces.decisions.thresholds import Thresholds
 from app.vectors import Matrix
 
@@ -163,15 +164,15 @@ def _draw(
     new = _search(_take(named, order[~is_enrolled]), gallery)
     right = gallery.identity[known.best] == named.identity[probes]
     people = len(gallery.identity)
-    identified = policy.for_fpir(_FPIR, people).threshold
-    noticed = min(identified, policy.for_fmr(_FMR).threshold)
+    known_matches, new_matches = _matches(policy, known, people), _matches(policy, new, people)
+    verified = policy.for_fmr(_FMR).threshold
     own = _own_threshold(policy, gallery)
     return _Draw(
-        found=float((right & (known.score >= identified)).mean()),
-        wrong=float((~right & (known.score >= identified)).mean()),
-        strangers=float((new.score >= identified).mean()),
-        noticed=float((right & (known.score >= noticed)).mean()),
-        strangers_noticed=float((new.score >= noticed).mean()),
+        found=float((right & known_matches).mean()),
+        wrong=float((~right & known_matches).mean()),
+        strangers=float(new_matches.mean()),
+        noticed=float((right & (known_matches | (known.score >= verified))).mean()),
+        strangers_noticed=float((new_matches | (new.score >= verified)).mean()),
         calibrated=None
         if own is None
         else (float((right & (known.score >= own)).mean()), float((new.score >= own).mean())),
@@ -209,13 +210,29 @@ def _joined(first: _Faces, second: _Faces) -> _Faces:
 
 @dataclass(frozen=True, slots=True)
 class _Nearest:
+    """Of each probe: the row of the best person and the best scores, shape (n, SEARCHED)."""
+
     best: NDArray[np.int64]
-    score: NDArray[np.float32]
+    scores: Matrix
+
+    @property
+    def score(self) -> NDArray[np.float32]:
+        return self.scores[:, 0]
 
 
 def _search(probes: _Faces, gallery: _Faces) -> _Nearest:
     scores = probes.embeddings @ gallery.embeddings.T - probes.off[:, None] - gallery.off[None]
-    return _Nearest(scores.argmax(axis=1), scores.max(axis=1))
+    best, count = scores.argmax(axis=1), min(SEARCHED, scores.shape[1])
+    return _Nearest(best, -np.sort(-np.partition(scores, -count, axis=1)[:, -count:], axis=1))
+
+
+def _matches(policy: DecisionPolicy, found: _Nearest, people: int) -> NDArray[np.bool_]:
+    """Whether each probe matches the best person, by the rules of /identify."""
+    limit, needed = policy.for_search(_FPIR, people), []
+    for scores in found.scores.tolist():
+        own, resemblance = policy.searched(limit, people, scores)
+        needed.append(own.threshold + resemblance)
+    return found.score >= np.array(needed)
 
 
 def _genuine_pairs(identity: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

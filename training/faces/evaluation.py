@@ -13,6 +13,7 @@ from app.faces.decisions.normalisation import (
     load_normaliser,
 )
 from app.faces.decisions.policy import DecisionPolicy
+from app.faces.decisions.search_thresholds import SearchThresholds
 from app.faces.decisions.thresholds import Thresholds
 from app.faces.pipeline.decode import ImageLimits
 from app.faces.pipeline.embed import Embedder
@@ -253,6 +254,7 @@ def _held_out_people(
     calibration = embedder.manifest.calibration
     if calibration is None:
         return found, None
-    policy = DecisionPolicy(Thresholds(calibration), normaliser)
+    search = SearchThresholds.of(embedder.manifest)
+    policy = DecisionPolicy(Thresholds(calibration), normaliser, search)
     others = embed_crops(embedder, crops.take(held_out(crops) & one_photo_a_person(crops)))
     return found, measure_defaults(policy, embeddings, people.identity, others)

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from app.api.schemas.detections import Face
 from app.api.schemas.persons import Person
-from app.faces import recognition
+from app.faces import people_search, recognition
 from app.faces.pipeline import types
 from app.faces.pipeline.selection import ImageAnalysis
 from app.vectors import similarity_to_distance
@@ -109,7 +109,7 @@ class Candidate(BaseModel):
     template_id: str
 
     @classmethod
-    def of(cls, found: recognition.Candidate) -> "Candidate":
+    def of(cls, found: people_search.Candidate) -> "Candidate":
         judgement = found.judgement
         return cls(
             person_id=found.person.person_id,

@@ -7,7 +7,8 @@ match has less than 0.4.
 from collections.abc import Sequence
 
 from app.faces.decisions.policy import Judgement
-from app.faces.recognition import Candidate, IdentifiedFace
+from app.faces.people_search import Candidate
+from app.faces.recognition import IdentifiedFace
 
 MATCH = 0.6
 """The similarity of a match that just reaches its threshold."""

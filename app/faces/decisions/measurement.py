@@ -25,10 +25,12 @@ from app.faces.decisions.scores import (
     genuine_scores,
     impostor_scores,
 )
+from app.faces.decisions.search_calibration import measure_searches
 from app.inference.manifest import (
     Calibration,
     Manifest,
     ScoreNormalisation,
+    SearchCalibration,
     read_manifest,
     write_manifest,
 )
@@ -80,6 +82,7 @@ class Measurement:
     fitted: FittedMeans | None
     weight: float
     trials: tuple[WeightTrial, ...]
+    search: SearchCalibration | None = None
 
 
 def measure(population: Population, existing: ScoreNormaliser) -> Measurement:
@@ -115,6 +118,7 @@ def measure(population: Population, existing: ScoreNormaliser) -> Measurement:
         fitted,
         weight,
         trials,
+        measure_searches(faces.corrected_by(correction), population.groups),
     )
 
 
@@ -124,7 +128,10 @@ def write_measurement(folder: Path, measurement: Measurement, cohort: str) -> Ma
     With a weight of 0 the model has no normalisation: its scores are cosines.
     """
     manifest = read_manifest(folder)
-    changes: dict[str, object] = {"calibration": measurement.calibration}
+    changes: dict[str, object] = {
+        "calibration": measurement.calibration,
+        "search": measurement.search,
+    }
     if measurement.fitted is not None and not measurement.weight:
         changes["normalisation"] = None
         (folder / NORMALISATION_FILE).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from app.faces.decisions.normalisation import ScoreNormaliser
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.rules import DecisionRules
+from app.faces.decisions.search_thresholds import SearchThresholds
 from app.faces.decisions.thresholds import Thresholds
 from app.inference.manifest import Manifest
 from app.store.calibrations import read_calibration
@@ -46,7 +47,8 @@ class DecisionPolicies:
         assert manifest.calibration is not None, "Thresholds.of has checked it"
         self.table = manifest.calibration
         self.manifest, self.defaults = manifest, defaults
-        self.model = DecisionPolicy(self.thresholds, normaliser)
+        search = SearchThresholds.of(manifest)
+        self.model = DecisionPolicy(self.thresholds, normaliser, search)
         self.normalisation = normalisation_digest(manifest)
         self._normaliser = normaliser
         self._cache: LRUCache[tuple[int, int], GalleryPolicy] = LRUCache(_CACHED)

@@ -1,11 +1,14 @@
 """Decides whether two faces match: the pair's own threshold and its estimated false match rate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.decisions.normalisation import NoNormalisation, ScoreNormaliser
+from app.faces.decisions.search_thresholds import SearchThresholds, resemblance_of
 from app.faces.decisions.thresholds import HIGHEST_THRESHOLD, Thresholds
 from app.vectors import SCORE_TOLERANCE, Matrix, Vector
 
@@ -33,19 +36,36 @@ class Limit:
     """What a comparison must reach: `threshold` holds for an average pair.
 
     `fixed` thresholds are cosines that hold for every pair: normalisation is not applied. `target`
-    is the error rate that the threshold was computed from, None for a fixed one.
+    is the error rate that the threshold was computed from, None for a fixed one. With
+    `resemblance_weight` above 0, the threshold of a search rises by so many times the resemblance
+    of the probe to other people of the gallery.
     """
 
     threshold: float
     fixed: bool = False
     target: float | None = None
+    resemblance_weight: float = 0.0
+
+
+class SearchedProbe(NamedTuple):
+    """What the scores of one probe must reach in a search: `limit`, plus `resemblance`, which is
+    already weighted."""
+
+    limit: Limit
+    resemblance: float
 
 
 class DecisionPolicy:
     """Thresholds and score normalisation of one model, or of one collection's calibration."""
 
-    def __init__(self, thresholds: Thresholds, normaliser: ScoreNormaliser) -> None:
-        self._thresholds, self._normaliser = thresholds, normaliser
+    def __init__(
+        self,
+        thresholds: Thresholds,
+        normaliser: ScoreNormaliser,
+        search: SearchThresholds | None = None,
+    ) -> None:
+        """Without `search`, searches have one threshold for every probe."""
+        self._thresholds, self._normaliser, self._search = thresholds, normaliser, search
 
     @property
     def thresholds(self) -> Thresholds:
@@ -59,6 +79,29 @@ class DecisionPolicy:
     def for_fpir(self, target: float, gallery_size: int) -> Limit:
         """The limit with a false positive rate of at most `target` in a search of the gallery."""
         return Limit(self._thresholds.for_fpir(target, gallery_size), target=target)
+
+    def for_search(self, target: float, gallery_size: int) -> Limit:
+        """Like `for_fpir`, but relative to the people of the gallery if it has enough of them.
+
+        Judge with what `searched` returns.
+        """
+        if self._search is None or gallery_size < self._search.fewest_people:
+            return self.for_fpir(target, gallery_size)
+        threshold = self._search.threshold(target, gallery_size)
+        return Limit(threshold, target=target, resemblance_weight=self._search.weight)
+
+    def searched(self, limit: Limit, gallery_size: int, scores: Sequence[float]) -> SearchedProbe:
+        """The limit for one probe; `scores` are those of the SEARCHED best people, best first.
+
+        With fewer scores, the threshold is that of `for_fpir`.
+        """
+        if not limit.resemblance_weight:
+            return SearchedProbe(limit, 0.0)
+        resemblance = resemblance_of(scores)
+        if resemblance is None:
+            assert limit.target is not None, "a limit of a search has a target rate"
+            return SearchedProbe(self.for_fpir(limit.target, gallery_size), 0.0)
+        return SearchedProbe(limit, limit.resemblance_weight * resemblance)
 
     def expected_fnmr(self, limit: Limit) -> float | None:
         """The expected share of genuine pairs below the limit; None where it is unknown.
@@ -78,11 +121,17 @@ class DecisionPolicy:
         """What each face takes off a score, shape (n,)."""
         return self._normaliser.corrections(embeddings)
 
-    def judge(self, similarity: float, correction: float, limit: Limit) -> Judgement:
-        """Compare a pair; `correction` is the sum of both faces' corrections."""
+    def judge(
+        self, similarity: float, correction: float, limit: Limit, resemblance: float = 0.0
+    ) -> Judgement:
+        """Compare a pair; `correction` is the sum of both faces' corrections.
+
+        `resemblance` is that of a SearchedProbe.
+        """
         similarity = min(similarity, 1.0)  # rounding may exceed 1
         rate = self._thresholds.fmr_at(similarity - correction)
-        return Judgement(similarity, self.pair_threshold(correction, limit), rate)
+        threshold = self.pair_threshold(correction + resemblance, limit)
+        return Judgement(similarity, threshold, rate)
 
     def pair_threshold(self, correction: float, limit: Limit) -> float:
         """The threshold of a pair; `correction` is the sum of both faces' corrections."""

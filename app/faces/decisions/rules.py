@@ -36,3 +36,13 @@ class DecisionRules:
             if level.target_fpir is not None:
                 return self.policy.for_fpir(level.target_fpir, gallery_size)
         raise AssertionError("the settings have a target_fpir")
+
+    def search_limit(self, requested: DecisionOptions, gallery_size: int) -> Limit:
+        """Like `identify_limit`, but relative to the people of the gallery where that is possible.
+
+        See `DecisionPolicy.for_search`.
+        """
+        limit = self.identify_limit(requested, gallery_size)
+        if limit.target is None:
+            return limit
+        return self.policy.for_search(limit.target, gallery_size)
