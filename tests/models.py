@@ -6,7 +6,12 @@ from pathlib import Path
 
 from app.faces.decisions.measurement import NORMALISATION_FILE
 from app.faces.decisions.regression import Perceptron
-from app.inference.manifest import ScoreNormalisation, read_manifest, write_manifest
+from app.inference.manifest import (
+    ScoreNormalisation,
+    SearchCalibration,
+    read_manifest,
+    write_manifest,
+)
 from app.settings import PROJECT, Settings
 
 SHIPPED = PROJECT / "models" / str(Settings.model_fields["face_model"].default)
@@ -44,4 +49,11 @@ def with_normalisation(folder: Path, network: Perceptron, weight: float) -> Path
     )
     manifest = read_manifest(SHIPPED).model_copy(update={"normalisation": normalisation})
     write_manifest(folder, manifest)
+    return folder
+
+
+def with_search(folder: Path, search: SearchCalibration) -> Path:
+    """Copy the shipped model with thresholds of searches relative to the gallery."""
+    shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+    write_manifest(folder, read_manifest(SHIPPED).model_copy(update={"search": search}))
     return folder

@@ -73,8 +73,7 @@ class EnrollmentChecks:
     ) -> PossibleDuplicate | None:
         """Searches people other than `person_id`. Raises AlreadyEnrolled for a match.
 
-        The threshold of a match rises with the gallery; a person who only reaches the threshold of
-        a verification is returned.
+        A person who only reaches the threshold of a verification is returned.
         """
         rules = self._policies.of_gallery(session, gallery)
         policy = rules.policy

@@ -92,10 +92,10 @@ class IdentifiedFace:
 class Identification:
     """An open-set 1:N search for the faces of an image.
 
-    `threshold` is what an average pair needs; each candidate's own threshold decides. `target_fpir`
-    is the rate in force, None with a fixed threshold. A match is `ambiguous` if another person who
-    matches is less than `ambiguity_margin` behind, by `similarity - threshold`. `visitor_days` is
-    set if the gallery has the option `visitors`.
+    `threshold` is what an average pair of these faces needs; that of each candidate decides.
+    `target_fpir` is the rate in force, None with a fixed threshold. A match is `ambiguous` if
+    another person who matches is less than `ambiguity_margin` behind, by `similarity - threshold`.
+    `visitor_days` is set if the gallery has the option `visitors`.
     """
 
     faces: tuple[IdentifiedFace, ...]

@@ -149,7 +149,7 @@ class IdentifiedFace(BaseModel):
 class Identified(BaseModel):
     """A 1:N search for every face of the image.
 
-    `threshold` is what an average pair needs; each candidate's own threshold decides.
+    `threshold` is what an average pair of these faces needs; that of each candidate decides.
     `target_fpir` is the rate in force, null with a fixed threshold. A face is `ambiguous` if two
     people match whose `similarity - threshold` differs by less than `ambiguity_margin`.
     """
