@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from app.errors import TooFewPeople
 from app.faces.decisions.gallery_table import measure_gallery
+from app.faces.decisions.normalisation import NoNormalisation
 from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.scores import LabelledFaces
-from app.faces.decisions.search_thresholds import SEARCHED
+from app.faces.decisions.search_thresholds import SEARCHED, SearchThresholds
 from app.faces.decisions.thresholds import Thresholds
 from app.vectors import Matrix
 
@@ -166,22 +167,27 @@ def _draw(
     people = len(gallery.identity)
     known_matches, new_matches = _matches(policy, known, people), _matches(policy, new, people)
     verified = policy.for_fmr(_FMR).threshold
-    own = _own_threshold(policy, gallery)
+    own = _own_policy(policy, gallery)
+    calibrated = None
+    if own is not None:
+        found, strangers = _matches(own, known, people), _matches(own, new, people)
+        calibrated = float((right & found).mean()), float(strangers.mean())
     return _Draw(
         found=float((right & known_matches).mean()),
         wrong=float((~right & known_matches).mean()),
         strangers=float(new_matches.mean()),
         noticed=float((right & (known_matches | (known.score >= verified))).mean()),
         strangers_noticed=float((new_matches | (new.score >= verified)).mean()),
-        calibrated=None
-        if own is None
-        else (float((right & (known.score >= own)).mean()), float((new.score >= own).mean())),
+        calibrated=calibrated,
         probes=len(probes),
     )
 
 
-def _own_threshold(policy: DecisionPolicy, gallery: _Faces) -> float | None:
-    """The threshold of /identify after `sima collections calibrate`; None for too few people."""
+def _own_policy(policy: DecisionPolicy, gallery: _Faces) -> DecisionPolicy | None:
+    """The decisions after `sima collections calibrate`; None for too few people.
+
+    Without score normalisation: corrections are part of the scores here.
+    """
     people = len(gallery.identity)
     faces = LabelledFaces(
         gallery.embeddings,
@@ -190,10 +196,14 @@ def _own_threshold(policy: DecisionPolicy, gallery: _Faces) -> float | None:
         gallery.off,
     )
     try:
-        measured = measure_gallery(faces, "the gallery", "", policy.thresholds)
+        table = measure_gallery(faces, "the gallery", "", policy.thresholds).table
     except TooFewPeople:
         return None
-    return Thresholds(measured.table.calibration).for_fpir(_FPIR, people)
+    thresholds = Thresholds(table.calibration)
+    search = None
+    if table.search is not None:
+        search = SearchThresholds(table.search, thresholds, policy.search)
+    return DecisionPolicy(thresholds, NoNormalisation(), search)
 
 
 def _take(faces: _Faces, rows: NDArray[np.int64]) -> _Faces:

@@ -19,8 +19,9 @@ from app.faces.decisions.scores import (
     genuine_scores,
     impostor_scores,
 )
+from app.faces.decisions.search_calibration import measure_own_searches
 from app.faces.decisions.thresholds import Thresholds
-from app.inference.manifest import Calibration, Manifest
+from app.inference.manifest import Calibration, Manifest, SearchCalibration
 
 FEWEST_PEOPLE, FEWEST_PAIRS = 100, 10_000
 """People and impostor pairs that a table needs; 10,000 pairs measure a false match rate of 0.001
@@ -40,7 +41,8 @@ class GalleryTable(BaseModel):
     Intervals hold 95 % and have one entry per knot: `fmr_interval` is null where the rate is
     extrapolated, `fnmr_interval` is empty where too few people have several photos.
     `normalisation` identifies the score normalisation of the measured scores, `suspected_pairs` is
-    the number of pairs of people who may be one person.
+    the number of pairs of people who may be one person. `search` decides searches; None in tables
+    of earlier versions, whose searches have one threshold for every face.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +55,7 @@ class GalleryTable(BaseModel):
     genuine_people: int
     suspected_pairs: int
     normalisation: str
+    search: SearchCalibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ def measure_gallery(
         genuine_people=genuine_people,
         suspected_pairs=sum(pair.suspected for pair in closest),
         normalisation=normalisation,
+        search=measure_own_searches(faces),
     )
     return GalleryMeasurement(table, tuple(closest[:_CLOSEST]))
 

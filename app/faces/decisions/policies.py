@@ -47,8 +47,8 @@ class DecisionPolicies:
         assert manifest.calibration is not None, "Thresholds.of has checked it"
         self.table = manifest.calibration
         self.manifest, self.defaults = manifest, defaults
-        search = SearchThresholds.of(manifest)
-        self.model = DecisionPolicy(self.thresholds, normaliser, search)
+        self._search = SearchThresholds.of(manifest)
+        self.model = DecisionPolicy(self.thresholds, normaliser, self._search)
         self.normalisation = normalisation_digest(manifest)
         self._normaliser = normaliser
         self._cache: LRUCache[tuple[int, int], GalleryPolicy] = LRUCache(_CACHED)
@@ -81,9 +81,13 @@ class DecisionPolicies:
     def _read(self, session: Session, calibration_id: int) -> GalleryPolicy:
         stored = read_calibration(session, calibration_id)
         table = GalleryTable.model_validate(stored.content)
+        thresholds = Thresholds(table.calibration)
+        search = None
+        if table.search is not None:
+            search = SearchThresholds(table.search, thresholds, self._search)
         return GalleryPolicy(
             table,
             stored.created_at,
             table.normalisation == self.normalisation,
-            DecisionPolicy(Thresholds(table.calibration), self._normaliser),
+            DecisionPolicy(thresholds, self._normaliser, search),
         )

@@ -72,6 +72,11 @@ class DecisionPolicy:
         """Thresholds of an average pair."""
         return self._thresholds
 
+    @property
+    def search(self) -> SearchThresholds | None:
+        """Thresholds of searches relative to the gallery."""
+        return self._search
+
     def for_fmr(self, target: float) -> Limit:
         """The limit with a false match rate of at most `target` in a 1:1 comparison."""
         return Limit(self._thresholds.for_fmr(target), target=target)

@@ -16,6 +16,8 @@ SIZES = (40, 80, 150, 300, 600)
 """People in the galleries that are measured."""
 
 _RATES = (0.1, 0.03, 0.01)
+_OWN_RATES = (0.3, *_RATES)
+_MEASURED = 5  # people of a gallery who must reach a threshold, or it is extrapolated
 _LARGEST_SHARE = 0.75  # of a group's people in a gallery; the others are the strangers
 _SEARCHES, _FEWEST_DRAWS = 8_000, 4
 _STEP = 1e-4
@@ -52,6 +54,60 @@ def measure_searches(
     )
 
 
+def measure_own_searches(faces: LabelledFaces) -> SearchCalibration | None:
+    """Search a gallery for each of its people among the others, as if they were strangers.
+
+    Of n people, r n - sqrt(r n) may reach the threshold of a rate r: one standard deviation fewer
+    than expected, since few people measure it. Rates that fewer than five of them measure are
+    extrapolated with the slope between the rates before them. None for fewer than 40 people.
+    """
+    excess = _own_people(faces)
+    if len(excess) < SIZES[0]:
+        return None
+    thresholds: list[float] = []
+    for number, rate in enumerate(_OWN_RATES):
+        expected = rate * len(excess)
+        if number < 2 or expected >= _MEASURED:
+            allowed = max(0.0, expected - np.sqrt(expected))
+            needed = float(np.quantile(excess, 1.0 - allowed / len(excess)))
+        else:
+            before, last = np.log(_OWN_RATES[number - 2 : number])
+            slope = (thresholds[-1] - thresholds[-2]) / (last - before)
+            needed = thresholds[-1] + slope * float(np.log(rate) - last)
+        needed = float(np.ceil(needed / _STEP) * _STEP)
+        thresholds.append(max(needed, thresholds[-1] + _STEP) if thresholds else needed)
+    return SearchCalibration(
+        weight=WEIGHT,
+        fewest_people=SIZES[0],
+        most_people=len(excess),
+        fpir=_OWN_RATES,
+        threshold=tuple(round(one, 6) for one in thresholds),
+    )
+
+
+def _own_people(faces: LabelledFaces) -> NDArray[np.float64]:
+    """How much the best score of one face of each person exceeds the weighted resemblance."""
+    order = np.argsort(faces.person, kind="stable")
+    sorted_faces = faces.take(order)
+    _, first = np.unique(sorted_faces.person, return_index=True)
+    if len(first) <= SEARCHED:
+        return np.empty(0)
+    excess = []
+    for person, row in enumerate(first):
+        scores = sorted_faces.embeddings @ sorted_faces.embeddings[row]
+        scores -= sorted_faces.correction + sorted_faces.correction[row]
+        of_people = np.delete(np.maximum.reduceat(scores, first), person)
+        best = np.sort(np.partition(of_people, -SEARCHED)[-SEARCHED:])[::-1]
+        excess.append(_excess(best.tolist()))
+    return np.array(excess)
+
+
+def _excess(best: list[float]) -> float:
+    resemblance = resemblance_of(best)
+    assert resemblance is not None, "as many scores as it needs"
+    return best[0] - WEIGHT * resemblance
+
+
 def _one_face_each(faces: LabelledFaces) -> LabelledFaces:
     _, first = np.unique(faces.person, return_index=True)
     return faces.take(first)
@@ -66,8 +122,5 @@ def _strangers(faces: LabelledFaces, size: int, rng: np.random.Generator) -> NDA
         scores = probes.embeddings @ gallery.embeddings.T
         scores -= probes.correction[:, None] + gallery.correction[None]
         best = -np.sort(-np.partition(scores, size - SEARCHED, axis=1)[:, -SEARCHED:], axis=1)
-        for row in best:
-            resemblance = resemblance_of(row.tolist())
-            assert resemblance is not None, "as many scores as it needs"
-            excess.append(float(row[0]) - WEIGHT * resemblance)
+        excess += [_excess(row) for row in best.tolist()]
     return np.array(excess)

@@ -37,8 +37,18 @@ class SearchThresholds:
     off.
     """
 
-    def __init__(self, calibration: SearchCalibration, thresholds: Thresholds) -> None:
-        self.weight, self.fewest_people = calibration.weight, calibration.fewest_people
+    def __init__(
+        self,
+        calibration: SearchCalibration,
+        thresholds: Thresholds,
+        model: "SearchThresholds | None" = None,
+    ) -> None:
+        """`thresholds` are those of cosines, of the same faces. For the calibration of a gallery,
+        `model` are those of the model: they hold for every group, so the lower of both decides.
+        """
+        self.weight: float = calibration.weight
+        self.fewest_people = calibration.fewest_people
+        self._model = model if model is not None and model.weight == self.weight else None
         self._most_people, self._cosine = calibration.most_people, thresholds
         self._log_fpir = np.log(np.array(calibration.fpir))
         self._threshold = np.array(calibration.threshold)
@@ -52,7 +62,10 @@ class SearchThresholds:
 
     def threshold(self, target: float, people: int) -> float:
         """For a false positive identification rate of `target`, in (0, 1)."""
-        return min(self._measured(target) + self._beyond(target, people), HIGHEST_THRESHOLD)
+        own = self._measured(target) + self._beyond(target, people)
+        if self._model is not None:
+            own = min(own, self._model.threshold(target, people))
+        return min(own, HIGHEST_THRESHOLD)
 
     def _measured(self, target: float) -> float:
         wanted, knots = math.log(target), self._log_fpir

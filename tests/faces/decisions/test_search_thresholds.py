@@ -5,7 +5,11 @@ import pytest
 from pydantic import ValidationError
 
 from app.faces.decisions.scores import LabelledFaces
-from app.faces.decisions.search_calibration import WEIGHT, measure_searches
+from app.faces.decisions.search_calibration import (
+    WEIGHT,
+    measure_own_searches,
+    measure_searches,
+)
 from app.faces.decisions.search_thresholds import SEARCHED, SearchThresholds, resemblance_of
 from app.faces.decisions.thresholds import Thresholds
 from app.inference.manifest import SearchCalibration, read_manifest
@@ -39,6 +43,17 @@ def test_beyond_the_measured_galleries_it_rises_with_their_size(
     rise = table.for_fpir(0.01, 6_000) - table.for_fpir(0.01, 600)
     assert rise > 0
     assert thresholds.threshold(0.01, 6_000) == pytest.approx(0.4 + 0.25 * rise)
+
+
+def test_of_a_gallery_and_its_model_the_lower_decides() -> None:
+    own = SEARCH.model_copy(update={"threshold": (0.2, 0.5)})
+    model = SearchThresholds(SEARCH, Thresholds(TABLE))
+    both = SearchThresholds(own, Thresholds(TABLE), model)
+    assert both.threshold(0.1, 100) == pytest.approx(0.2)
+    assert both.threshold(0.01, 100) == pytest.approx(0.4)
+    other = own.model_copy(update={"weight": 0.5})
+    alone = SearchThresholds(other, Thresholds(TABLE), model)
+    assert alone.threshold(0.01, 100) == pytest.approx(0.5), "not comparable"
 
 
 def test_the_resemblance_leaves_out_the_two_best(thresholds: SearchThresholds) -> None:
@@ -95,6 +110,39 @@ def test_too_few_people_give_no_thresholds() -> None:
         crowd(50, 0.1, 1), np.arange(50).astype(str), np.full(50, ""), np.zeros(50, np.float32)
     )
     assert measure_searches(faces, {"all": np.full(50, True)}) is None
+
+
+def faces_of(vectors: Matrix) -> LabelledFaces:
+    """One face of each person."""
+    count = len(vectors)
+    return LabelledFaces(
+        vectors, np.arange(count).astype(str), np.full(count, ""), np.zeros(count, np.float32)
+    )
+
+
+@pytest.mark.parametrize("people", [60, 400])
+def test_a_gallery_measures_its_own_searches(people: int) -> None:
+    """At the rate of 0.01, of which 60 people measure nothing, and at one that they measure."""
+    own = measure_own_searches(faces_of(crowd(people, 0.3, 4)))
+    assert own is not None
+    assert (own.fewest_people, own.most_people) == (40, people)
+    scores = -np.sort(-(crowd(3_000, 0.3, 5) @ crowd(people, 0.3, 4).T), axis=1)
+    resemblance = np.array([resemblance_of(row) for row in scores.tolist()])
+    excess = scores[:, 0] - WEIGHT * resemblance
+    for rate in (0.1, 0.01):
+        matched = (excess >= own.threshold[own.fpir.index(rate)]).mean()
+        assert 0.05 * rate <= matched <= 1.6 * rate
+
+
+def test_further_photos_of_a_person_are_no_strangers() -> None:
+    once = faces_of(crowd(100, 0.2, 6))
+    twice = once.take(np.repeat(np.arange(100), 2))
+    assert measure_own_searches(twice) == measure_own_searches(once)
+
+
+def test_a_small_gallery_measures_no_searches() -> None:
+    assert measure_own_searches(faces_of(crowd(39, 0.2, 7))) is None
+    assert measure_own_searches(faces_of(crowd(3, 0.2, 7))) is None
 
 
 def test_the_shipped_models_have_them() -> None:
