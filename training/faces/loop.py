@@ -21,7 +21,7 @@ from training.faces.config import RunConfig
 from training.faces.measure import StudentMetrics, measure_student
 from training.faces.objectives import BatchLoss, Objective
 from training.faces.optimizers import make_optimizer
-from training.faces.parallel import Exchange, Order, exchange_with_helpers
+from training.faces.parallel import Averaging, Order, averaging_with_helpers
 from training.faces.pixels import to_network
 from training.faces.schedule import ByTheClock, Moment, Schedule, WarmupStableDecay
 from training.networks.growth import load_smaller
@@ -105,25 +105,25 @@ class TrainingRun:
             signal.signal(number, self._stop)
         size = sum(weight.numel() for weight in self._weights)
         help_from = partial(self._help, progress.step, schedule.last_step)
-        with exchange_with_helpers(self._config.processes, size, help_from) as exchange:
-            self._lead(exchange, schedule)
+        with averaging_with_helpers(self._config.processes, size, help_from) as averaging:
+            self._lead(averaging, schedule)
         self._save()
         return progress
 
-    def _lead(self, exchange: Exchange, schedule: Schedule) -> None:
+    def _lead(self, averaging: Averaging, schedule: Schedule) -> None:
         progress = self._progress
         losses: list[BatchLoss] = []
         total = schedule.last_step if self._config.minutes is None else None
         began = time.monotonic()
         name = self._objective.name
         with tqdm(total=total, initial=progress.step, desc=name, mininterval=5) as bar:
-            for batch in self._batches(exchange, progress.step, schedule.last_step):
+            for batch in self._batches(averaging, progress.step, schedule.last_step):
                 now = Moment(progress.step, time.monotonic() - began)
                 rate = schedule.rate(now)
                 finished = schedule.finished(now._replace(step=progress.step + 1))
                 losses.append(self._compute_gradients(batch))
                 order = Order(rate, last=finished or self._stopped)
-                exchange.average(self._weights, order)
+                averaging.average(self._weights, order)
                 self._update(rate)
                 self._average.update(self._network, progress.step)
                 progress.step += 1
@@ -137,20 +137,20 @@ class TrainingRun:
                 if order.last:
                     break
 
-    def _help(self, first: int, last: int, exchange: Exchange) -> None:
+    def _help(self, first: int, last: int, averaging: Averaging) -> None:
         """The same steps in a further process, on its own batches."""
         torch.set_num_threads(1)  # a forked process has none of the threads of its parent
-        for batch in self._batches(exchange, first, last):
+        for batch in self._batches(averaging, first, last):
             self._compute_gradients(batch)
-            order = exchange.average(self._weights, Order(0.0, last=False))
+            order = averaging.average(self._weights, Order(0.0, last=False))
             self._update(order.rate)
             if order.last:
                 break
 
-    def _batches(self, exchange: Exchange, first: int, last: int) -> DataLoader[Batch]:
-        """Of each step's batches, one for each process, those of the process of `exchange`."""
-        steps = range(first * exchange.processes, last * exchange.processes)
-        return load_from(self._objective.batches, steps[exchange.number :: exchange.processes])
+    def _batches(self, averaging: Averaging, first: int, last: int) -> DataLoader[Batch]:
+        """Of each step's batches, one for each process, those of the process of `averaging`."""
+        steps = range(first * averaging.processes, last * averaging.processes)
+        return load_from(self._objective.batches, steps[averaging.number :: averaging.processes])
 
     def _schedule(self, cool_down_now: bool) -> Schedule:
         config, progress = self._config, self._progress

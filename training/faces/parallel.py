@@ -24,8 +24,8 @@ class Order(NamedTuple):
     last: bool
 
 
-class Exchange(Protocol):
-    """The part of one process, `number` of `processes`, in the exchange of gradients."""
+class Averaging(Protocol):
+    """The part of one process, `number` of `processes`, in the averaging of gradients."""
 
     number: int
     processes: int
@@ -40,7 +40,7 @@ class Exchange(Protocol):
 
 
 class Alone:
-    """The exchange of a single process."""
+    """Of a single process: there is nothing to average."""
 
     number, processes = 0, 1
 
@@ -49,7 +49,7 @@ class Alone:
         return order
 
 
-Work: TypeAlias = Callable[[Exchange], None]
+Work: TypeAlias = Callable[[Averaging], None]
 
 
 class _Shared:
@@ -117,11 +117,11 @@ class _Helper:
 
 
 @contextmanager
-def exchange_with_helpers(processes: int, size: int, work: Work) -> Iterator[Exchange]:
-    """Run `work` in `processes - 1` forked processes; yields the exchange of this one.
+def averaging_with_helpers(processes: int, size: int, work: Work) -> Iterator[Averaging]:
+    """Run `work` in `processes - 1` forked processes; yields the averaging of this one.
 
     `size` is the number of elements of the gradients. The forked processes have the state of this
-    one at the start. They end when `work` returns, or at the next exchange after this block.
+    one at the start. They end when `work` returns, or when they next average after this block.
     """
     if processes == 1:
         yield Alone()

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="requires the extra `train`")
 
 from torch import nn
 
-from training.faces.parallel import Exchange, Order, exchange_with_helpers
+from training.faces.parallel import Averaging, Order, averaging_with_helpers
 
 
 def weights_with_gradients(value: float) -> list[nn.Parameter]:
@@ -31,17 +31,19 @@ def gradients(weights: Sequence[nn.Parameter]) -> set[float]:
 def test_all_processes_get_the_mean_and_the_order_of_the_first() -> None:
     reader, writer = os.pipe()
 
-    def work(exchange: Exchange) -> None:
+    def work(averaging: Averaging) -> None:
         for step in range(3):
-            weights = weights_with_gradients(10.0 * exchange.number + step)
-            order = exchange.average(weights, Order(-1.0, last=True))
-            line = f"{exchange.number} of {exchange.processes}: {order.rate} {gradients(weights)}\n"
+            weights = weights_with_gradients(10.0 * averaging.number + step)
+            order = averaging.average(weights, Order(-1.0, last=True))
+            line = (
+                f"{averaging.number} of {averaging.processes}: {order.rate} {gradients(weights)}\n"
+            )
             os.write(writer, line.encode())
 
-    with exchange_with_helpers(3, 10, work) as exchange:
+    with averaging_with_helpers(3, 10, work) as averaging:
         for step in range(3):
             weights = weights_with_gradients(step)
-            exchange.average(weights, Order(0.5 * step, last=step == 2))
+            averaging.average(weights, Order(0.5 * step, last=step == 2))
             assert gradients(weights) == {10.0 + step}
     os.close(writer)
     with os.fdopen(reader) as lines:
@@ -53,28 +55,28 @@ def test_all_processes_get_the_mean_and_the_order_of_the_first() -> None:
 
 def test_one_process_keeps_its_gradients() -> None:
     weights = weights_with_gradients(3.0)
-    with exchange_with_helpers(1, 10, lambda _: None) as exchange:
-        assert exchange.average(weights, Order(0.1, last=False)) == Order(0.1, last=False)
+    with averaging_with_helpers(1, 10, lambda _: None) as averaging:
+        assert averaging.average(weights, Order(0.1, last=False)) == Order(0.1, last=False)
     assert gradients(weights) == {3.0}
 
 
 def test_the_end_of_a_helper_is_reported() -> None:
-    def work(_exchange: Exchange) -> None:
+    def work(_exchange: Averaging) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with (
-        exchange_with_helpers(2, 10, work) as exchange,
+        averaging_with_helpers(2, 10, work) as averaging,
         pytest.raises(RuntimeError, match="has ended"),
     ):
-        exchange.average(weights_with_gradients(1.0), Order(0.1, last=False))
+        averaging.average(weights_with_gradients(1.0), Order(0.1, last=False))
 
 
 def test_helpers_end_with_the_first_process() -> None:
     """Without the end of the helper, leaving the block would wait for it forever."""
 
-    def work(exchange: Exchange) -> None:
+    def work(averaging: Averaging) -> None:
         while True:
-            exchange.average(weights_with_gradients(1.0), Order(0.0, last=False))
+            averaging.average(weights_with_gradients(1.0), Order(0.0, last=False))
 
-    with exchange_with_helpers(2, 10, work) as exchange:
-        exchange.average(weights_with_gradients(1.0), Order(0.1, last=False))
+    with averaging_with_helpers(2, 10, work) as averaging:
+        averaging.average(weights_with_gradients(1.0), Order(0.1, last=False))
