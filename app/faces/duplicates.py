@@ -101,11 +101,13 @@ class DuplicateFinder:
         pairs = []
         for person, probe, found in zip(searched, probes, nearest, strict=True):
             others = [one for one in found if one.person.row_id != person.row_id]
-            for best in search.judge(probe, others)[:1]:
-                if best.judgement.matches:
-                    template_id, other_id = stored[person.row_id][0][0], best.template_id
-                    pair = DuplicatePair(person, best.person, template_id, other_id, best.judgement)
-                    pairs.append(pair)
+            if not others:
+                continue
+            best = search.judge(probe, others)[0]
+            if best.judgement.matches:
+                template_id, other_id = stored[person.row_id][0][0], best.template_id
+                pair = DuplicatePair(person, best.person, template_id, other_id, best.judgement)
+                pairs.append(pair)
         return pairs
 
 
