@@ -8,7 +8,7 @@ from app.crypto.keyring import new_key
 from app.errors import InvalidSetting
 from app.wiring.services import build_services
 from tests.conftest import MakeClient, enroll, make_settings, services_of, upload
-from tests.contract.test_faiss import as_format_2
+from tests.contract.test_faiss_snapshots import as_format_2
 from tests.store.data_folder import (
     files_with,
     snapshot_file,
