@@ -8,15 +8,12 @@ from sqlalchemy.orm import Session
 
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import Judgement
-from app.faces.decisions.search_thresholds import SEARCHED
-from app.faces.people_search import Search
+from app.faces.people_search import PeopleSearcher, SearchRule
 from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
-from app.store.index_sync import IndexSync
 from app.store.people import Person, list_persons
 from app.store.person_search import EVERYBODY
-from app.store.search import nearest_people
 from app.store.template_images import crops_of_people
 from app.store.templates import support_sets, with_mean
 from app.vectors import EmbeddingSpace
@@ -58,12 +55,12 @@ class DuplicateFinder:
     def __init__(
         self,
         database: Database,
-        index_sync: IndexSync,
+        searcher: PeopleSearcher,
         policies: DecisionPolicies,
         space: EmbeddingSpace,
         fpir: float,
     ) -> None:
-        self._database, self._index_sync, self._policies = database, index_sync, policies
+        self._database, self._searcher, self._policies = database, searcher, policies
         self._space, self._fpir = space, fpir
 
     def page(
@@ -93,21 +90,18 @@ class DuplicateFinder:
             return []
         probes = np.stack([with_mean(stored[person.row_id][1])[-1] for person in searched])
         policy = self._policies.of_gallery(session, gallery).policy
-        search = Search(policy, policy.for_search(fpir, gallery.size), gallery)
-        # One more than a search needs: the person is among them.
-        nearest = nearest_people(
-            session, self._index_sync, gallery, probes, SEARCHED + 1, search.corrections
-        )
+        rule = SearchRule(policy, policy.for_search(fpir, gallery.size), gallery)
+        themselves = [person.person_id for person in searched]
         pairs = []
-        for person, probe, found in zip(searched, probes, nearest, strict=True):
-            others = [one for one in found if one.person.row_id != person.row_id]
-            if not others:
-                continue
-            best = search.judge(probe, others)[0]
-            if best.judgement.matches:
-                template_id, other_id = stored[person.row_id][0][0], best.template_id
-                pair = DuplicatePair(person, best.person, template_id, other_id, best.judgement)
-                pairs.append(pair)
+        found = self._searcher.search(session, rule, probes, 1, themselves)
+        for person, others in zip(searched, found, strict=True):
+            if others and others[0].judgement.matches:
+                best, template_id = others[0], stored[person.row_id][0][0]
+                pairs.append(
+                    DuplicatePair(
+                        person, best.person, template_id, best.template_id, best.judgement
+                    )
+                )
         return pairs
 
 

@@ -8,13 +8,10 @@ from app.errors import AlreadyEnrolled, DifferentPerson
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import Judgement
-from app.faces.decisions.search_thresholds import SEARCHED
-from app.faces.people_search import Search
+from app.faces.people_search import PeopleSearcher, SearchRule
 from app.store.collections import Collection
-from app.store.index_sync import IndexSync
 from app.store.people import Person
 from app.store.rejections import rejected_vectors
-from app.store.search import nearest_people
 from app.store.templates import support_set, with_mean
 from app.vectors import Matrix
 
@@ -43,9 +40,9 @@ class EnrollmentChecks:
     """Verifies a photo against the person it is added to, and finds duplicates."""
 
     def __init__(
-        self, policies: DecisionPolicies, index_sync: IndexSync, rates: EnrollmentRates
+        self, policies: DecisionPolicies, searcher: PeopleSearcher, rates: EnrollmentRates
     ) -> None:
-        self._policies, self._index_sync, self._rates = policies, index_sync, rates
+        self._policies, self._searcher, self._rates = policies, searcher, rates
 
     def refuse_mismatch(
         self, session: Session, gallery: Collection, probes: Matrix, known: Person
@@ -78,23 +75,14 @@ class EnrollmentChecks:
         rules = self._policies.of_gallery(session, gallery)
         policy = rules.policy
         limit = policy.for_search(self._rates.duplicate_fpir, gallery.size)
-        search = Search(policy, limit, gallery)
-        # One more than a search needs: `person_id` may be among them.
-        [nearest] = nearest_people(
-            session, self._index_sync, gallery, probe, SEARCHED + 1, search.corrections
-        )
-        others = [found for found in nearest if found.person.person_id != person_id]
+        rule = SearchRule(policy, limit, gallery)
+        [others] = self._searcher.search(session, rule, probe, 1, [person_id])
         if not others:
             return None
-        best, person = search.judge(probe[0], others)[0], others[0].person
-        if best.judgement.matches:
-            raise AlreadyEnrolled(
-                person.person_id, person.name, best.judgement.similarity, best.judgement.threshold
-            )
-        [own] = policy.corrections(probe).tolist()
-        verified = policy.judge(
-            others[0].similarity,
-            own + others[0].correction,
-            rules.verify_limit(DecisionOptions()),
-        )
-        return PossibleDuplicate(person, verified) if verified.matches else None
+        best = others[0].judgement
+        if best.matches:
+            person = others[0].person
+            raise AlreadyEnrolled(person.person_id, person.name, best.similarity, best.threshold)
+        correction = best.similarity - others[0].score
+        verified = policy.judge(best.similarity, correction, rules.verify_limit(DecisionOptions()))
+        return PossibleDuplicate(others[0].person, verified) if verified.matches else None

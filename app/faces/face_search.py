@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from app.errors import NoFace
 from app.faces.decisions.grading import GradedJudgement, Grader, best_of
+from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
-from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.rules import DecisionRules
+from app.faces.people_search import Candidate, PeopleSearcher, SearchRule
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import ImageAnalysis
 from app.faces.pipeline.types import Face
@@ -18,9 +19,7 @@ from app.store.collections import Collection, get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
 from app.store.faces import StoredFace, faces_of
-from app.store.index_sync import IndexSync
 from app.store.people import Person
-from app.store.search import nearest_people
 from app.store.templates import vectors_by_template_id, with_mean
 from app.timings import Timings
 from app.vectors import Matrix, Vector
@@ -88,10 +87,10 @@ class FaceSearcher:
         pipeline: FacePipeline,
         policies: DecisionPolicies,
         database: Database,
-        index_sync: IndexSync,
+        searcher: PeopleSearcher,
     ) -> None:
         self._pipeline, self._policies = pipeline, policies
-        self._database, self._index_sync = database, index_sync
+        self._database, self._searcher = database, searcher
 
     def probe(self, image: bytes, timings: Timings) -> FaceProbe:
         """The largest face of an image. Raises the image errors, NoFace."""
@@ -123,12 +122,16 @@ class FaceSearcher:
         """
         with timings.stage("search"), self._database.read() as session:
             gallery, rules = self._gallery(session, collection)
-            people = self._nearest(session, gallery, probe, limit, rules.policy)
-            found = [
-                face for faces in faces_of(session, gallery, people).values() for face in faces
-            ]
-            graded = Grader(rules, gallery.size).grade(probe, _vectors(session, gallery, found))
-        matches = [FaceMatch(*pair) for pair in zip(found, graded, strict=True)]
+            candidates = self._nearest(session, gallery, probe, limit, rules)
+            stored = faces_of(session, gallery, [one.person for one in candidates])
+            vectors = _vectors(
+                session, gallery, [one for faces in stored.values() for one in faces]
+            )
+            grader, matches = Grader(rules, gallery.size), list[FaceMatch]()
+            for candidate, faces in zip(candidates, stored.values(), strict=True):
+                theirs, vectors = vectors[: len(faces)], vectors[len(faces) :]
+                graded = grader.grade(probe, theirs, candidate.resemblance)
+                matches += [FaceMatch(*pair) for pair in zip(faces, graded, strict=True)]
         return sorted(matches, key=lambda one: -one.graded.margin)[:limit]
 
     def users(
@@ -140,21 +143,21 @@ class FaceSearcher:
         """
         with timings.stage("search"), self._database.read() as session:
             gallery, rules = self._gallery(session, collection)
-            count, users = limit, list[Person]()
+            count, users = limit, list[Candidate]()
             while True:
-                people = self._nearest(session, gallery, probe, count, rules.policy)
-                users = [person for person in people if person.external_id is not None]
-                if len(users) >= limit or len(people) < count:
+                found = self._nearest(session, gallery, probe, count, rules)
+                users = [one for one in found if one.person.external_id is not None]
+                if len(users) >= limit or len(found) < count:
                     break
                 count *= _WIDENED
             grader = Grader(rules, gallery.size)
             matches = []
-            for person, faces in zip(
-                users, faces_of(session, gallery, users).values(), strict=True
-            ):
-                best = best_of(grader.grade(probe, with_mean(_vectors(session, gallery, faces))))
+            stored = faces_of(session, gallery, [one.person for one in users])
+            for one, faces in zip(users, stored.values(), strict=True):
+                vectors = with_mean(_vectors(session, gallery, faces))
+                best = best_of(grader.grade(probe, vectors, one.resemblance))
                 if best is not None:
-                    matches.append(UserMatch(person, best))
+                    matches.append(UserMatch(one.person, best))
         return sorted(matches, key=lambda one: -one.graded.margin)[:limit]
 
     def stored_vectors(self, collection: str, template_ids: Sequence[str]) -> list[Vector]:
@@ -175,13 +178,14 @@ class FaceSearcher:
         gallery: Collection,
         probe: Vector,
         count: int,
-        policy: DecisionPolicy,
-    ) -> list[Person]:
-        corrections = policy.corrections if policy.normalises else None
-        [found] = nearest_people(
-            session, self._index_sync, gallery, probe[None], count, corrections
+        rules: DecisionRules,
+    ) -> list[Candidate]:
+        """The `count` nearest people, best first."""
+        rule = SearchRule(
+            rules.policy, rules.search_limit(DecisionOptions(), gallery.size), gallery
         )
-        return [one.person for one in found]
+        [found] = self._searcher.search(session, rule, probe[None], count)
+        return found[:count]
 
 
 def _vectors(session: Session, gallery: Collection, faces: Sequence[StoredFace]) -> Matrix:

@@ -11,9 +11,8 @@ from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
 from app.faces.decisions.policy import Judgement
 from app.faces.decisions.rules import DecisionRules
-from app.faces.decisions.search_thresholds import SEARCHED
 from app.faces.enrollment import DEFAULT_COLLECTION
-from app.faces.people_search import Candidate, Search
+from app.faces.people_search import Candidate, PeopleSearcher, SearchRule
 from app.faces.pipeline.pipeline import FacePipeline
 from app.faces.pipeline.selection import EVERY_FACE, FaceChoice, FaceFilter, FaceSelection
 from app.faces.pipeline.types import Face
@@ -21,10 +20,8 @@ from app.faces.probes import Probe, ProbeReader, Sample
 from app.store.collections import get_collection
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY
-from app.store.index_sync import IndexSync
 from app.store.people import Person, get_person
 from app.store.rejections import rejected_vectors
-from app.store.search import nearest_people
 from app.store.templates import support_set, with_mean
 from app.timings import Timings
 from app.vectors import Matrix, Vector, cosine
@@ -114,12 +111,12 @@ class Recognizer:
         pipeline: FacePipeline,
         policies: DecisionPolicies,
         database: Database,
-        index_sync: IndexSync,
+        searcher: PeopleSearcher,
         ambiguity_margin: float,
     ) -> None:
         self._pipeline, self._policies = pipeline, policies
         self._probes, self._space = ProbeReader(pipeline, database), pipeline.embedder.space
-        self._database, self._index_sync = database, index_sync
+        self._database, self._searcher = database, searcher
         self._ambiguity_margin = ambiguity_margin
 
     def embed(
@@ -208,25 +205,17 @@ class Recognizer:
             gallery = get_collection(session, order.collection, GALLERY)
             gallery.require_space(self._space)
             rules = self._policies.of_gallery(session, gallery)
-            search = Search(rules.policy, rules.search_limit(order.options, gallery.size), gallery)
-            # The decision needs the nearest people, even if only one is returned.
-            nearest = nearest_people(
-                session,
-                self._index_sync,
-                gallery,
-                probes,
-                max(order.top_k, SEARCHED),
-                search.corrections,
-            )
-        judged = [search.judge(*pair) for pair in zip(probes, nearest, strict=True)]
+            limit = rules.search_limit(order.options, gallery.size)
+            rule = SearchRule(rules.policy, limit, gallery)
+            judged = self._searcher.search(session, rule, probes, order.top_k)
         identified = tuple(
             self._identify(probe, candidates, order.top_k)
             for probe, candidates in zip(found, judged, strict=True)
         )
         days = gallery.options.get("visitors", {}).get("days")
         margin = self._ambiguity_margin
-        threshold, target = search.average_threshold, search.limit.target
-        return Identification(identified, gallery.size, threshold, target, margin, days)
+        threshold = rule.average_threshold(judged)
+        return Identification(identified, gallery.size, threshold, limit.target, margin, days)
 
     def _rules(self, collection: str | None) -> DecisionRules:
         """The rules of a gallery, or of comparisons outside of any."""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.audit_events import AuditEvent
 from app.faces.decisions.options import DecisionOptions
 from app.faces.decisions.policies import DecisionPolicies
+from app.faces.people_search import PeopleSearcher, SearchRule
 from app.faces.recognition import Identification, IdentifiedFace
 from app.store import erasures, visitors
 from app.store.collections import Collection, get_collection, lock_with_shadow
@@ -16,9 +17,7 @@ from app.store.db.audit_chain import record
 from app.store.db.database import Database
 from app.store.db.tables import GALLERY, now
 from app.store.erasures import Erasure
-from app.store.index_sync import IndexSync
 from app.store.people import NewPerson, Person
-from app.store.search import nearest_people
 from app.store.visitors import Visitor
 from app.vectors import Vector
 
@@ -42,11 +41,11 @@ class VisitorService:
     def __init__(
         self,
         database: Database,
-        index_sync: IndexSync,
+        searcher: PeopleSearcher,
         policies: DecisionPolicies,
         purge_within: timedelta,
     ) -> None:
-        self._database, self._index_sync, self._policies = database, index_sync, policies
+        self._database, self._searcher, self._policies = database, searcher, policies
         self._purge_within = purge_within
 
     def recognise(self, result: Identification, collection: str) -> Identification:
@@ -140,16 +139,10 @@ class VisitorService:
         """The visitor whom the face matches by the rules of the gallery, as in an identification
         among all its visitors."""
         rules = self._policies.of_gallery(session, gallery)
-        limit = rules.identify_limit(DecisionOptions(), max(inside.size, 1))
-        policy = rules.policy
-        corrections = policy.corrections if policy.normalises and not limit.fixed else None
-        probe = embedding[None]
-        [nearest] = nearest_people(session, self._index_sync, inside, probe, 1, corrections)
-        if not nearest:
-            return None
-        correction = nearest[0].correction + float(policy.corrections(probe)[0])
-        judgement = policy.judge(nearest[0].similarity, correction, limit)
-        return nearest[0].person if judgement.matches else None
+        limit = rules.search_limit(DecisionOptions(), max(inside.size, 1))
+        rule = SearchRule(rules.policy, limit, inside)
+        [found] = self._searcher.search(session, rule, embedding[None], 1)
+        return found[0].person if found and found[0].judgement.matches else None
 
 
 def _is_eligible(face: IdentifiedFace) -> bool:

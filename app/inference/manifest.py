@@ -3,7 +3,8 @@
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,10 @@ Fraction2 = tuple[float, float]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _increases(values: Sequence[float]) -> bool:
+    return all(b > a for a, b in pairwise(values))
 
 
 class InputSpec(_Part):
@@ -94,9 +99,9 @@ class Calibration(_Part):
             raise ValueError("similarity and fmr must have the same length of at least 2")
         if self.fnmr and len(self.fnmr) != len(self.fmr):
             raise ValueError("fnmr must be empty or have the length of fmr")
-        if any(b <= a for a, b in zip(self.similarity, self.similarity[1:], strict=False)):
+        if not _increases(self.similarity):
             raise ValueError("similarity must be strictly increasing")
-        if any(b >= a for a, b in zip(self.fmr, self.fmr[1:], strict=False)):
+        if not _increases(self.fmr[::-1]):
             raise ValueError("fmr must be strictly decreasing")
         if not all(0.0 < rate <= 1.0 for rate in self.fmr):
             raise ValueError("fmr must be in (0, 1]")
@@ -119,33 +124,64 @@ class ScoreNormalisation(_Part):
     correlation: float
 
 
-class SearchCalibration(_Part):
-    """Thresholds of a search relative to the gallery (`app.faces.decisions.search_thresholds`).
+class SearchTable(_Part):
+    """Thresholds of searches by the size of the gallery and by the rate.
 
-    `threshold` is what the best score exceeds `weight` times the probe's resemblance to others of
-    the gallery by, for at most a share `fpir` of strangers, in every group and in every gallery of
-    `fewest_people` to `most_people` people of one group that was measured. `fpir` is strictly
-    decreasing, `threshold` strictly increasing.
+    `threshold` has one row for each number of `people`, and in it one entry for each `fpir`: at
+    most this share of the strangers reaches it, in every group that was measured. `people` and
+    each row are strictly increasing, `fpir` is strictly decreasing.
+    """
+
+    people: Annotated[tuple[int, ...], Field(min_length=1)]
+    fpir: tuple[float, ...]
+    threshold: tuple[tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _monotone(self) -> "SearchTable":
+        if len(self.fpir) < 2 or len(self.threshold) != len(self.people):
+            raise ValueError(
+                "threshold must have a row for each of people, fpir at least 2 entries"
+            )
+        if any(len(row) != len(self.fpir) for row in self.threshold):
+            raise ValueError("each row of threshold must have the length of fpir")
+        if self.people[0] < 1 or not _increases(self.people):
+            raise ValueError("people must be positive and strictly increasing")
+        if not all(_increases(row) for row in self.threshold):
+            raise ValueError("each row of threshold must be strictly increasing")
+        if not _increases(self.fpir[::-1]):
+            raise ValueError("fpir must be strictly decreasing")
+        if not all(0.0 < rate < 1.0 for rate in self.fpir):
+            raise ValueError("fpir must be in (0, 1)")
+        return self
+
+
+class SearchCalibration(_Part):
+    """Thresholds of searches relative to the gallery (`app.faces.decisions.search_thresholds`).
+
+    They are what the score of a candidate exceeds `weight` times the resemblance to other people of
+    the gallery by: for `pairs` that of the probe plus that of the template, for `probes` that of
+    the probe alone. One of the two may be missing.
     """
 
     weight: Annotated[float, Field(gt=0.0, lt=1.0)]
-    fewest_people: Annotated[int, Field(ge=10)]
-    most_people: int
-    fpir: tuple[float, ...]
-    threshold: tuple[float, ...]
+    pairs: SearchTable | None = None
+    probes: SearchTable | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, data: object) -> object:
+        """Tables of earlier versions have one threshold for all sizes, of probes."""
+        if not isinstance(data, dict) or "most_people" not in data:
+            return data
+        sizes = sorted({data["fewest_people"], data["most_people"]})
+        rows = [data["threshold"]] * len(sizes)
+        probes = {"people": sizes, "fpir": data["fpir"], "threshold": rows}
+        return {"weight": data["weight"], "probes": probes}
 
     @model_validator(mode="after")
-    def _monotone(self) -> "SearchCalibration":
-        if len(self.fpir) != len(self.threshold) or len(self.fpir) < 2:
-            raise ValueError("fpir and threshold must have the same length of at least 2")
-        if any(b >= a for a, b in zip(self.fpir, self.fpir[1:], strict=False)):
-            raise ValueError("fpir must be strictly decreasing")
-        if any(b <= a for a, b in zip(self.threshold, self.threshold[1:], strict=False)):
-            raise ValueError("threshold must be strictly increasing")
-        if not all(0.0 < rate < 1.0 for rate in self.fpir):
-            raise ValueError("fpir must be in (0, 1)")
-        if self.most_people < self.fewest_people:
-            raise ValueError("most_people must be at least fewest_people")
+    def _not_empty(self) -> "SearchCalibration":
+        if self.pairs is None and self.probes is None:
+            raise ValueError("pairs or probes must be set")
         return self
 
 

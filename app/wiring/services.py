@@ -25,6 +25,7 @@ from app.faces.gallery_calibration import GalleryCalibrator
 from app.faces.gallery_decisions import GalleryDecisions
 from app.faces.named_people import NamedPeople
 from app.faces.people import Galleries
+from app.faces.people_search import PeopleSearcher
 from app.faces.pipeline.decode_budget import DecodeBudget
 from app.faces.pipeline.detect import Detector
 from app.faces.pipeline.embed import Embedder, load_embedder
@@ -122,7 +123,8 @@ def build_services(settings: Settings) -> Services:
         database, index_sync, settings.housekeeping_seconds, _audit_lifetime(settings)
     )
     rates = EnrollmentRates(settings.duplicate_fpir, settings.mismatch_fmr)
-    checks = EnrollmentChecks(policies, index_sync, rates)
+    searcher = PeopleSearcher(index_sync)
+    checks = EnrollmentChecks(policies, searcher, rates)
     storage = _image_storage(settings)
     return Services(
         settings=settings,
@@ -130,7 +132,7 @@ def build_services(settings: Settings) -> Services:
         index_sync=index_sync,
         embedder=embedder,
         pipeline=pipeline,
-        recognizer=Recognizer(pipeline, policies, database, index_sync, settings.ambiguity_margin),
+        recognizer=Recognizer(pipeline, policies, database, searcher, settings.ambiguity_margin),
         comparer=Comparer(pipeline, policies, database),
         enroller=Enroller(pipeline, database, checks, storage),
         galleries=Galleries(
@@ -144,11 +146,11 @@ def build_services(settings: Settings) -> Services:
         named_people=NamedPeople(database, housekeeper.purge_within),
         rejecter=Rejecter(pipeline, database),
         duplicates=DuplicateFinder(
-            database, index_sync, policies, embedder.space, settings.duplicate_fpir
+            database, searcher, policies, embedder.space, settings.duplicate_fpir
         ),
-        visitors=VisitorService(database, index_sync, policies, housekeeper.purge_within),
+        visitors=VisitorService(database, searcher, policies, housekeeper.purge_within),
         face_index=FaceIndex(pipeline, database, housekeeper.purge_within, storage),
-        face_searcher=FaceSearcher(pipeline, policies, database, index_sync),
+        face_searcher=FaceSearcher(pipeline, policies, database, searcher),
         face_users=FaceUsers(database, policies, embedder.space, housekeeper.purge_within),
         gallery_calibrator=GalleryCalibrator(database, policies),
         vocabularies=vocabularies,

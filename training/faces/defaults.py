@@ -11,7 +11,7 @@ from app.faces.decisions.gallery_table import measure_gallery
 from app.faces.decisions.normalisation import NoNormalisation
 from app.faces.decisions.policy import DecisionPolicy
 from app.faces.decisions.scores import LabelledFaces
-from app.faces.decisions.search_thresholds import SEARCHED, SearchThresholds
+from app.faces.decisions.search_thresholds import SEARCHED, SearchThresholds, resemblance_of
 from app.faces.decisions.thresholds import Thresholds
 from app.vectors import Matrix
 
@@ -220,27 +220,38 @@ def _joined(first: _Faces, second: _Faces) -> _Faces:
 
 @dataclass(frozen=True, slots=True)
 class _Nearest:
-    """Of each probe: the row of the best person and the best scores, shape (n, SEARCHED)."""
+    """Of each probe the row of the best person, the score, and the resemblances, None for too few
+    people: its own, and that of the person found."""
 
     best: NDArray[np.int64]
-    scores: Matrix
-
-    @property
-    def score(self) -> NDArray[np.float32]:
-        return self.scores[:, 0]
+    score: NDArray[np.float32]
+    of_probes: list[float | None]
+    of_templates: list[float | None]
 
 
 def _search(probes: _Faces, gallery: _Faces) -> _Nearest:
-    scores = probes.embeddings @ gallery.embeddings.T - probes.off[:, None] - gallery.off[None]
-    best, count = scores.argmax(axis=1), min(SEARCHED, scores.shape[1])
-    return _Nearest(best, -np.sort(-np.partition(scores, -count, axis=1)[:, -count:], axis=1))
+    scores, within = _scores(probes, gallery), _scores(gallery, gallery)
+    best, of_gallery = scores.argmax(axis=1), _resemblances(within)
+    found = [of_gallery[row] for row in best.tolist()]
+    return _Nearest(best, scores.max(axis=1), _resemblances(scores), found)
+
+
+def _scores(faces: _Faces, others: _Faces) -> Matrix:
+    scores: Matrix = faces.embeddings @ others.embeddings.T
+    return scores - faces.off[:, None] - others.off[None]
+
+
+def _resemblances(scores: Matrix) -> list[float | None]:
+    count = min(SEARCHED, scores.shape[1])
+    best = -np.sort(-np.partition(scores, -count, axis=1)[:, -count:], axis=1)
+    return [resemblance_of(row) for row in best.tolist()]
 
 
 def _matches(policy: DecisionPolicy, found: _Nearest, people: int) -> NDArray[np.bool_]:
     """Whether each probe matches the best person, by the rules of /identify."""
     limit, needed = policy.for_search(_FPIR, people), []
-    for scores in found.scores.tolist():
-        own, resemblance = policy.searched(limit, people, scores)
+    for both in zip(found.of_probes, found.of_templates, strict=True):
+        own, resemblance = policy.searched(limit, people, both if limit.of_templates else both[:1])
         needed.append(own.threshold + resemblance)
     return found.score >= np.array(needed)
 

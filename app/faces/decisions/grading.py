@@ -1,7 +1,8 @@
 """Grades a compared pair: how far beyond its threshold it is, in target error rates."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,25 +32,44 @@ class GradedJudgement:
         return self.judgement.similarity - self.judgement.threshold
 
 
+class _Limits(NamedTuple):
+    """The limit of a comparison, and those at a tenth and a hundredth of its target rate."""
+
+    limit: Limit
+    strict: Limit
+    strictest: Limit
+
+
 class Grader:
     """Grades 1:1 comparisons, or with `gallery_size` those of a search of so many people."""
 
     def __init__(self, rules: DecisionRules, gallery_size: int | None = None) -> None:
         self._policy, options = rules.policy, DecisionOptions()
-        self._size = gallery_size
+        policy = rules.policy
         if gallery_size is None:
-            self._limit = rules.verify_limit(options)
+            self._limits = _limits(rules.verify_limit(options), policy.for_fmr)
+            self._relative = self._limits
         else:
-            self._limit = rules.identify_limit(options, gallery_size)
-        self._strict, self._strictest = self._stricter()
+            size = gallery_size
+            self._limits = _limits(
+                rules.identify_limit(options, size), lambda rate: policy.for_fpir(rate, size)
+            )
+            self._relative = _limits(
+                rules.search_limit(options, size), lambda rate: policy.for_search(rate, size)
+            )
 
-    def grade(self, probe: Vector, vectors: Matrix) -> list[GradedJudgement]:
-        """Grades a unit vector, shape (dimension,), with each of several, shape (n, dimension)."""
+    def grade(
+        self, probe: Vector, vectors: Matrix, resemblance: float | None = None
+    ) -> list[GradedJudgement]:
+        """Grades a unit vector, shape (dimension,), with each of several, shape (n, dimension).
+
+        `resemblance` is that of a `Candidate`, for a search relative to the gallery.
+        """
         if not len(vectors):
             return []
         own, *others = self._policy.corrections(np.vstack([probe[None], vectors])).tolist()
         return [
-            self.grade_pair(similarity, own + other)
+            self._grade_pair(similarity, own + other, resemblance)
             for similarity, other in zip((vectors @ probe).tolist(), others, strict=True)
         ]
 
@@ -67,27 +87,31 @@ class Grader:
         if other is None:
             return best
         if best is None:
-            return self.grade_pair(-1.0, 0.0) if other.judgement.matches else None
+            return self._grade_pair(-1.0, 0.0) if other.judgement.matches else None
         needed = best.judgement.similarity + other.margin - best.margin + SCORE_TOLERANCE
         judgement = replace(best.judgement, threshold=max(best.judgement.threshold, needed))
         return GradedJudgement(judgement, max(best.strict, needed), max(best.strictest, needed))
 
-    def grade_pair(self, similarity: float, correction: float) -> GradedJudgement:
+    def _grade_pair(
+        self, similarity: float, correction: float, resemblance: float | None = None
+    ) -> GradedJudgement:
         """Grades a pair; `correction` is the sum of both faces' corrections."""
-        judged = self._policy.judge(similarity, correction, self._limit)
-        strict = self._policy.pair_threshold(correction, self._strict)
-        strictest = self._policy.pair_threshold(correction, self._strictest)
+        limits = self._limits if resemblance is None else self._relative
+        rise = resemblance or 0.0
+        judged = self._policy.judge(similarity, correction, limits.limit, rise)
+        strict, strictest = (
+            self._policy.pair_threshold(correction + rise, limit) for limit in limits[1:]
+        )
         return GradedJudgement(judged, strict, max(strict, strictest))
 
-    def _stricter(self) -> Sequence[Limit]:
-        limit = self._limit
-        if limit.target is None:
-            way = 1.0 - limit.threshold
-            return [Limit(limit.threshold + share * way, fixed=True) for share in _FIXED_SHARES]
-        rates = [limit.target / factor for factor in _STRICTER]
-        if self._size is None:
-            return [self._policy.for_fmr(rate) for rate in rates]
-        return [self._policy.for_fpir(rate, self._size) for rate in rates]
+
+def _limits(limit: Limit, of_rate: Callable[[float], Limit]) -> _Limits:
+    if limit.target is None:
+        way = 1.0 - limit.threshold
+        return _Limits(
+            limit, *(Limit(limit.threshold + share * way, fixed=True) for share in _FIXED_SHARES)
+        )
+    return _Limits(limit, *(of_rate(limit.target / factor) for factor in _STRICTER))
 
 
 def best_of(graded: Sequence[GradedJudgement]) -> GradedJudgement | None:

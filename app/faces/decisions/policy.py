@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.faces.decisions.normalisation import NoNormalisation, ScoreNormaliser
-from app.faces.decisions.search_thresholds import SearchThresholds, resemblance_of
+from app.faces.decisions.search_thresholds import SearchThresholds
 from app.faces.decisions.thresholds import HIGHEST_THRESHOLD, Thresholds
 from app.vectors import SCORE_TOLERANCE, Matrix, Vector
 
@@ -38,17 +38,18 @@ class Limit:
     `fixed` thresholds are cosines that hold for every pair: normalisation is not applied. `target`
     is the error rate that the threshold was computed from, None for a fixed one. With
     `resemblance_weight` above 0, the threshold of a search rises by so many times the resemblance
-    of the probe to other people of the gallery.
+    of the probe to other people of the gallery, plus that of the template if `of_templates`.
     """
 
     threshold: float
     fixed: bool = False
     target: float | None = None
     resemblance_weight: float = 0.0
+    of_templates: bool = False
 
 
-class SearchedProbe(NamedTuple):
-    """What the scores of one probe must reach in a search: `limit`, plus `resemblance`, which is
+class SearchedPair(NamedTuple):
+    """What the score of a pair must reach in a search: `limit`, plus `resemblance`, which is
     already weighted."""
 
     limit: Limit
@@ -86,27 +87,36 @@ class DecisionPolicy:
         return Limit(self._thresholds.for_fpir(target, gallery_size), target=target)
 
     def for_search(self, target: float, gallery_size: int) -> Limit:
-        """Like `for_fpir`, but relative to the people of the gallery if it has enough of them.
+        """Like `for_fpir`, but relative to the people of the gallery where that was measured.
 
         Judge with what `searched` returns.
         """
-        if self._search is None or gallery_size < self._search.fewest_people:
+        search = self._search
+        relative = None if search is None else search.relative(target, gallery_size)
+        if relative is None:
             return self.for_fpir(target, gallery_size)
-        threshold = self._search.threshold(target, gallery_size)
-        return Limit(threshold, target=target, resemblance_weight=self._search.weight)
+        return Limit(
+            relative.threshold,
+            target=target,
+            resemblance_weight=relative.weight,
+            of_templates=relative.of_templates,
+        )
 
-    def searched(self, limit: Limit, gallery_size: int, scores: Sequence[float]) -> SearchedProbe:
-        """The limit for one probe; `scores` are those of the SEARCHED best people, best first.
+    def searched(
+        self, limit: Limit, gallery_size: int, resemblances: Sequence[float | None]
+    ) -> SearchedPair:
+        """The limit for a pair of the faces that have these resemblances: of the probe, and of the
+        template if the limit needs it.
 
-        With fewer scores, the threshold is that of `for_fpir`.
+        If one is None, since too few people were found, the threshold is that of `for_fpir`.
         """
         if not limit.resemblance_weight:
-            return SearchedProbe(limit, 0.0)
-        resemblance = resemblance_of(scores)
-        if resemblance is None:
+            return SearchedPair(limit, 0.0)
+        known = [one for one in resemblances if one is not None]
+        if len(known) < len(resemblances):
             assert limit.target is not None, "a limit of a search has a target rate"
-            return SearchedProbe(self.for_fpir(limit.target, gallery_size), 0.0)
-        return SearchedProbe(limit, limit.resemblance_weight * resemblance)
+            return SearchedPair(self.for_fpir(limit.target, gallery_size), 0.0)
+        return SearchedPair(limit, limit.resemblance_weight * sum(known))
 
     def expected_fnmr(self, limit: Limit) -> float | None:
         """The expected share of genuine pairs below the limit; None where it is unknown.
@@ -131,7 +141,7 @@ class DecisionPolicy:
     ) -> Judgement:
         """Compare a pair; `correction` is the sum of both faces' corrections.
 
-        `resemblance` is that of a SearchedProbe.
+        `resemblance` is that of a SearchedPair.
         """
         similarity = min(similarity, 1.0)  # rounding may exceed 1
         rate = self._thresholds.fmr_at(similarity - correction)

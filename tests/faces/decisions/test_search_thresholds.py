@@ -6,20 +6,34 @@ from pydantic import ValidationError
 
 from app.faces.decisions.scores import LabelledFaces
 from app.faces.decisions.search_calibration import (
+    PAIR_SIZES,
+    PROBE_SIZES,
     WEIGHT,
     measure_own_searches,
     measure_searches,
 )
-from app.faces.decisions.search_thresholds import SEARCHED, SearchThresholds, resemblance_of
+from app.faces.decisions.search_thresholds import (
+    FEWEST_PEOPLE,
+    PAIRS_UP_TO,
+    SEARCHED,
+    SearchThresholds,
+    resemblance_of,
+)
 from app.faces.decisions.thresholds import Thresholds
-from app.inference.manifest import SearchCalibration, read_manifest
+from app.inference.manifest import SearchCalibration, SearchTable, read_manifest
 from app.vectors import Matrix, l2_normalize
 from tests.faces.decisions.test_thresholds import TABLE
 from tests.models import SHIPPED
 
-SEARCH = SearchCalibration(
-    weight=0.75, fewest_people=40, most_people=600, fpir=(0.1, 0.01), threshold=(0.3, 0.4)
-)
+PAIRS = SearchTable(people=(10, 100), fpir=(0.1, 0.01), threshold=((0.3, 0.4), (0.1, 0.2)))
+PROBES = SearchTable(people=(300, 600), fpir=(0.1, 0.01), threshold=((0.3, 0.4), (0.3, 0.4)))
+SEARCH = SearchCalibration(weight=0.75, pairs=PAIRS, probes=PROBES)
+
+
+def needed(thresholds: SearchThresholds, target: float, people: int) -> float:
+    found = thresholds.relative(target, people)
+    assert found is not None
+    return found.threshold
 
 
 @pytest.fixture
@@ -28,35 +42,79 @@ def thresholds() -> SearchThresholds:
 
 
 def test_the_logarithm_of_the_rate_is_linear(thresholds: SearchThresholds) -> None:
-    assert thresholds.threshold(0.1, 40) == pytest.approx(0.3)
-    assert thresholds.threshold(0.0316227766, 600) == pytest.approx(0.35)
-    assert thresholds.threshold(0.001, 600) == pytest.approx(0.5), "the last slope is extrapolated"
-    assert thresholds.threshold(0.5, 600) == pytest.approx(0.3), "not below the first knot"
-    assert thresholds.threshold(1e-9, 600) < 1.0
+    assert needed(thresholds, 0.1, 400) == pytest.approx(0.3)
+    assert needed(thresholds, 0.0316227766, 600) == pytest.approx(0.35)
+    assert needed(thresholds, 0.001, 600) == pytest.approx(0.5), "the last slope is extrapolated"
+    assert needed(thresholds, 0.5, 600) == pytest.approx(0.3), "not below the first knot"
+    assert needed(thresholds, 1e-9, 600) < 1.0
+
+
+def test_the_logarithm_of_the_size_is_linear(thresholds: SearchThresholds) -> None:
+    for people, expected in ((10, 0.4), (32, 0.3), (100, 0.2), (300, 0.2)):
+        assert needed(thresholds, 0.01, people) == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_size_of_the_gallery_says_whose_resemblance_counts(
+    thresholds: SearchThresholds,
+) -> None:
+    assert thresholds.relative(0.01, FEWEST_PEOPLE - 1) is None
+    for people, both in ((FEWEST_PEOPLE, True), (PAIRS_UP_TO, True), (PAIRS_UP_TO + 1, False)):
+        found = thresholds.relative(0.01, people)
+        assert found is not None
+        assert (found.weight, found.of_templates) == (0.75, both)
 
 
 def test_beyond_the_measured_galleries_it_rises_with_their_size(
     thresholds: SearchThresholds,
 ) -> None:
-    assert thresholds.threshold(0.01, 40) == thresholds.threshold(0.01, 600)
     table = Thresholds(TABLE)
     rise = table.for_fpir(0.01, 6_000) - table.for_fpir(0.01, 600)
     assert rise > 0
-    assert thresholds.threshold(0.01, 6_000) == pytest.approx(0.4 + 0.25 * rise)
+    assert needed(thresholds, 0.01, 6_000) == pytest.approx(0.4 + 0.25 * rise)
+
+
+def of_gallery(people: int, row: tuple[float, float], weight: float = 0.75) -> SearchThresholds:
+    """Those of a gallery with so many people when it was measured, with the model's."""
+    table = SearchTable(people=(people,), fpir=(0.1, 0.01), threshold=(row,))
+    kind = {"pairs": table} if people <= PAIRS_UP_TO else {"probes": table}
+    own = SearchCalibration(weight=weight, **kind)
+    return SearchThresholds(own, Thresholds(TABLE), SearchThresholds(SEARCH, Thresholds(TABLE)))
 
 
 def test_of_a_gallery_and_its_model_the_lower_decides() -> None:
-    own = SEARCH.model_copy(update={"threshold": (0.2, 0.5)})
-    model = SearchThresholds(SEARCH, Thresholds(TABLE))
-    both = SearchThresholds(own, Thresholds(TABLE), model)
-    assert both.threshold(0.1, 100) == pytest.approx(0.2)
-    assert both.threshold(0.01, 100) == pytest.approx(0.4)
-    other = own.model_copy(update={"weight": 0.5})
-    alone = SearchThresholds(other, Thresholds(TABLE), model)
-    assert alone.threshold(0.01, 100) == pytest.approx(0.5), "not comparable"
+    both = of_gallery(400, (0.2, 0.5))
+    assert needed(both, 0.1, 400) == pytest.approx(0.2)
+    assert needed(both, 0.01, 400) == pytest.approx(0.4)
+    alone = of_gallery(400, (0.2, 0.5), weight=0.5)
+    assert needed(alone, 0.01, 400) == pytest.approx(0.5), "not comparable"
 
 
-def test_the_resemblance_leaves_out_the_two_best(thresholds: SearchThresholds) -> None:
+def test_a_gallery_that_has_shrunk_needs_as_much_more_as_with_the_model() -> None:
+    own = of_gallery(100, (0.05, 0.1))
+    assert needed(own, 0.01, 100) == pytest.approx(0.1)
+    assert needed(own, 0.01, 32) == pytest.approx(0.2, abs=2e-3)
+
+
+def test_a_gallery_that_has_grown_beyond_its_table_uses_the_model() -> None:
+    grown = of_gallery(200, (0.05, 0.1)).relative(0.01, 400)
+    assert grown == SearchThresholds(SEARCH, Thresholds(TABLE)).relative(0.01, 400)
+
+
+def test_tables_of_earlier_versions_hold_for_probes() -> None:
+    stored = {
+        "weight": 0.5,
+        "fewest_people": 40,
+        "most_people": 600,
+        "fpir": [0.1, 0.01],
+        "threshold": [0.3, 0.4],
+    }
+    found = SearchThresholds(SearchCalibration.model_validate(stored), Thresholds(TABLE))
+    assert found.relative(0.01, 39) is None
+    for people in (40, 200, 600):
+        assert found.relative(0.01, people) == (pytest.approx(0.4), 0.5, False)
+
+
+def test_the_resemblance_leaves_out_the_two_best() -> None:
     scores = [0.9, 0.8, 0.5, 0.4, 0.3, 0.2, 0.1]
     assert len(scores) == SEARCHED
     assert resemblance_of(scores) == pytest.approx(0.3)
@@ -68,15 +126,24 @@ def test_the_resemblance_leaves_out_the_two_best(thresholds: SearchThresholds) -
     "wrong",
     [
         {"fpir": (0.01, 0.1)},
-        {"threshold": (0.4, 0.4)},
-        {"fpir": (0.1,), "threshold": (0.3,)},
-        {"most_people": 30},
-        {"weight": 0.0},
+        {"threshold": ((0.4, 0.4), (0.1, 0.2))},
+        {"threshold": ((0.3, 0.4),)},
+        {"threshold": ((0.3, 0.4), (0.1,))},
+        {"fpir": (0.1,), "threshold": ((0.3,), (0.1,))},
+        {"people": (100, 10)},
+        {"people": (), "threshold": ()},
     ],
 )
-def test_an_invalid_calibration_is_refused(wrong: dict[str, object]) -> None:
+def test_an_invalid_table_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        SearchCalibration.model_validate(SEARCH.model_dump() | wrong)
+        SearchTable.model_validate(PAIRS.model_dump() | wrong)
+
+
+def test_a_calibration_needs_a_weight_and_a_table() -> None:
+    with pytest.raises(ValidationError):
+        SearchCalibration(weight=0.0, pairs=PAIRS)
+    with pytest.raises(ValidationError, match="pairs or probes"):
+        SearchCalibration(weight=0.5)
 
 
 def crowd(people: int, shared: float, seed: int) -> Matrix:
@@ -86,30 +153,60 @@ def crowd(people: int, shared: float, seed: int) -> Matrix:
     return l2_normalize(np.sqrt(shared) * np.eye(1, 128) + np.sqrt(1.0 - shared) * own)
 
 
+def excesses(probes: Matrix, gallery: Matrix, *, of_templates: bool) -> Matrix:
+    """How much the best similarity of each probe exceeds the weighted resemblance."""
+
+    def resemblances(scores: Matrix) -> Matrix:
+        return np.array([resemblance_of(row) for row in (-np.sort(-scores, axis=1)).tolist()])
+
+    scores = probes @ gallery.T
+    found = resemblances(scores)
+    if of_templates:
+        found = found + resemblances(gallery @ gallery.T)[scores.argmax(axis=1)]
+    return scores.max(axis=1) - WEIGHT * found
+
+
 def test_strangers_of_every_group_match_at_most_at_the_rate() -> None:
     """Two groups, one of them of people who resemble each other more; the strangers are new."""
     shares = {"alike": 0.4, "different": 0.05}
-    vectors = np.concatenate([crowd(400, share, 1) for share in shares.values()])
-    group = np.repeat(list(shares), 400)
+    vectors = np.concatenate([crowd(450, share, 1) for share in shares.values()])
+    group = np.repeat(list(shares), 450)
     faces = LabelledFaces(
-        vectors, np.arange(800).astype(str), group, np.zeros(800, dtype=np.float32)
+        vectors, np.arange(900).astype(str), group, np.zeros(900, dtype=np.float32)
     )
     search = measure_searches(faces, {name: group == name for name in shares})
-    assert search is not None
-    assert (search.weight, search.fewest_people, search.most_people) == (WEIGHT, 40, 300)
-    limit = search.threshold[search.fpir.index(0.01)]
-    for share in shares.values():
-        scores = crowd(2_000, share, 2) @ crowd(100, share, 3).T
-        best = -np.sort(-scores, axis=1)
-        resemblance = np.array([resemblance_of(row) for row in best.tolist()])
-        assert (best[:, 0] - WEIGHT * resemblance >= limit).mean() <= 0.015
+    assert search is not None and search.pairs is not None and search.probes is not None
+    assert search.weight == WEIGHT
+    assert (search.pairs.people, search.probes.people) == (PAIR_SIZES, PROBE_SIZES)
+    rate = search.pairs.fpir.index(0.01)
+    for table, size in ((search.pairs, 80), (search.pairs, 20), (search.probes, 300)):
+        limit = table.threshold[table.people.index(size)][rate]
+        for share in shares.values():
+            for others in (0.0, 0.5):  # the share of the gallery that is of the other group
+                [other] = set(shares.values()) - {share}
+                mixed = round(others * size)
+                matched = []
+                for seed in range(10, 20):
+                    gallery = [crowd(size - mixed, share, seed), crowd(mixed, other, seed + 10)]
+                    excess = excesses(
+                        crowd(500, share, seed + 20),
+                        np.concatenate(gallery),
+                        of_templates=table is search.pairs,
+                    )
+                    matched.append((excess >= limit).mean())
+                assert np.mean(matched) <= 0.015
 
 
 def test_too_few_people_give_no_thresholds() -> None:
-    faces = LabelledFaces(
-        crowd(50, 0.1, 1), np.arange(50).astype(str), np.full(50, ""), np.zeros(50, np.float32)
-    )
-    assert measure_searches(faces, {"all": np.full(50, True)}) is None
+    few = faces_of(crowd(12, 0.1, 1))
+    assert measure_searches(few, {"all": np.full(12, True)}) is None
+
+
+def test_few_people_give_thresholds_of_small_galleries() -> None:
+    some = faces_of(crowd(60, 0.1, 1))
+    search = measure_searches(some, {"all": np.full(60, True)})
+    assert search is not None and search.pairs is not None
+    assert (search.pairs.people, search.probes) == ((10, 20, 40), None)
 
 
 def faces_of(vectors: Matrix) -> LabelledFaces:
@@ -120,18 +217,22 @@ def faces_of(vectors: Matrix) -> LabelledFaces:
     )
 
 
-@pytest.mark.parametrize("people", [60, 400])
+@pytest.mark.parametrize("people", [100, 200, 400])
 def test_a_gallery_measures_its_own_searches(people: int) -> None:
-    """At the rate of 0.01, of which 60 people measure nothing, and at one that they measure."""
-    own = measure_own_searches(faces_of(crowd(people, 0.3, 4)))
-    assert own is not None
-    assert (own.fewest_people, own.most_people) == (40, people)
-    scores = -np.sort(-(crowd(3_000, 0.3, 5) @ crowd(people, 0.3, 4).T), axis=1)
-    resemblance = np.array([resemblance_of(row) for row in scores.tolist()])
-    excess = scores[:, 0] - WEIGHT * resemblance
-    for rate in (0.1, 0.01):
-        matched = (excess >= own.threshold[own.fpir.index(rate)]).mean()
-        assert 0.05 * rate <= matched <= 1.6 * rate
+    """At the rate of 0.01, of which 100 people measure nothing, and at one that they measure."""
+    matched = []
+    for seed in range(4):
+        gallery = crowd(people, 0.3, seed)
+        own = measure_own_searches(faces_of(gallery))
+        assert own is not None
+        table = own.pairs or own.probes
+        assert table is not None and table.people == (people,)
+        assert (own.pairs is not None) == (people <= PAIRS_UP_TO)
+        excess = excesses(crowd(2_000, 0.3, 10 + seed), gallery, of_templates=own.pairs is not None)
+        row = [table.threshold[0][table.fpir.index(rate)] for rate in (0.1, 0.01)]
+        matched.append([(excess >= needed).mean() for needed in row])
+    for found, rate in zip(np.mean(matched, axis=0), (0.1, 0.01), strict=True):
+        assert 0.2 * rate <= found <= 1.3 * rate
 
 
 def test_further_photos_of_a_person_are_no_strangers() -> None:
@@ -141,7 +242,7 @@ def test_further_photos_of_a_person_are_no_strangers() -> None:
 
 
 def test_a_small_gallery_measures_no_searches() -> None:
-    assert measure_own_searches(faces_of(crowd(39, 0.2, 7))) is None
+    assert measure_own_searches(faces_of(crowd(99, 0.2, 7))) is None
     assert measure_own_searches(faces_of(crowd(3, 0.2, 7))) is None
 
 
