@@ -59,7 +59,7 @@ class Operation(BaseModel):
 
     `threshold` holds for an average pair, at the gallery's present size. `expected_fnmr` is the
     share of genuine pairs of photos that it is expected to refuse; null if it is unknown. A search
-    of 40 people and more is relative to the gallery: most faces need less than `threshold`, and
+    of 10 people and more is relative to the gallery: most faces need less than `threshold`, and
     fewer are refused.
     """
 

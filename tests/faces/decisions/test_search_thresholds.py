@@ -16,6 +16,7 @@ from app.faces.decisions.search_thresholds import (
     FEWEST_PEOPLE,
     PAIRS_UP_TO,
     SEARCHED,
+    RelativeThreshold,
     SearchThresholds,
     resemblance_of,
 )
@@ -111,7 +112,8 @@ def test_tables_of_earlier_versions_hold_for_probes() -> None:
     found = SearchThresholds(SearchCalibration.model_validate(stored), Thresholds(TABLE))
     assert found.relative(0.01, 39) is None
     for people in (40, 200, 600):
-        assert found.relative(0.01, people) == (pytest.approx(0.4), 0.5, False)
+        assert needed(found, 0.01, people) == pytest.approx(0.4)
+        assert found.relative(0.01, people) == RelativeThreshold(0.4, 0.5, of_templates=False)
 
 
 def test_the_resemblance_leaves_out_the_two_best() -> None:
@@ -163,7 +165,8 @@ def excesses(probes: Matrix, gallery: Matrix, *, of_templates: bool) -> Matrix:
     found = resemblances(scores)
     if of_templates:
         found = found + resemblances(gallery @ gallery.T)[scores.argmax(axis=1)]
-    return scores.max(axis=1) - WEIGHT * found
+    excess: Matrix = scores.max(axis=1) - WEIGHT * found
+    return excess
 
 
 def test_strangers_of_every_group_match_at_most_at_the_rate() -> None:
