@@ -34,6 +34,11 @@ class Candidate:
     score: float
     resemblance: float | None
 
+    @property
+    def average_threshold(self) -> float:
+        """What an average pair with these resemblances needs, without score normalisation."""
+        return self.judgement.threshold - (self.judgement.similarity - self.score)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchRule:
@@ -50,8 +55,8 @@ class SearchRule:
         return policy.corrections if policy.normalises and not self.limit.fixed else None
 
     def average_threshold(self, found: Sequence[Sequence[Candidate]]) -> float:
-        """What an average candidate of the probes needs; each probe counts by its best one."""
-        needed = [candidates[0].judgement.threshold for candidates in found if candidates]
+        """What an average pair needs: the mean over the best candidates of the probes."""
+        needed = [candidates[0].average_threshold for candidates in found if candidates]
         if needed:
             return float(np.mean(needed))
         if self.limit.resemblance_weight and self.limit.target is not None:

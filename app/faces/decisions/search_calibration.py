@@ -72,9 +72,8 @@ def measure_own_searches(faces: LabelledFaces) -> SearchCalibration | None:
             before, last = np.log(_OWN_RATES[number - 2 : number])
             slope = (thresholds[-1] - thresholds[-2]) / (last - before)
             needed = thresholds[-1] + slope * float(np.log(rate) - last)
-        needed = float(np.ceil(needed / _STEP) * _STEP)
-        thresholds.append(max(needed, thresholds[-1] + _STEP) if thresholds else needed)
-    row = tuple(round(one, 6) for one in thresholds)
+        thresholds.append(needed)
+    row = _increasing(thresholds)
     table = SearchTable(people=(len(excess),), fpir=_OWN_RATES, threshold=(row,))
     if len(excess) <= PAIRS_UP_TO:
         return SearchCalibration(weight=WEIGHT, pairs=table)
@@ -111,12 +110,20 @@ def _measure(
     kept = sorted(measured)
     if not kept:
         return None
-    highest = np.round(np.ceil(rows[kept] / _STEP) * _STEP, 6)
     return SearchTable(
         people=tuple(sizes[number] for number in kept),
         fpir=_RATES,
-        threshold=tuple(tuple(row) for row in highest.tolist()),
+        threshold=tuple(_increasing(rows[number].tolist()) for number in kept),
     )
+
+
+def _increasing(needed: Sequence[float]) -> tuple[float, ...]:
+    """The values rounded up, each at least a step above the one before."""
+    row: list[float] = []
+    for value in needed:
+        up = float(np.ceil(value / _STEP) * _STEP)
+        row.append(round(max(up, row[-1] + _STEP) if row else up, 6))
+    return tuple(row)
 
 
 def _own_people(faces: LabelledFaces) -> NDArray[np.float64]:

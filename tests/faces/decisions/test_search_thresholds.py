@@ -205,6 +205,13 @@ def test_too_few_people_give_no_thresholds() -> None:
     assert measure_searches(few, {"all": np.full(12, True)}) is None
 
 
+def test_people_of_whom_a_network_sees_no_difference_are_measured() -> None:
+    """All quantiles are equal, but thresholds of stricter rates are higher."""
+    same = faces_of(np.tile(crowd(1, 0.1, 1), (120, 1)))
+    assert measure_searches(same, {"all": np.full(120, True)}) is not None
+    assert measure_own_searches(same) is not None
+
+
 def test_few_people_give_thresholds_of_small_galleries() -> None:
     some = faces_of(crowd(60, 0.1, 1))
     search = measure_searches(some, {"all": np.full(60, True)})
