@@ -22,8 +22,8 @@ SEARCHED = 7
 """People whose scores a resemblance needs."""
 
 FEWEST_PEOPLE, PAIRS_UP_TO = 10, 300
-"""Sizes of the galleries in which the resemblance of templates counts as well: in larger ones it
-gains nothing, and costs a search for each candidate."""
+"""The smallest and the largest gallery in which the resemblance of the template counts as well. In
+larger ones it would find no more people, and cost a search for each candidate."""
 
 _SKIPPED = 2  # of a probe: the candidate, and one more, who may be a twin or the same person
 # enrolled twice; of a template: its own person, and that one more
@@ -109,8 +109,9 @@ class SearchThresholds:
 class _Table:
     """Interpolates a table.
 
-    Thresholds are linear in the logarithm of the size, and constant beyond the sizes measured; they
-    are linear in that of the rate and, with the last slope, beyond the rates measured.
+    Between the sizes measured, a threshold is linear in the logarithm of the size, beyond them it
+    is constant. It is linear in the logarithm of the rate, below the lowest rate with the last
+    slope.
     """
 
     def __init__(self, table: SearchTable) -> None:
