@@ -3,6 +3,7 @@
 The file takes half the space. ONNX Runtime converts the weights once, when it loads the model.
 """
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -23,7 +24,7 @@ def round_weights(network: nn.Module) -> None:
 def store_half(model: onnx.ModelProto) -> None:
     """Store float32 weights of at least 1,024 elements as float16, each with a Cast node.
 
-    Exact for weights that `round_weights` has rounded.
+    Weights that half precision does not hold exactly stay as they are: see `round_weights`.
     """
     graph = model.graph
     casts = []
@@ -31,7 +32,10 @@ def store_half(model: onnx.ModelProto) -> None:
         stored = numpy_helper.to_array(weight)
         if weight.data_type != TensorProto.FLOAT or stored.size < _LEAST_ELEMENTS:
             continue
-        half = numpy_helper.from_array(stored.astype("float16"), weight.name + _SUFFIX)
+        rounded = stored.astype("float16")
+        if not np.array_equal(rounded, stored):
+            continue
+        half = numpy_helper.from_array(rounded, weight.name + _SUFFIX)
         casts.append(
             helper.make_node(
                 "Cast", [half.name], [weight.name], f"cast.{weight.name}", to=TensorProto.FLOAT
