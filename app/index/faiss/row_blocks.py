@@ -1,11 +1,14 @@
 """Vectors of an index in blocks that grow without copying, in memory or in mapped files."""
 
+import contextlib
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +27,31 @@ Stored = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Room for vectors with undefined values, and what has to be done once, when it is full."""
+
+    vectors: Stored
+    when_full: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """Where and in which precision vectors are stored.
 
-    `allocate(rows, dimension)` returns an array of `dtype` with undefined values.
+    `allocate(rows, dimension)` returns a block of `dtype`.
     """
 
     dtype: np.dtype[np.floating]
-    allocate: Callable[[int, int], Stored]
+    allocate: Callable[[int, int], Block]
 
 
-def _allocate_in_memory(rows: int, dimension: int) -> Stored:
+def _in_memory(rows: int, dimension: int, dtype: np.dtype[np.floating]) -> Block:
     """Anonymous memory, which the system commits page by page as it is written."""
-    return np.empty((rows, dimension), dtype=np.float32)
+    return Block(np.empty((rows, dimension), dtype=dtype), lambda: None)
+
+
+def _allocate_in_memory(rows: int, dimension: int) -> Block:
+    return _in_memory(rows, dimension, IN_MEMORY.dtype)
 
 
 IN_MEMORY = Storage(np.dtype(np.float32), _allocate_in_memory)
@@ -49,24 +64,38 @@ def in_files(folder: Path) -> Storage:
     Half precision changes a similarity by 1e-4 at most. The files are unlinked, so they are
     deleted when the process ends, however it ends. On a full disk memory is allocated instead:
     writing to a mapped file without space kills the process.
+
+    A thread writes a full file to the disk. Otherwise changed pages gather in memory, and above a
+    limit Linux makes each thread wait, for up to 0.2 s, that changes one more.
     """
     dtype = np.dtype(np.float16)
 
-    def allocate(rows: int, dimension: int) -> Stored:
+    def allocate(rows: int, dimension: int) -> Block:
         size = rows * dimension * dtype.itemsize
         try:
             create_folder(folder)
-            with tempfile.TemporaryFile(dir=folder) as file:
-                os.posix_fallocate(file.fileno(), 0, size)
-                mapped = mmap.mmap(file.fileno(), size)
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # open until it is full
+            os.posix_fallocate(file.fileno(), 0, size)
+            mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
             _log.warning(
                 "vector_file_not_mapped", error=error.strerror, remedy="vectors are kept in memory"
             )
-            return np.empty((rows, dimension), dtype=dtype)
-        return np.frombuffer(mapped, dtype=dtype).reshape(rows, dimension)
+            return _in_memory(rows, dimension, dtype)
+        vectors = np.frombuffer(mapped, dtype=dtype).reshape(rows, dimension)
+        return Block(vectors, lambda: _write_in_background(file))
 
     return Storage(dtype, allocate)
+
+
+def _write_in_background(file: IO[bytes]) -> None:
+    """Write the changes of a mapped file to the disk, and close it; the map stays."""
+
+    def write() -> None:
+        with file, contextlib.suppress(OSError):  # the system tries again
+            os.fsync(file.fileno())
+
+    threading.Thread(target=write, daemon=True).start()
 
 
 class RowBlocks:
@@ -79,7 +108,7 @@ class RowBlocks:
     def __init__(self, dimension: int, storage: Storage = IN_MEMORY) -> None:
         self._dimension, self._storage = dimension, storage
         self._rows_per_block = max(1, _BLOCK_BYTES // (storage.dtype.itemsize * dimension))
-        self._blocks: list[Stored] = []
+        self._blocks: list[Block] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -98,16 +127,18 @@ class RowBlocks:
             if offset == 0:
                 self._blocks.append(self._storage.allocate(self._rows_per_block, self._dimension))
             part = vectors[done : done + self._rows_per_block - offset]
-            self._blocks[-1][offset : offset + len(part)] = part
+            self._blocks[-1].vectors[offset : offset + len(part)] = part
             self._count += len(part)
             done += len(part)
+            if self._count % self._rows_per_block == 0:
+                self._blocks[-1].when_full()
 
     def put(self, slots: Ids, vectors: Matrix) -> None:
         """Overwrite existing rows."""
         blocks, offsets = slots // self._rows_per_block, slots % self._rows_per_block
         for block in np.unique(blocks):
             inside = blocks == block
-            self._blocks[block][offsets[inside]] = vectors[inside]
+            self._blocks[block].vectors[offsets[inside]] = vectors[inside]
 
     def take(self, slots: Ids) -> Matrix:
         """Copies of the rows in `slots`, shape (len(slots), dimension)."""
@@ -115,7 +146,7 @@ class RowBlocks:
         blocks, offsets = slots // self._rows_per_block, slots % self._rows_per_block
         for block in np.unique(blocks):
             inside = blocks == block
-            found[inside] = self._blocks[block].take(offsets[inside], axis=0)
+            found[inside] = self._blocks[block].vectors.take(offsets[inside], axis=0)
         return found
 
     def purge(self, slots: Ids) -> None:
@@ -134,4 +165,8 @@ class RowBlocks:
     def blocks(self, count: int) -> list[Stored]:
         """The first `count` rows, as views of the blocks."""
         size = self._rows_per_block
-        return [rows[: count - i * size] for i, rows in enumerate(self._blocks) if count > i * size]
+        return [
+            block.vectors[: count - number * size]
+            for number, block in enumerate(self._blocks)
+            if count > number * size
+        ]

@@ -18,6 +18,7 @@ FORMAT = 4
 """Version of the file format. Files of another format are not read: the index is rebuilt."""
 
 _BLOCK = 1 << 20
+_BYTES_IN_MEMORY = 1 << 26  # written before the disk has them
 _UNFINISHED, _ABANDONED = ".new", 3_600.0  # suffix, and seconds since its last change
 _MAX_HEADER_BYTES = 4_096
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -112,14 +113,24 @@ def open_snapshot(file: Path) -> Iterator[tuple[SnapshotHeader, Readable]]:
 
 
 class _Hashed:
-    """Writes to `stream` and computes the digest of what was written."""
+    """Writes to `stream` and computes the digest of what was written.
+
+    Waits for the disk after every 64 MB. Otherwise gigabytes gather in memory, and above a limit
+    Linux makes each thread wait that changes a mapped file, such as one that enrolls a person.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self._hash = stream, hashlib.sha256()
+        self._stream, self._hash, self._unwritten = stream, hashlib.sha256(), 0
 
     def write(self, data: bytes | memoryview, /) -> int:
         self._hash.update(data)
-        return self._stream.write(data)
+        written = self._stream.write(data)
+        self._unwritten += written
+        if self._unwritten >= _BYTES_IN_MEMORY:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._unwritten = 0
+        return written
 
     def digest(self) -> bytes:
         return self._hash.digest()
