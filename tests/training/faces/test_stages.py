@@ -101,8 +101,9 @@ def test_distil_resume_triplet_export_evaluate(people: Path, tmp_path: Path) -> 
     assert manifest.training.method.startswith(f"distilled from {TRAINED.name}")
     assert isinstance(manifest.calibration, Calibration)
 
-    # The exported weights are in half precision: fp16 takes as much space, int8 about half.
-    for kind, share in (("int8", 0.6), ("fp16", 1.0)):
+    # The exported weights are in half precision: fp16 takes as much space, int8 half, except for
+    # the last grid and the projection, which are most of so small a network and stay as they are.
+    for kind, share in (("int8", 0.9), ("fp16", 1.0)):
         printed = run("faces", "quantize", model, people, "--kind", kind, "--out", tmp_path / kind)
         assert float(printed.split("lowest ")[1].split()[0]) > 0.95
         assert read_manifest(tmp_path / kind).name == f"tiny-{kind}"
