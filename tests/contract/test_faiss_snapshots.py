@@ -7,18 +7,44 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from app.crypto.keyring import Keyring
-from app.crypto.stream import CHUNK, HEADER, TAG
+from app.crypto.stream import CHUNK, HEADER, TAG, Writable
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
 from app.index.faiss.quantized import QuantizedRows
 from app.index.faiss.row_blocks import in_files
+from app.index.faiss.snapshot import SnapshotHeader, write_snapshot
 from tests.contract.test_faiss import clustered
 from tests.contract.test_index import DIMENSION, numbered, rows
+
+
+def test_a_large_snapshot_waits_for_the_disk_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where gigabytes wait for the disk, Linux delays enrollments, and searches behind them."""
+    sizes, megabyte, sync = [0], 1 << 20, os.fsync
+
+    def observed(descriptor: int) -> None:
+        sync(descriptor)
+        sizes.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fsync", observed)
+    header = SnapshotHeader("key", "flat", 1, DIMENSION, encrypted=False)
+    part = memoryview(bytes(16 * megabyte))
+
+    def write(stream: Writable) -> None:
+        for _ in range(12):
+            stream.write(part)
+
+    write_snapshot(tmp_path / "snapshot", header, write)
+    steps = [after - before for before, after in pairwise(sizes)]
+    assert len(steps) > 2
+    assert max(steps) <= 80 * megabyte
 
 
 def test_a_snapshot_in_another_precision_is_ignored(tmp_path: Path) -> None:

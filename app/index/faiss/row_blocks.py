@@ -92,7 +92,7 @@ def _write_in_background(file: IO[bytes]) -> None:
     """Write the changes of a mapped file to the disk, and close it; the map stays."""
 
     def write() -> None:
-        with file, contextlib.suppress(OSError):  # the system tries again
+        with file, contextlib.suppress(OSError):  # the database has the vectors
             os.fsync(file.fileno())
 
     threading.Thread(target=write, daemon=True).start()

@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.models import SHIPPED
+from tests.models import SHIPPED, TRAINED
 from training.faces.half_storage import store_half
 from training.faces.precision import fp32_nodes, keep_residual_sums
 
@@ -27,6 +27,12 @@ def test_residual_sums_of_the_shipped_network_are_not_rounded() -> None:
     assert len(rounded) <= 2, "only a sum that begins with the output of a convolution"
     projection = next(node for node in graph.node if node.op_type == "Gemm")
     assert producer.get(projection.input[1]) != "DequantizeLinear"
+
+
+def test_most_weights_of_the_shipped_network_are_in_int8() -> None:
+    """The variant in half precision has two bytes for each weight."""
+    size, half = ((folder / "model.onnx").stat().st_size for folder in (SHIPPED, TRAINED))
+    assert size < 0.7 * half
 
 
 def test_a_sum_takes_the_tensor_and_not_its_rounded_copy() -> None:
