@@ -12,8 +12,9 @@ _FP32_TYPES = {"Add", "ReduceMean", "Reshape", "Gemm", "ReduceL2", "Clip", "Expa
 def fp32_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that cause much of the error in int8, and take little of the time.
 
-    These are the stem up to its pool, the sums of the residual blocks, the blocks after the last
-    pool (the coarsest grid), and the pooling and projection at the end.
+    These are the stem up to its pool, the sums of the residual blocks, the convolutions that follow
+    the last pool in the file (the blocks of the coarsest grid and most of the reduction before
+    them), and the pooling and projection at the end.
     """
     nodes = list(model.graph.node)
     pools = [place for place, node in enumerate(nodes) if node.op_type == "MaxPool"]
