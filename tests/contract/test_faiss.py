@@ -1,6 +1,8 @@
 """FAISS engine: quantization, mapped vectors and deleted rows, beyond the contract."""
 
 import io
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
 from app.index.faiss.quantized import QuantizedRows
-from app.index.faiss.row_blocks import in_files
+from app.index.faiss.row_blocks import RowBlocks, in_files
 from app.vectors import Matrix, l2_normalize
 from tests.contract.test_index import numbered
 
@@ -93,7 +95,8 @@ def assert_alike(index: FaissIndex, oracle: FaissIndex, probes: Matrix) -> None:
 
 def test_mapped_vectors_give_the_same_answers(tmp_path: Path) -> None:
     vectors = clustered(20_000, 32)
-    mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, storage=in_files(tmp_path))
+    storage = in_files(tmp_path, block_bytes=1 << 17)  # ten files
+    mapped = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, storage=storage)
     plain = FaissIndex(32, quantize_from=1_000)
     for one in (mapped, plain):
         one.upsert(numbered(20_000), vectors)
@@ -102,15 +105,52 @@ def test_mapped_vectors_give_the_same_answers(tmp_path: Path) -> None:
     mapped.revision = 2
     mapped.close()
     assert [file.name for file in tmp_path.iterdir()] == ["a.faiss"], "the files are unlinked"
-    again = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, storage=in_files(tmp_path))
+    again = FaissIndex(32, tmp_path / "a.faiss", "key", 1_000, storage=storage)
     assert_alike(again, plain, vectors[:200])
 
 
-def test_without_space_for_files_vectors_are_in_memory(tmp_path: Path) -> None:
+def test_without_space_for_files_vectors_are_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("not a folder")
-    index = FaissIndex(8, quantize_from=1, storage=in_files(tmp_path / "file"))
-    index.upsert(numbered(2_000), clustered(2_000, 8))
-    assert index.search(clustered(2_000, 8)[:1], 1)[0][0].row_id == 1
+    vectors = clustered(2_000, 8)
+    index = FaissIndex(8, quantize_from=1, storage=in_files(tmp_path / "file", block_bytes=1 << 12))
+    index.upsert(numbered(2_000), vectors)
+    index.upsert(numbered(1, first=2), -vectors[1:2])
+    assert index.search(vectors[:1], 1)[0][0].row_id == 1
+    assert index.search(-vectors[1:2], 1)[0][0].row_id == 2
+    index.close()
+    assert "vector_file_not_mapped" in caplog.text
+
+
+def test_changed_rows_are_found_before_the_disk_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No change waits for the disk, which can take 0.2 s, and none is lost or overtaken."""
+    allowed, write = threading.Event(), os.fsync
+
+    def slow(descriptor: int) -> None:
+        allowed.wait()
+        write(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    vectors = clustered(2_600, 32)
+    rows, oracle = RowBlocks(32, in_files(tmp_path, block_bytes=1 << 16)), vectors.copy()
+    rows.append(vectors)  # two full blocks of 1,024 rows, which wait for the disk, and a third
+    changed = np.array([5, 1_100, 2_500], dtype=np.int64)
+    everything = np.arange(2_600)
+    for change in (vectors[7:10], vectors[17:20]):
+        rows.put(changed, change)
+        oracle[changed] = change
+        np.testing.assert_allclose(rows.take(everything), oracle, atol=1e-3)
+        np.testing.assert_allclose(rows.dots(vectors[0]), oracle @ vectors[0], atol=1e-2)
+    rows.purge(changed[:2])
+    assert not allowed.is_set(), "nothing has waited"
+    allowed.set()
+    rows.settle()
+    oracle[changed[:2]] = 0
+    np.testing.assert_allclose(np.concatenate(rows.blocks(2_600)), oracle, atol=1e-3)
+    np.testing.assert_allclose(rows.take(everything), oracle, atol=1e-3)
 
 
 def test_deleted_candidates_do_not_hide_other_rows() -> None:

@@ -17,7 +17,7 @@ from app.crypto.stream import CHUNK, HEADER, TAG, Writable
 from app.index.exact import ExactIndex
 from app.index.faiss.index import FaissIndex
 from app.index.faiss.quantized import QuantizedRows
-from app.index.faiss.row_blocks import in_files
+from app.index.faiss.row_blocks import IN_MEMORY, in_files
 from app.index.faiss.snapshot import SnapshotHeader, write_snapshot
 from tests.contract.test_faiss import clustered
 from tests.contract.test_index import DIMENSION, numbered, rows
@@ -104,6 +104,31 @@ def test_rows_may_change_while_a_snapshot_is_written() -> None:
             same += len({n.row_id for n in found} & {n.row_id for n in expected})
         assert same >= 0.99 * 500
         one.close()
+
+
+class Keeping(io.BytesIO):
+    """A stream that keeps what it is given, and a copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[memoryview, bytes]] = []
+
+    def write(self, data: object, /) -> int:
+        view = memoryview(data)  # type: ignore[arg-type]  # any buffer
+        self.given.append((view, view.tobytes()))
+        return len(self.given[-1][1])
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_what_a_snapshot_writes_does_not_change_afterwards(tmp_path: Path, mapped: bool) -> None:
+    """It is read twice: a row deleted between the digest and the file would spoil the snapshot."""
+    storage = in_files(tmp_path, block_bytes=1 << 16) if mapped else IN_MEMORY
+    rows, stream = QuantizedRows(32, storage), Keeping()
+    rows.upsert(numbered(5_000), clustered(5_000, 32))
+    rows.freeze()(stream)
+    rows.delete(numbered(5_000))
+    rows.freeze()(Keeping())  # waits until the rows are overwritten
+    assert all(view.tobytes() == copy for view, copy in stream.given)
 
 
 def test_flushing_does_not_wait_for_the_disk(

@@ -18,17 +18,18 @@ _FEW = 1_000  # changed rows that a writer may wait for
 
 
 class CodeRebuild:
-    """Trains a quantizer on the rows in `slots` and encodes them, in a thread.
+    """Trains a quantizer on the rows and encodes them, in a thread.
 
     Rows that are changed meanwhile are encoded again: most of them in the thread, the last ones in
-    `result`. `occupied(slots)` is a mask of the slots that have a row. With `background` the thread
+    `result`. `all_occupied()` returns the slots that have a row, `occupied(slots)` is a mask of
+    those among `slots`; both are called in the thread. With `background` the thread
     uses one core, so that the others remain for requests.
     """
 
     def __init__(
         self,
         rows: RowBlocks,
-        slots: Ids,
+        all_occupied: Callable[[], Ids],
         occupied: Callable[[Ids], NDArray[np.bool_]],
         background: bool,
     ) -> None:
@@ -36,7 +37,7 @@ class CodeRebuild:
         self._cancelled = threading.Event()
         self._changed: queue.SimpleQueue[Ids] = queue.SimpleQueue()
         self._codes: PQCodes | None = None
-        self._thread = threading.Thread(target=self._run, args=(slots,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(all_occupied,), daemon=True)
         self._thread.start()
 
     def record_change(self, slots: Ids) -> None:
@@ -65,9 +66,10 @@ class CodeRebuild:
         self._cancelled.set()
         self._thread.join()
 
-    def _run(self, slots: Ids) -> None:
+    def _run(self, all_occupied: Callable[[], Ids]) -> None:
         if self._background:
             faiss.omp_set_num_threads(1)
+        slots = all_occupied()
         sample = np.random.default_rng(0).permutation(len(slots))[:_TRAINING_ROWS]
         codes = PQCodes.train(self._rows.take(slots[np.sort(sample)]), len(slots))
         for start in range(0, len(slots), _BLOCK):

@@ -7,7 +7,7 @@ until all codes are rebuilt.
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -102,15 +102,18 @@ class PQCodes:
         return [slots[slots != DELETED].astype(np.int64) for slots in found]
 
     def freeze(self) -> tuple[CodesHead, Callable[[Writable], None]]:
-        """The sizes of the codes as they are now, and a function that writes these codes."""
+        """The sizes of the codes as they are now, and a function that writes these codes.
+
+        Codes that are marked as deleted before they are written may be so in what is written.
+        """
         head = CodesHead(len(self._quantizer), len(self), self.trained_rows)
-        slots = self._slots[: head.codes].copy()
+        slots = self._slots[: head.codes]
         complete = self._bytes(head.codes // self._block * self._block)  # these no longer change
         last_block = self._view(self._bytes(head.codes))[complete:].copy()
 
         def write(stream: Writable) -> None:
             stream.write(self._quantizer.data)
-            stream.write(slots.data)
+            write_copies(stream, slots)
             for start in range(0, complete, _CHUNK):
                 with self._moving:
                     part = self._view(complete)[start : start + _CHUNK].copy()
@@ -124,11 +127,13 @@ class PQCodes:
         """Read what `freeze` wrote. Raises ValueError for a truncated stream."""
         quantizer = np.frombuffer(read_exactly(stream, head.quantizer), np.uint8)
         codes = cls(quantizer, head.trained_rows)
-        codes._slots = np.frombuffer(bytearray(read_exactly(stream, 4 * head.codes)), np.int32)
-        positions = np.flatnonzero(codes._slots != DELETED)
-        rows = int(codes._slots.max()) + 1 if len(positions) else 0
-        codes._positions = np.full(rows, _NONE, dtype=np.int32)
-        codes._positions[codes._slots[positions]] = positions
+        slots = np.frombuffer(read_exactly(stream, 4 * head.codes), np.int32)
+        positions = np.flatnonzero(slots != DELETED)
+        rows = int(slots.max()) + 1 if len(positions) else 0
+        known = np.full(rows, _NONE, dtype=np.int32)
+        known[slots[positions]] = positions
+        # room for the next code, so that it need not wait for copies
+        codes._slots, codes._positions = _grown(slots, len(slots) + 1), _grown(known, rows + 1)
         size = codes._bytes(head.codes)
         codes._index.codes.resize(size)
         for start in range(0, size, _CHUNK):
@@ -155,6 +160,14 @@ class PQCodes:
         return int(self._index.bbs)
 
 
+def write_copies(stream: Writable, array: NDArray[Any]) -> None:
+    """Write an array that may change meanwhile: a stream may read what it is given twice, for a
+    digest and for the file."""
+    rows = max(1, _CHUNK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        stream.write(array[start : start + rows].copy().data)
+
+
 def read_exactly(stream: Readable, size: int) -> bytes:
     """The next `size` bytes. Raises ValueError if there are fewer."""
     found = stream.read(size)
@@ -167,8 +180,9 @@ def _grown(array: NDArray[np.int32], length: int) -> NDArray[np.int32]:
     """`array` with room for `length` elements; new ones are _NONE."""
     if length <= len(array):
         return array
-    grown = np.full(max(length, int(_GROWTH * len(array))), _NONE, dtype=np.int32)
+    grown = np.empty(max(length, int(_GROWTH * len(array))), dtype=np.int32)
     grown[: len(array)] = array
+    grown[len(array) :] = _NONE
     return grown
 
 

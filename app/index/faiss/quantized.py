@@ -4,6 +4,7 @@ Deleted rows are overwritten with zeros and their slots reused. Their codes rema
 deleted, until there are so many of them that all codes are rebuilt.
 """
 
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from app.crypto.stream import Readable, Writable
 from app.index.faiss.code_rebuild import CodeRebuild
-from app.index.faiss.pq_codes import CodesHead, PQCodes, read_exactly
+from app.index.faiss.frozen_ids import FrozenIds
+from app.index.faiss.pq_codes import CodesHead, PQCodes, read_exactly, write_copies
 from app.index.faiss.row_blocks import IN_MEMORY, RowBlocks, Storage
 from app.index.faiss.slot_map import SlotMap
 from app.vectors import Ids, Matrix, Neighbor, Vector
@@ -37,6 +39,7 @@ class QuantizedRows:
         self._free: list[int] = []
         self._codes: PQCodes | None = None
         self._rebuild: CodeRebuild | None = None
+        self._frozen: weakref.ref[FrozenIds] | None = None  # until its snapshot is written
 
     def upsert(self, ids: Ids, vectors: Matrix) -> None:
         """Add or replace rows; `ids` are distinct."""
@@ -45,7 +48,7 @@ class QuantizedRows:
         slots, reused = self._allocate_slots(len(ids))
         self._rows.put(slots[:reused], vectors[:reused])
         self._rows.append(vectors[reused:])
-        self._ids[slots] = ids
+        self._set_ids(slots, ids)
         self._slots.put(ids, slots)
         if self._codes is not None:
             self._codes.add(slots, vectors)
@@ -102,20 +105,24 @@ class QuantizedRows:
         """A function that writes ids and codes as they are now, and the rows as they are then.
 
         It may be called in another thread, while rows are changed: the caller applies all later
-        changes again to what is read. Empty slots are zeros.
+        changes again to what is read. Codes of rows that change meanwhile may be marked as deleted.
+        Empty slots are zeros. One such function at a time may be in use.
         """
-        count = len(self._rows)
-        ids, rows = self._ids[:count].copy(), self._rows
+        count, rows = len(self._rows), self._rows
+        ids = FrozenIds(self._ids[:count])
+        self._frozen = weakref.ref(ids)
         codes, write_codes = self._codes.freeze() if self._codes is not None else (_NO_CODES, None)
         head = np.array([count, rows.dtype.itemsize, *codes], dtype=np.int64)
 
         def write(stream: Writable) -> None:
+            rows.settle()
             stream.write(head.data)
-            stream.write(ids.data)
+            for part in ids.chunks():
+                stream.write(part.data)
             if write_codes is not None:
                 write_codes(stream)
             for block in rows.blocks(count):
-                stream.write(np.ascontiguousarray(block).data)
+                write_copies(stream, block)
 
         return write
 
@@ -130,8 +137,8 @@ class QuantizedRows:
         codes = CodesHead(*(int(number) for number in head[2:]))
         if precision != self._rows.dtype.itemsize:
             raise ValueError(f"vectors have {8 * precision} bits per dimension")
-        self._ids = np.frombuffer(
-            bytearray(read_exactly(stream, count * integers.itemsize)), integers
+        self._ids = _grown(
+            np.frombuffer(read_exactly(stream, count * integers.itemsize), integers), count
         )
         if codes.codes:
             self._codes = PQCodes.read(stream, codes)
@@ -140,9 +147,10 @@ class QuantizedRows:
             flat = read_exactly(stream, rows * self._dimension * precision)
             vectors = np.frombuffer(flat, self._rows.dtype).reshape(rows, self._dimension)
             self._rows.append(vectors)
-        occupied = np.flatnonzero(self._ids != _EMPTY)
-        self._slots.put(self._ids[occupied], occupied)
-        self._free = np.flatnonzero(self._ids == _EMPTY).tolist()
+        ids = self._ids[:count]
+        occupied = np.flatnonzero(ids != _EMPTY)
+        self._slots.put(ids[occupied], occupied)
+        self._free = np.flatnonzero(ids == _EMPTY).tolist()
 
     def _allocate_slots(self, count: int) -> tuple[Ids, int]:
         """`count` slots and how many of them are reused; the others follow the last row."""
@@ -150,19 +158,23 @@ class QuantizedRows:
         needed = len(self._rows) + count - len(reused)
         slots = np.array([*reused, *range(len(self._rows), needed)], dtype=np.int64)
         if needed > len(self._ids):
-            grown = np.full(max(needed, int(_SPARE * len(self._ids))), _EMPTY, dtype=np.int64)
-            grown[: len(self._ids)] = self._ids
-            self._ids = grown
+            self._ids = _grown(self._ids, needed)
         return slots, len(reused)
 
     def _free_slots_of(self, ids: Ids) -> None:
         slots = self._slots.pop(ids)
-        self._ids[slots] = _EMPTY
+        self._set_ids(slots, _EMPTY)
         self._rows.purge(slots)
         if self._codes is not None:
             self._codes.mark_deleted(slots)
         self._free.extend(slots.tolist())
         self._record_change(slots)
+
+    def _set_ids(self, slots: Ids, ids: Ids | int) -> None:
+        frozen = self._frozen() if self._frozen is not None else None
+        if frozen is not None:
+            frozen.before_change(slots)
+        self._ids[slots] = ids
 
     def _occupied(self, slots: Ids) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = self._ids[slots] != _EMPTY
@@ -183,8 +195,13 @@ class QuantizedRows:
         if size < _LEAST_ROWS or (self._rebuild is not None and not wait):
             return
         self.close()
-        occupied = np.flatnonzero(self._ids[: len(self._rows)] != _EMPTY)
-        rebuild = CodeRebuild(self._rows, occupied, self._occupied, background=not wait)
+        used = self._ids[: len(self._rows)]
+        rebuild = CodeRebuild(
+            self._rows,
+            lambda: np.flatnonzero(used != _EMPTY),  # changes of `used` meanwhile are recorded
+            self._occupied,
+            background=not wait,
+        )
         self._rebuild = rebuild
         if wait:
             self._install(rebuild.result(wait=True))
@@ -215,3 +232,10 @@ class QuantizedRows:
         order = np.lexsort((ids, -dots))[:wanted]
         # rounding, of half precision in particular, must not exceed the cosine of equal vectors
         return [Neighbor(int(ids[row]), min(float(dots[row]), 1.0)) for row in order]
+
+
+def _grown(ids: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """A copy of `ids` with room for `length` elements, at least, and some more, all undefined."""
+    grown = np.empty(int(_SPARE * length), dtype=np.int64)
+    grown[: len(ids)] = ids
+    return grown

@@ -77,6 +77,7 @@ def write_snapshot(file: Path, header: SnapshotHeader, write: Callable[[Writable
             stream.write(hashed.digest())
             stream.flush()
             os.fsync(stream.fileno())
+            _forget(stream)
         os.replace(fresh, file)
     except OSError:
         with contextlib.suppress(OSError):
@@ -129,6 +130,7 @@ class _Hashed:
         if self._unwritten >= _BYTES_IN_MEMORY:
             self._stream.flush()
             os.fsync(self._stream.fileno())
+            _forget(self._stream)
             self._unwritten = 0
         return written
 
@@ -140,13 +142,27 @@ class _Body:
     """The bytes between header and digest, as a source that ends before the digest."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
-        self._stream, self._left = stream, size
+        self._stream, self._left, self._cached = stream, size, 0
 
     def read(self, size: int = -1, /) -> bytes:
         """Returns `size` bytes, or fewer at the end; all remaining bytes for a negative size."""
         found = self._stream.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(found)
+        self._cached += len(found)
+        if self._cached >= _BYTES_IN_MEMORY or not self._left:
+            _forget(self._stream)
+            self._cached = 0
         return found
+
+
+def _forget(stream: IO[bytes]) -> None:
+    """Let the system reuse the memory in which it has cached the file up to the present position.
+
+    Otherwise it may take that of mapped vectors.
+    """
+    if hasattr(os, "posix_fadvise"):  # not on macOS
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(stream.fileno(), 0, stream.tell(), os.POSIX_FADV_DONTNEED)
 
 
 def _header(file: Path) -> SnapshotHeader | None:
