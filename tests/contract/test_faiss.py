@@ -149,7 +149,7 @@ def test_changed_rows_are_found_before_the_disk_has_them(
     allowed.set()
     rows.settle()
     oracle[changed[:2]] = 0
-    np.testing.assert_allclose(np.concatenate(rows.blocks(2_600)), oracle, atol=1e-3)
+    np.testing.assert_allclose(np.concatenate(list(rows.blocks(2_600))), oracle, atol=1e-3)
     np.testing.assert_allclose(rows.take(everything), oracle, atol=1e-3)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ _MOST_BLOCKS = 4
 _MOST_ROWS = 20_000
 """Changed rows that wait in memory for the disk."""
 
+_MANY_ELEMENTS = 1_000
+
 Stored = NDArray[np.floating]
 """Vectors as they are stored, shape (rows, dimension), float32 or float16."""
 
@@ -32,9 +35,28 @@ Row = NDArray[np.floating]
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """Rows in memory or in a mapped file, which may be read at any time."""
+    """Rows in memory or in a mapped `file`, which may be read at any time."""
 
     vectors: Stored
+    file: IO[bytes] | None = None
+    mapped: mmap.mmap | None = None
+
+    def announce(self) -> None:
+        """Tell the system that all rows will be read, so that it reads ahead."""
+        if self.mapped is not None and hasattr(mmap, "MADV_WILLNEED"):
+            self.mapped.madvise(mmap.MADV_WILLNEED)
+
+    def write(self, offsets: Ids, rows: Stored) -> None:
+        """Change rows, without the interpreter lock while the system waits for the disk.
+
+        NumPy keeps the lock for less than 500 elements. System calls do not, but asking for it
+        after each of many rows takes longer. Raises OSError.
+        """
+        if self.file is None or rows.size >= _MANY_ELEMENTS:
+            self.vectors[offsets] = rows
+            return
+        for offset, row in zip(offsets.tolist(), rows, strict=True):
+            os.pwrite(self.file.fileno(), row.data, offset * row.nbytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,42 +128,59 @@ class BlockFiles:
 
     def _move(self, block: Block) -> None:
         try:
-            block.vectors = self._mapped(block.vectors)
+            file, mapped = self._copied(block.vectors)
         except OSError as error:
             _log.warning(
                 "vector_file_not_mapped", error=error.strerror, remedy="vectors are kept in memory"
             )
+        else:
+            flat = np.frombuffer(mapped, dtype=block.vectors.dtype)
+            block.vectors = flat.reshape(block.vectors.shape)
+            block.file, block.mapped = file, mapped
         finally:
             self._room.release()
 
-    def _mapped(self, vectors: Stored) -> Stored:
-        """A copy in a file, on the disk: changed pages that gather in memory delay all threads.
+    def _copied(self, vectors: Stored) -> tuple[IO[bytes], mmap.mmap]:
+        """A file with a copy, on the disk: changed pages that gather in memory delay all threads.
 
         The copy is written through the map. What is written to a file by system calls is cached in
         pages of up to some megabytes, of which Linux writes all again when one row changes.
         """
         create_folder(self._folder)
-        with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
+        file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  # stays open
+        try:
             # writing to a mapped file without space would kill the process
             os.posix_fallocate(file.fileno(), 0, vectors.nbytes)
             mapped = mmap.mmap(file.fileno(), vectors.nbytes)
-            copy = np.frombuffer(mapped, dtype=vectors.dtype).reshape(vectors.shape)
-            np.copyto(copy, vectors)
+            np.copyto(np.frombuffer(mapped, dtype=vectors.dtype), vectors.reshape(-1))
             os.fsync(file.fileno())
-        if hasattr(mmap, "MADV_RANDOM"):  # a search reads single rows, and no megabytes around them
-            mapped.madvise(mmap.MADV_RANDOM)
-        return copy
+            if hasattr(mmap, "MADV_RANDOM"):  # a search reads single rows, no megabytes around them
+                mapped.madvise(mmap.MADV_RANDOM)
+        except OSError:
+            file.close()
+            raise
+        return file, mapped
 
     def _put(self, slots: Ids, rows: Stored, places: Sequence[Place], change: int) -> None:
-        for place in places:
-            place.block.vectors[place.offsets] = rows[place.rows]
+        if not self._write([(place, rows[place.rows]) for place in places]):
+            return  # the rows stay in memory
         with self._lock:
             for slot in slots.tolist():
                 if self._rows.get(slot, (0,))[0] == change:  # it has not changed again
                     del self._rows[slot]
 
+    def _clear(self, places: Sequence[Place]) -> None:
+        width = places[0].block.vectors.shape[1]
+        dtype = places[0].block.vectors.dtype
+        self._write([(place, np.zeros((len(place.offsets), width), dtype)) for place in places])
+
     @staticmethod
-    def _clear(places: Sequence[Place]) -> None:
-        for place in places:
-            shape = len(place.offsets), place.block.vectors.shape[1]
-            place.block.vectors[place.offsets] = np.zeros(shape, dtype=place.block.vectors.dtype)
+    def _write(changes: Sequence[tuple[Place, Stored]]) -> bool:
+        """Whether all rows were written; an error is logged."""
+        try:
+            for place, rows in changes:
+                place.block.write(place.offsets, rows)
+        except OSError as error:
+            _log.error("vectors_not_written", error=error.strerror, remedy="check the disk")
+            return False
+        return True

@@ -1,5 +1,6 @@
 """Vectors of an index in blocks that grow without copying, in memory or in mapped files."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,14 +123,12 @@ class RowBlocks:
             found[slot] = row.astype(np.float32) @ probe
         return found
 
-    def blocks(self, count: int) -> list[Stored]:
+    def blocks(self, count: int) -> Iterator[Stored]:
         """The first `count` rows, as views; without changes for which `settle` would wait."""
         size = self._rows_per_block
-        return [
-            block.vectors[: count - number * size]
-            for number, block in enumerate(self._blocks)
-            if count > number * size
-        ]
+        for number, block in enumerate(self._blocks[: -(-count // size)]):
+            block.announce()
+            yield block.vectors[: count - number * size]
 
     def _changed(self) -> dict[int, NDArray[np.floating]]:
         return {} if self._files is None else self._files.changed()
