@@ -4,6 +4,7 @@ Settings are read from the environment (SIMA_DATA_DIR, SIMA_FACE_MODEL, …) or 
 command line and a running service can use one data folder at the same time.
 """
 
+import os
 from typing import Annotated
 
 import typer
@@ -138,6 +139,7 @@ def serve(
         access = "API keys" if requires_keys(settings) else "everybody"
     get_logger("sima").info("service_starting", host=host, access=access)
     workers = workers or settings.workers
+    os.environ["SIMA_WORKERS"] = str(workers)  # the workers divide the cores
     with shared_metrics(workers):
         uvicorn.run(
             "app.main:serve_app",

@@ -88,7 +88,8 @@ class Settings(BaseSettings):
     batch_milliseconds: Annotated[float, Field(ge=0.0, le=1000.0)] = 5.0
     """How long a crop waits for those of other requests."""
     concurrency: Annotated[int | None, Field(ge=1, le=1024)] = None
-    """Maximum number of requests that process photos or read; unset: the number of cores."""
+    """Maximum number of requests of a worker that process photos or read; unset: the cores, divided
+    by the number of workers and rounded up."""
     max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Requests of a process that wait for a worker thread; further ones are 503 `overloaded`."""
     request_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0

@@ -1,8 +1,9 @@
 """Load test of `/identify` on a server process: requests/s, p50, p99, and the time per stage.
 
-    python -m benchmarks.load [--seconds 10] [--clients 1 4] [--people 200]
+    python -m benchmarks.load [--seconds 10] [--clients 1 4] [--people 200] [--workers 1]
 
-All three ways to send a photo are measured in one run.
+All three ways to send a photo are measured in one run. The clients share the cores of the machine
+with the service.
 """
 
 import argparse
@@ -72,9 +73,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    content = photo()
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as server:
+    content, arguments = photo(), ("--workers", str(options.workers))
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), *arguments) as server:
         with httpx2.Client(base_url=server.url) as client:
             for number in range(options.people):
                 fields = {"name": f"person {number}", "on_duplicate": "allow"}
@@ -87,7 +89,8 @@ def main() -> None:
                 rows.append((name, clients, len(spent) / options.seconds, float(p50), float(p99)))
                 rest = float(p50) - sum(stages.values())
                 splits.append((name, clients, *stages.values(), rest))
-    conditions(f"/identify, one face, 640 x 480 JPEG, {options.people} people enrolled, one worker")
+    gallery = f"{options.people} people enrolled, workers: {options.workers}"
+    conditions(f"/identify, one face, 640 x 480 JPEG, {gallery}")
     table(("sent as", "clients", "requests/s", "p50 ms", "p99 ms"), rows)
     table(("sent as", "clients", *stages, "HTTP and waiting"), splits)
 

@@ -1,6 +1,5 @@
 """The `sima import` and `sima export` commands: many people, or whole galleries."""
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from app.commands.output import (
 )
 from app.commands.people import Choice
 from app.commands.setup import ensure_schema
+from app.cores import available_cores
 from app.crypto.signing import Signer
 from app.errors import CollectionNotFound
 from app.faces.bulk import BulkEnroller, ImportOrder, Report
@@ -85,7 +85,7 @@ def bulk_import(  # noqa: PLR0913, PLR0917 - the options of the command
         written = Report(report)
         bulk = BulkEnroller(services.enroller, services.database, order)
         with progress_bar("photos", len(photos)) as advance:
-            bulk.enroll(photos, written, threads or os.cpu_count() or 1, advance)
+            bulk.enroll(photos, written, threads or available_cores(), advance)
     counts = Counter(outcome.code or outcome.outcome for outcome in written.outcomes)
     resembling = sum(outcome.possible_duplicate is not None for outcome in written.outcomes)
     if as_json:

@@ -1,6 +1,6 @@
 """Builds the services from the settings."""
 
-import os
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 
+from app.cores import available_cores
 from app.crypto.keyring import Keyring, read_keys
 from app.errors import InvalidSetting
 from app.events.sender import EventSender
@@ -214,8 +215,12 @@ def available_models(settings: Settings) -> list[Manifest]:
 
 
 def concurrency(settings: Settings) -> int:
-    """Returns the number of requests that process photos or read at the same time."""
-    return settings.concurrency or os.cpu_count() or 1
+    """Returns the number of requests that process photos or read at the same time in a worker.
+
+    By default all workers together have as many as the cores: more threads would only wait for each
+    other.
+    """
+    return settings.concurrency or math.ceil(available_cores() / settings.workers)
 
 
 def _batches(settings: Settings, providers: Sequence[str]) -> BatchLimits | None:
