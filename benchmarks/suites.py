@@ -31,6 +31,7 @@ QUICK: Sequence[Benchmark] = (
         "pipeline", ("--photos", "24", "--rounds", "1"), peers=DETECTOR_AND_NETWORK, data=CROPS
     ),
     Benchmark("embedder", peers=DETECTOR_AND_NETWORK),
+    Benchmark("limits"),
     Benchmark("load", ("--seconds", "4", "--clients", "1", "8")),
     Benchmark("search", peers=("faiss",)),
     Benchmark("nearest_words", ("--sizes", "400000x50"), peers=("gensim",)),
@@ -41,7 +42,9 @@ QUICK: Sequence[Benchmark] = (
 FULL: Sequence[Benchmark] = (
     Benchmark("pipeline", peers=DETECTOR_AND_NETWORK, data=CROPS),
     Benchmark("embedder", peers=DETECTOR_AND_NETWORK),
+    Benchmark("limits"),
     Benchmark("load", ("--clients", "1", "4", "8")),
+    Benchmark("load", ("--clients", "1", "4", "8", "--workers", "2")),
     Benchmark("overload"),
     Benchmark("compat_cost"),
     Benchmark("search", peers=("faiss",)),
