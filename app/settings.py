@@ -74,9 +74,9 @@ class Settings(BaseSettings):
     models_dir: Path | None = None
     """Folder of face models; unset: the shipped models and, for an installed package, those that
     `sima models` wrote to `models` in `data_dir`."""
-    face_model: str = "sima-face-14-int8"
+    face_model: str = "sima-face-15-int8"
     """The name of a model, or the path of its folder. The default is quantized for CPUs; for a GPU
-    choose `sima-face-14`, which is another embedding space."""
+    choose `sima-face-15`, which is another embedding space."""
     detector: str = "mtcnn"
     """`mtcnn`, or the path of a YuNet ONNX file."""
     providers: Literal["auto", "cpu", "cuda"] = "auto"

@@ -1,6 +1,6 @@
 """Compares the shipped embedder with facenet-pytorch's full network under torch, on the same cores.
 
-python -m benchmarks.embedder [--models models/sima-face-14 models/sima-face-14-int8] [--threads 1]
+python -m benchmarks.embedder [--models models/sima-face-15 models/sima-face-15-int8] [--threads 1]
 
 Needs the extra `train` and facenet-pytorch (`make train-deps`). The compared network has random
 weights: its speed does not depend on them. Every round times each network once, so that other load
@@ -76,7 +76,7 @@ def main() -> None:
     """Compare at batch sizes 1 and 16."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--models", nargs="+", type=Path, default=[Path("models/sima-face-14-int8")]
+        "--models", nargs="+", type=Path, default=[Path("models/sima-face-15-int8")]
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=30)

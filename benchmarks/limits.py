@@ -1,6 +1,6 @@
 """How far the parts of a request are from what one core can do.
 
-python -m benchmarks.limits [--model models/sima-face-14] [--int8 models/sima-face-14-int8]
+python -m benchmarks.limits [--model models/sima-face-15] [--int8 models/sima-face-15-int8]
 
 The limits are measured in the same run: multiplications per second in ONNX Runtime's product of
 two matrices of 1,024 x 1,024, in single precision and in 8-bit integers (u8 x s8), and the bytes
@@ -139,8 +139,8 @@ def flat_search(per_second: float) -> Part:
 def main() -> None:
     """Measure the limits and the parts, and print both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("models/sima-face-14"))
-    parser.add_argument("--int8", type=Path, default=Path("models/sima-face-14-int8"))
+    parser.add_argument("--model", type=Path, default=Path("models/sima-face-15"))
+    parser.add_argument("--int8", type=Path, default=Path("models/sima-face-15-int8"))
     options = parser.parse_args()
     single, integer, bandwidth = matrix_products(False), matrix_products(True), memory_bandwidth()
     parts = [

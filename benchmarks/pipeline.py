@@ -96,7 +96,7 @@ def main() -> None:
     """Make the photos, measure, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crops", type=Path, default=PROJECT / "../shared/data/train-faces")
-    parser.add_argument("--model", type=Path, default=PROJECT / "models/sima-face-14-int8")
+    parser.add_argument("--model", type=Path, default=PROJECT / "models/sima-face-15-int8")
     parser.add_argument("--photos", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

@@ -17,7 +17,7 @@ from app.settings import PROJECT, Settings
 SHIPPED = PROJECT / "models" / str(Settings.model_fields["face_model"].default)
 """The default model."""
 
-TRAINED = PROJECT / "models" / "sima-face-14"
+TRAINED = PROJECT / "models" / "sima-face-15"
 """The model as it was trained, in floating point."""
 
 OTHER = TRAINED

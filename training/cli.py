@@ -21,7 +21,7 @@ app.add_typer(faces, name="faces")
 
 TEACHERS = Path(__file__).parent / "teachers"
 DEFAULT_TEACHERS = (TEACHERS / "face-reidentification-retail-0095", TEACHERS / "mobilefacenet")
-SHIPPED = MODELS / "sima-face-14"
+SHIPPED = MODELS / "sima-face-15"
 
 Teacher = Annotated[
     list[Path] | None,

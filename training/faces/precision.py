@@ -1,5 +1,7 @@
 """Chooses which parts of an Inception-ResNet stay in fp32 when the rest is quantized to int8."""
 
+from collections.abc import Sequence
+
 import onnx
 
 # The first convolutions, up to the one after the first pool. A pool next to a quantized layer runs
@@ -12,17 +14,41 @@ _FP32_TYPES = {"Add", "ReduceMean", "Reshape", "Gemm", "ReduceL2", "Clip", "Expa
 def fp32_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that cause much of the error in int8, and take little of the time.
 
-    These are the stem up to its pool, the sums of the residual blocks, the convolutions that follow
-    the last pool in the file (the blocks of the coarsest grid and most of the reduction before
-    them), and the pooling and projection at the end.
+    These are the stem up to its pool, the sums of the residual blocks, the convolutions that the
+    blocks of the coarsest grid add to their input, and everything after the last block: the means
+    over the grids, which one `Concat` joins, and the projection.
     """
     nodes = list(model.graph.node)
-    pools = [place for place, node in enumerate(nodes) if node.op_type == "MaxPool"]
-    convolutions = [place for place, node in enumerate(nodes) if node.op_type == "Conv"]
-    kept = {*convolutions[:_FIRST_CONVOLUTIONS], *pools[:1]}
-    kept |= {place for place in convolutions if pools and place > pools[-1]}
-    kept |= {place for place, node in enumerate(nodes) if node.op_type in _FP32_TYPES}
-    return [nodes[place].name for place in sorted(kept)]
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    kept = [*convolutions[:_FIRST_CONVOLUTIONS], *_first(nodes, "MaxPool")]
+    kept += [node for node in nodes if node.op_type in _FP32_TYPES]
+    kept += _inputs(_added_on_the_coarsest_grid(nodes), nodes, "Conv")
+    kept += _inputs(_first(nodes, "Gemm"), nodes, "Concat")
+    names = {node.name for node in kept}
+    return [node.name for node in nodes if node.name in names]
+
+
+def _first(nodes: Sequence[onnx.NodeProto], kind: str) -> list[onnx.NodeProto]:
+    return [node for node in nodes if node.op_type == kind][:1]
+
+
+def _inputs(
+    consumers: Sequence[onnx.NodeProto], nodes: Sequence[onnx.NodeProto], kind: str
+) -> list[onnx.NodeProto]:
+    """The nodes of this kind whose output is an input of one of the consumers."""
+    names = {name for node in consumers for name in node.input}
+    return [node for node in nodes if node.op_type == kind and names.intersection(node.output)]
+
+
+def _added_on_the_coarsest_grid(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The sums with the most max pools on the way from the input; a graph lists inputs first."""
+    pools: dict[str, int] = {}
+    for node in nodes:
+        before = max((pools.get(name, 0) for name in node.input), default=0)
+        pools.update(dict.fromkeys(node.output, before + (node.op_type == "MaxPool")))
+    sums = [node for node in nodes if node.op_type == "Add"]
+    coarsest = max((pools[node.output[0]] for node in sums), default=0)
+    return [node for node in sums if pools[node.output[0]] == coarsest]
 
 
 def keep_residual_sums(model: onnx.ModelProto) -> None:

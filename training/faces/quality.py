@@ -34,7 +34,7 @@ Fmr = Annotated[float, typer.Option(help="False match rate of the threshold.")]
 def fit_network(
     data: Annotated[Path, typer.Argument(help="Folder with index.csv and crop shards.")],
     run: Run,
-    model: Annotated[Path, typer.Option(help="Reference model.")] = MODELS / "sima-face-14",
+    model: Annotated[Path, typer.Option(help="Reference model.")] = MODELS / "sima-face-15",
     photos: Annotated[int, typer.Option(help="Photos of each person, at most.")] = 7,
     epochs: int = 8,
     fmr: Fmr = 0.001,
