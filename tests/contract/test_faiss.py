@@ -153,6 +153,21 @@ def test_changed_rows_are_found_before_the_disk_has_them(
     np.testing.assert_allclose(rows.take(everything), oracle, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_all_rows_may_be_deleted_before_new_codes_are_computed() -> None:
+    """The thread that computes codes begins with no row, and a later change has codes again."""
+    rows, vectors = QuantizedRows(32), clustered(30_000, 32)
+    rows.upsert(numbered(30_000), vectors)
+    rows.delete(numbered(25_000))  # so many that the codes are computed anew
+    rows.delete(numbered(5_000, first=25_001))
+    rows.wait_for_rebuild()
+    assert rows.search(vectors[:1], 1) == [[]]
+    rows.upsert(numbered(30_000), vectors)
+    rows.wait_for_rebuild()
+    assert rows.search(vectors[6:7], 1)[0][0].row_id == 7
+    rows.close()
+
+
 def test_deleted_candidates_do_not_hide_other_rows() -> None:
     """The nearest 4,000 rows are deleted: the next nearest are found."""
     vectors = clustered(20_000, 16)

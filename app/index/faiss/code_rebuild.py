@@ -14,6 +14,7 @@ from app.vectors import Ids
 
 _TRAINING_ROWS = 20_000
 _BLOCK = 20_000  # rows encoded between two checks for cancellation
+_LEAST_ROWS = 16  # as many as a 4-bit code has values
 _FEW = 1_000  # changed rows that a writer may wait for
 
 
@@ -70,6 +71,8 @@ class CodeRebuild:
         if self._background:
             faiss.omp_set_num_threads(1)
         slots = all_occupied()
+        if len(slots) < _LEAST_ROWS:  # nearly all were deleted before the thread began
+            return
         sample = np.random.default_rng(0).permutation(len(slots))[:_TRAINING_ROWS]
         codes = PQCodes.train(self._rows.take(slots[np.sort(sample)]), len(slots))
         for start in range(0, len(slots), _BLOCK):
